@@ -1,0 +1,221 @@
+"""Options that several commands share, and how their values are read."""
+
+import argparse
+import time
+from collections.abc import Callable
+
+from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet
+from fleetstream.records import RecordModel
+from fleetstream.signals import PERIODS, Shape, Signal
+from fleetstream.sinks.targets import DEFAULT_TARGET, TargetOptions
+from fleetstream.workload import Workload
+
+
+def whole_number(text: str) -> int:
+    """A whole number, or a sentence on why it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number.") from None
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Reads whole numbers that are not below ``least``."""
+
+    def read(text: str) -> int:
+        number = whole_number(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{number} is too low; the least is {least}.")
+        return number
+
+    return read
+
+
+def percentage(text: str) -> float:
+    """A number from 0 to 100, or a sentence on why it is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number.") from None
+    if not 0 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; it must be from 0 to 100.")
+    return number
+
+
+def one_of(what: str, known: list[str]) -> Callable[[str], tuple[str, ...]]:
+    """Reads comma-separated lists of names, of which there must be at least one."""
+
+    def read(text: str) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in text.split(",") if name.strip())
+        if not names:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} names no {what}; choose among {', '.join(known)}."
+            )
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(
+                    f"there is no {what} {name!r}; choose among {', '.join(known)}."
+                )
+        return names
+
+    return read
+
+
+def frequency(text: str) -> str:
+    """The code of a signal's period, or a sentence on why it is none."""
+    if text not in PERIODS:
+        raise argparse.ArgumentTypeError(
+            f"there is no frequency {text!r}; choose among {', '.join(PERIODS)}."
+        )
+    return text
+
+
+def add_fleet_options(parser: argparse.ArgumentParser) -> None:
+    """Who emits: the options that make a :class:`~fleetstream.fleet.Fleet`."""
+    group = parser.add_argument_group("the fleet")
+    group.add_argument(
+        "-s",
+        "--host-scale",
+        metavar="N",
+        type=at_least(1),
+        default=1,
+        help="multiply the instances of each microservice in each silo (default: 1, 1,010 hosts)",
+    )
+    group.add_argument(
+        "--include-region",
+        metavar="LIST",
+        type=one_of("region", [region.name for region in REGIONS]),
+        default=(),
+        help="only these regions, separated by commas (default: all)",
+    )
+    group.add_argument(
+        "--include-ms",
+        metavar="LIST",
+        type=one_of("microservice", [service.name for service in MICROSERVICES]),
+        default=(),
+        help="only these microservices, separated by commas (default: all)",
+    )
+
+
+def add_value_options(parser: argparse.ArgumentParser) -> None:
+    """What they emit: the options that, with a fleet, make a workload."""
+    group = parser.add_argument_group("its values")
+    group.add_argument(
+        "--seed",
+        metavar="SEED",
+        type=whole_number,
+        default=None,
+        help="the seed of all random numbers (default: the current time; it is printed)",
+    )
+    group.add_argument(
+        "--missing-cpu",
+        metavar="PERCENT",
+        type=percentage,
+        default=0.0,
+        help="how often the CPU values of a host are missing, 0-100 (default: 0)",
+    )
+    for short, shape in (("sin", "sine"), ("saw", "sawtooth")):
+        group.add_argument(
+            f"--{short}-signal-cpu",
+            metavar="RATIO",
+            type=percentage,
+            default=0.0,
+            help=f"overlay the CPU load with a {shape}, with this signal-to-noise ratio: "
+            "0 no signal, 100 no noise (default: 0)",
+        )
+        group.add_argument(
+            f"--{short}-frq-cpu",
+            metavar="PERIOD",
+            type=frequency,
+            default="m",
+            help=f"the {shape}'s period: {' | '.join(PERIODS)} (default: m, a minute)",
+        )
+
+
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Where to: the options that name a target."""
+    group = parser.add_argument_group("the target")
+    group.add_argument(
+        "--to",
+        metavar="URL",
+        default=None,
+        help="timestream, duckdb:PATH or null: (default: timestream if an option of its own is "
+        f"given, else {DEFAULT_TARGET})",
+    )
+    group.add_argument(
+        "-d",
+        "--database-name",
+        metavar="NAME",
+        default=None,
+        help="the Timestream database, which must exist; in DuckDB the schema (default: main)",
+    )
+    group.add_argument(
+        "-t",
+        "--table-name",
+        metavar="NAME",
+        default=None,
+        help="the table: in Timestream it must exist; in DuckDB it is made (default: telemetry)",
+    )
+    group.add_argument(
+        "-r",
+        "--region",
+        "-e",
+        "--endpoint",
+        metavar="REGION",
+        dest="region",
+        default=None,
+        help="the AWS region of the Timestream service, such as us-east-1",
+    )
+    group.add_argument(
+        "-url",
+        "--endpoint-url",
+        metavar="URL",
+        default=None,
+        help="the Timestream endpoint that your account is mapped to (default: found out)",
+    )
+    group.add_argument("--profile", metavar="NAME", default=None, help="the AWS profile to use")
+    group.add_argument(
+        "--record-model",
+        metavar="MODEL",
+        type=record_model,
+        default=RecordModel.SINGLE,
+        help="single: a record a value; multi: a record a host or process (default: single)",
+    )
+
+
+def record_model(text: str) -> RecordModel:
+    """A record model by name, or a sentence on why it is none."""
+    if text not in list(RecordModel):
+        raise argparse.ArgumentTypeError(
+            f"there is no record model {text!r}; choose among {', '.join(RecordModel)}."
+        )
+    return RecordModel(text)
+
+
+def workload_of(options: argparse.Namespace) -> Workload:
+    """The workload that the options describe; raises :class:`ValueError` with a sentence."""
+    if options.sin_signal_cpu and options.saw_signal_cpu:
+        raise ValueError(
+            "Both a sine and a sawtooth are asked for; give either --sin-signal-cpu or "
+            "--saw-signal-cpu."
+        )
+    signal = None
+    if options.sin_signal_cpu:
+        signal = Signal(Shape.SINE, options.sin_signal_cpu, options.sin_frq_cpu)
+    elif options.saw_signal_cpu:
+        signal = Signal(Shape.SAWTOOTH, options.saw_signal_cpu, options.saw_frq_cpu)
+    fleet = Fleet(options.host_scale, options.include_region, options.include_ms)
+    seed = int(time.time()) if options.seed is None else options.seed
+    return Workload(fleet, seed, signal, options.missing_cpu)
+
+
+def target_of(options: argparse.Namespace) -> TargetOptions:
+    """The target that the options name."""
+    return TargetOptions(
+        to=options.to,
+        database_name=options.database_name,
+        table_name=options.table_name,
+        region=options.region,
+        endpoint_url=options.endpoint_url,
+        profile=options.profile,
+    )

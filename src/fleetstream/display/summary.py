@@ -1,0 +1,65 @@
+"""The summary at the end of a run."""
+
+from rich.console import Console
+from rich.table import Table
+
+from fleetstream.ledger import Latencies, Ledger, Tally, Totals
+from fleetstream.sinks import Sink
+from fleetstream.workload import Workload
+
+
+def show_summary(workload: Workload, sink: Sink, ledger: Ledger, reason: str | None) -> None:
+    """Print the summary to standard output."""
+    totals, latencies, seconds = ledger.totals(), ledger.latencies(), ledger.elapsed
+    console = Console(highlight=False, soft_wrap=True)
+    grid = Table.grid(padding=(0, 2))
+    for name, figure in _rows(workload, sink, totals, latencies, seconds):
+        grid.add_row(f"[bold]{name}[/bold]", figure)
+    console.print()
+    console.print(grid)
+    for what, reasons in (("Rejected", totals.rejections), ("Undelivered", totals.losses)):
+        for why, records in reasons.most_common():
+            console.print(f"{what}: {records:,} records: {why}", markup=False)
+    if reason:
+        console.print(f"The run was ended: {reason}", markup=False)
+    hint = sink.query_hint()
+    if hint and totals.stored.records:
+        console.print("\nQuery it:")
+        console.print(f"  {hint}", markup=False)
+
+
+def _rows(
+    workload: Workload, sink: Sink, totals: Totals, latencies: Latencies, seconds: float
+) -> list[tuple[str, str]]:
+    times = (
+        f"mean {_ms(latencies.mean)}, sd {_ms(latencies.deviation)}, p50 {_ms(latencies.p50)}, "
+        f"p90 {_ms(latencies.p90)}, p99 {_ms(latencies.p99)}, max {_ms(latencies.longest)}"
+    )
+    rows = [
+        ("Target", sink.name),
+        ("Seed", str(workload.seed)),
+        ("Total time", f"{seconds:,.1f} s, {totals.sweeps:,} sweeps"),
+        ("Requests", f"{totals.requests:,} total, {totals.successful:,} successful"),
+        ("Request times", times),
+        ("Delivered", _delivered(totals.stored, seconds)),
+        ("Rate", f"{totals.stored.values / max(seconds, 1e-9):,.0f} values/s"),
+    ]
+    if totals.metered_writes:
+        rows.append(("Metered writes", f"{totals.metered_writes:,} of 1 KiB"))
+    if totals.retried:
+        faults = ", ".join(f"{count:,} × {fault}" for fault, count in totals.faults.most_common())
+        throttled = f"{totals.throttled:,} × throttled" if totals.throttled else ""
+        rows.append(("Retried", ", ".join(filter(None, [throttled, faults]))))
+    for name, tally in (("Rejected", totals.rejected), ("Undelivered", totals.undelivered)):
+        if tally.records:
+            rows.append((name, f"{tally.records:,} records, {tally.values:,} values"))
+    return rows
+
+
+def _delivered(stored: Tally, seconds: float) -> str:
+    rate = stored.records / max(seconds, 1e-9)
+    return f"{stored.records:,} records, {stored.values:,} values ({rate:,.0f} records/s)"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f} ms"

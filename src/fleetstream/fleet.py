@@ -1,0 +1,257 @@
+"""The fleet: who emits telemetry.
+
+A fleet is regions → cells → silos → microservices → instances → processes. It is built once and
+yields two dimension tables, :attr:`Fleet.hosts` and :attr:`Fleet.processes`, whose columns are
+dictionary-encoded, so that a million hosts take some tens of megabytes.
+
+Every host has a *number*: its place in the unfiltered fleet of the same host scale, in the order
+region, cell, silo, microservice, instance. Processes are numbered likewise. Filters drop rows; they
+never renumber the others, which is why a host keeps its values when its neighbours are left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+class Kind(StrEnum):
+    """The two kinds of series: metrics of a host, events of a process."""
+
+    METRICS = "metrics"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region and how many cells and silos it has."""
+
+    name: str
+    cells: int
+    silos_per_cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class Microservice:
+    """A microservice: what one silo runs of it at host scale 1."""
+
+    name: str
+    instances: int
+    instance_type: str
+    os_version: str
+    processes: tuple[str, ...]
+    jdk_version: str
+
+
+REGIONS = (
+    Region("us-east-1", 15, 3),
+    Region("us-east-2", 2, 2),
+    Region("us-west-1", 6, 2),
+    Region("us-west-2", 2, 2),
+    Region("eu-west-1", 10, 2),
+    Region("ap-northeast-1", 5, 3),
+    Region("eu-central-1", 1, 1),
+)
+
+MICROSERVICES = (
+    Microservice("apollo", 3, "r5.4xlarge", "AL2", ("server",), "JDK_11"),
+    Microservice("athena", 1, "m5.8xlarge", "AL2012", ("server", "host_manager"), "JDK_8"),
+    Microservice("demeter", 1, "c5.16xlarge", "AL2012", ("server", "host_manager"), "JDK_8"),
+    Microservice("hercules", 2, "r5.4xlarge", "AL2012", ("server",), "JDK_8"),
+    Microservice("zeus", 3, "m5.4xlarge", "AL2", ("server",), "JDK_11"),
+)
+
+AVAILABILITY_ZONES = 3
+"""Zones in a region; the instances of a microservice in a silo take them in turn."""
+
+HOST_DIMENSIONS = (
+    "region",
+    "cell",
+    "silo",
+    "availability_zone",
+    "microservice_name",
+    "instance_name",
+    "instance_type",
+    "os_version",
+)
+PROCESS_DIMENSIONS = (*HOST_DIMENSIONS[:6], "process", "jdk_version")
+
+DIMENSIONS = {Kind.METRICS: HOST_DIMENSIONS, Kind.EVENTS: PROCESS_DIMENSIONS}
+
+_Indices = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTable:
+    """The dimension sets of one kind of series, one row each, ordered by number.
+
+    ``dimensions`` has eight ``dictionary<int32, string>`` columns; ``numbers`` holds each row's
+    place among all series of the unfiltered fleet (int64, ascending); ``hosts`` the number of the
+    host that each row belongs to (int64; for metrics the same as ``numbers``).
+    """
+
+    kind: Kind
+    dimensions: pa.RecordBatch
+    numbers: npt.NDArray[np.int64]
+    hosts: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+class Fleet:
+    """A fleet of servers.
+
+    ``host_scale`` multiplies the instances of each microservice in each silo. ``regions`` and
+    ``microservices`` name those to keep; empty keeps all. Order and repetition of the names do not
+    matter. Raises :class:`ValueError` with a sentence for a host scale below 1 or an unknown name.
+    """
+
+    def __init__(
+        self,
+        host_scale: int = 1,
+        regions: Sequence[str] = (),
+        microservices: Sequence[str] = (),
+    ) -> None:
+        if host_scale < 1:
+            raise ValueError(f"The host scale is {host_scale}, but must be at least 1.")
+        self.host_scale = host_scale
+        self.regions = _chosen("region", regions, [region.name for region in REGIONS])
+        self.microservices = _chosen(
+            "microservice", microservices, [service.name for service in MICROSERVICES]
+        )
+        self.hosts, self.processes = _build(self)
+
+    @property
+    def tables(self) -> dict[Kind, SeriesTable]:
+        """Both dimension tables by kind, metrics first: the order of a sweep."""
+        return {Kind.METRICS: self.hosts, Kind.EVENTS: self.processes}
+
+    @property
+    def identity(self) -> str:
+        """What tells this fleet from others, in a word: two fleets with the same are equal."""
+        regions = "+".join(self.regions) or "all"
+        microservices = "+".join(self.microservices) or "all"
+        return f"{self.host_scale}/{regions}/{microservices}"
+
+
+def _chosen(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The names to keep, in the fleet's own order; empty where all are kept."""
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"There is no {what} {unknown[0]!r}; choose among {', '.join(sorted(known))}."
+        )
+    return () if set(names) == set(known) else tuple(name for name in known if name in names)
+
+
+def _build(fleet: Fleet) -> tuple[SeriesTable, SeriesTable]:
+    """Both dimension tables, from one silo's template repeated over all silos."""
+    region_of_silo, cell_of_silo, cells, silos = _geography()
+    instances = [service.instances * fleet.host_scale for service in MICROSERVICES]
+    template_service = np.repeat(np.arange(len(MICROSERVICES), dtype=np.int32), instances)
+    template_instance = np.concatenate([np.arange(count, dtype=np.int32) for count in instances])
+
+    per_silo = len(template_service)
+    silo = np.repeat(np.arange(len(silos), dtype=np.int32), per_silo)
+    service = np.tile(template_service, len(silos))
+    instance = np.tile(template_instance, len(silos))
+    number = np.arange(len(silo), dtype=np.int64)
+
+    wanted = _wanted(fleet, region_of_silo[silo], service)
+    silo, service, instance, host = silo[wanted], service[wanted], instance[wanted], number[wanted]
+    names = [
+        f"i-AUa00Zt2-{microservice.name}-{i:04d}.amazonaws.com"
+        for microservice, count in zip(MICROSERVICES, instances, strict=True)
+        for i in range(count)
+    ]
+    first_name = np.concatenate([[0], np.cumsum(instances)[:-1]]).astype(np.int32)
+    region = region_of_silo[silo]
+    zones = [f"{r.name}-{zone + 1}" for r in REGIONS for zone in range(AVAILABILITY_ZONES)]
+    place = {
+        "region": _encode(region, [r.name for r in REGIONS]),
+        "cell": _encode(cell_of_silo[silo], cells),
+        "silo": _encode(silo, silos),
+        "availability_zone": _encode(
+            region * AVAILABILITY_ZONES + instance % AVAILABILITY_ZONES, zones
+        ),
+        "microservice_name": _encode(service, [m.name for m in MICROSERVICES]),
+        "instance_name": _encode(first_name[service] + instance, names),
+    }
+    hosts = SeriesTable(
+        Kind.METRICS,
+        pa.record_batch(
+            place
+            | {
+                "instance_type": _encode_words(service, [m.instance_type for m in MICROSERVICES]),
+                "os_version": _encode_words(service, [m.os_version for m in MICROSERVICES]),
+            }
+        ),
+        host,
+        host,
+    )
+    return hosts, _processes(place, service, host, template_service)
+
+
+def _processes(
+    place: dict[str, pa.DictionaryArray],
+    service: _Indices,
+    host: npt.NDArray[np.int64],
+    template_service: _Indices,
+) -> SeriesTable:
+    """The table of processes: each host's row once for each process that it runs."""
+    counts = np.array([len(m.processes) for m in MICROSERVICES], dtype=np.int32)
+    row = np.repeat(np.arange(len(host), dtype=np.int32), counts[service])
+    first_row = np.cumsum(counts[service]) - counts[service]
+    position = np.arange(len(row), dtype=np.int32) - first_row[row].astype(np.int32)
+
+    # A process's number counts the processes of all hosts before it in the unfiltered fleet.
+    before_in_silo = np.cumsum(counts[template_service]) - counts[template_service]
+    per_silo = int(counts[template_service].sum())
+    silo, within = np.divmod(host, len(template_service))
+    number = (silo * per_silo + before_in_silo[within])[row] + position
+
+    first_process = np.cumsum(counts) - counts
+    names = [process for m in MICROSERVICES for process in m.processes]
+    columns = {name: column.take(pa.array(row)) for name, column in place.items()}
+    columns["process"] = _encode_words(first_process[service][row] + position, names)
+    columns["jdk_version"] = _encode_words(service[row], [m.jdk_version for m in MICROSERVICES])
+    return SeriesTable(Kind.EVENTS, pa.record_batch(columns), number, host[row])
+
+
+def _geography() -> tuple[_Indices, _Indices, list[str], list[str]]:
+    """Region and cell of every silo, as indices, and the names of all cells and all silos."""
+    regions, cells_of, cells, silos = [], [], [], []
+    for index, region in enumerate(REGIONS):
+        for cell in range(1, region.cells + 1):
+            cells.append(f"{region.name}-cell-{cell}")
+            for silo in range(1, region.silos_per_cell + 1):
+                silos.append(f"{cells[-1]}-silo-{silo}")
+                regions.append(index)
+                cells_of.append(len(cells) - 1)
+    return np.array(regions, np.int32), np.array(cells_of, np.int32), cells, silos
+
+
+def _wanted(fleet: Fleet, region: _Indices, service: _Indices) -> npt.NDArray[np.bool_]:
+    """Which hosts the filters keep."""
+    regions = np.array([not fleet.regions or r.name in fleet.regions for r in REGIONS])
+    services = np.array(
+        [not fleet.microservices or m.name in fleet.microservices for m in MICROSERVICES]
+    )
+    wanted: npt.NDArray[np.bool_] = regions[region] & services[service]
+    return wanted
+
+
+def _encode(indices: npt.NDArray[np.integer], words: Sequence[str]) -> pa.DictionaryArray:
+    """A dictionary-encoded column: ``words[indices]``; the words are distinct."""
+    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(words))
+
+
+def _encode_words(indices: npt.NDArray[np.integer], words: Sequence[str]) -> pa.DictionaryArray:
+    """The same for words that may repeat: a dictionary holds each only once."""
+    distinct = list(dict.fromkeys(words))
+    place = np.array([distinct.index(word) for word in words], np.int32)
+    return _encode(place[indices], distinct)

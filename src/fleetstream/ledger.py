@@ -1,0 +1,184 @@
+"""The ledger: what became of every record.
+
+At all times, generated = stored + rejected + undelivered + in flight; at the end of a run nothing
+is in flight. Senders write to it from many threads; display, summary and exit codes only read it.
+"""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from hdrh.histogram import HdrHistogram
+
+LATENCY_UNIT = 1e6
+"""Latencies are kept in microseconds, from 1 µs to an hour, to three significant digits."""
+
+_LOWEST, _HIGHEST, _DIGITS = 1, int(3600 * LATENCY_UNIT), 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Some records and the values in them."""
+
+    records: int = 0
+    values: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.records + other.records, self.values + other.values)
+
+    def __sub__(self, other: "Tally") -> "Tally":
+        return Tally(self.records - other.records, self.values - other.values)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a ledger knew at one moment; plain numbers that processes can exchange and add up."""
+
+    sweeps: int = 0
+    generated: Tally = Tally()
+    stored: Tally = Tally()
+    rejected: Tally = Tally()
+    undelivered: Tally = Tally()
+    rejections: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    successful: int = 0
+    throttled: int = 0
+    retried: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    bytes_sent: int = 0
+    metered_writes: int = 0
+    seconds: float = 0.0
+    squared_seconds: float = 0.0
+
+    @property
+    def in_flight(self) -> Tally:
+        """What is generated and has no outcome yet."""
+        return self.generated - self.stored - self.rejected - self.undelivered
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every record has an outcome."""
+        return self.in_flight == Tally()
+
+    @property
+    def delivered(self) -> bool:
+        """Whether every record was stored."""
+        return self.stored == self.generated
+
+
+class Ledger:
+    """What became of every record; safe to write to from many threads."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.last_success = self.started
+        self._lock = threading.Lock()
+        self._totals = Totals()
+        self._latencies = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the ledger was opened."""
+        return time.monotonic() - self.started
+
+    def swept(self) -> None:
+        """Another sweep is generated in full."""
+        with self._lock:
+            self._totals.sweeps += 1
+
+    def generated(self, tally: Tally) -> None:
+        """Records are ready to be sent."""
+        with self._lock:
+            self._totals.generated += tally
+
+    def attempted(self, seconds: float, size: int, writes: int, *, success: bool) -> None:
+        """The target answered a request of ``size`` bytes and ``writes`` metered writes."""
+        with self._lock:
+            self._totals.requests += 1
+            self._totals.bytes_sent += size
+            self._totals.seconds += seconds
+            self._totals.squared_seconds += seconds * seconds
+            self._latencies.record_value(max(_LOWEST, int(seconds * LATENCY_UNIT)))
+            if success:
+                self._totals.successful += 1
+                self._totals.metered_writes += writes
+                self.last_success = time.monotonic()
+
+    def stored(self, tally: Tally) -> None:
+        """The target has stored records."""
+        with self._lock:
+            self._totals.stored += tally
+
+    def rejected(self, reason: str, tally: Tally) -> None:
+        """The target has refused records for good."""
+        with self._lock:
+            self._totals.rejected += tally
+            self._totals.rejections[reason] += tally.records
+
+    def undelivered(self, reason: str, tally: Tally) -> None:
+        """Records were given up."""
+        with self._lock:
+            self._totals.undelivered += tally
+            self._totals.losses[reason] += tally.records
+
+    def throttled(self) -> None:
+        """The target asked for patience; the request will be sent again."""
+        with self._lock:
+            self._totals.throttled += 1
+            self._totals.retried += 1
+
+    def failed(self, fault: str) -> None:
+        """A request failed and will be sent again."""
+        with self._lock:
+            self._totals.faults[fault] += 1
+            self._totals.retried += 1
+
+    def totals(self) -> Totals:
+        """What is known now, as a copy."""
+        with self._lock:
+            return replace(
+                self._totals,
+                rejections=Counter(self._totals.rejections),
+                losses=Counter(self._totals.losses),
+                faults=Counter(self._totals.faults),
+            )
+
+    def latencies(self) -> "Latencies":
+        """How long requests took."""
+        with self._lock:
+            return _latencies(self._totals, self._latencies)
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """How long requests took, in seconds; all zero before the first."""
+
+    mean: float = 0.0
+    deviation: float = 0.0
+    p50: float = 0.0
+    p90: float = 0.0
+    p99: float = 0.0
+    longest: float = 0.0
+
+
+def _latencies(totals: Totals, histogram: HdrHistogram) -> Latencies:
+    """The figures of all requests.
+
+    Mean and deviation come from running sums, since the histogram would walk over all its buckets
+    for each.
+    """
+    if not totals.requests:
+        return Latencies()
+    mean = totals.seconds / totals.requests
+    variance = max(totals.squared_seconds / totals.requests - mean * mean, 0.0)
+    percentiles = histogram.get_percentile_to_value_dict([50, 90, 99])
+    return Latencies(
+        mean,
+        variance**0.5,
+        percentiles[50] / LATENCY_UNIT,
+        percentiles[90] / LATENCY_UNIT,
+        percentiles[99] / LATENCY_UNIT,
+        histogram.get_max_value() / LATENCY_UNIT,
+    )

@@ -1,0 +1,279 @@
+"""The pipeline: when, and how many at once.
+
+One thread sweeps the fleet and has the sink make requests of it; ``concurrency`` threads deliver
+them. Between the two is a queue of bounded length, so that rendering never waits for the network
+while there is room in flight, and never runs ahead of it by more than the queue.
+"""
+
+import contextlib
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+
+import tenacity
+
+from fleetstream.clock import Clock
+from fleetstream.ledger import Ledger, Tally
+from fleetstream.sinks import (
+    Delivery,
+    Request,
+    Sink,
+    TargetLost,
+    Throttled,
+    Unavailable,
+)
+from fleetstream.workload import Workload
+
+DRAIN_SECONDS = 30.0
+"""How long requests in flight may still take, and be retried, once the run is stopped."""
+
+LONGEST_PAUSE = 10.0
+"""Seconds between two tries of a request, at most; full jitter takes a random part of it."""
+
+_FIRST_PAUSE = 0.1
+_GLANCE = 0.1
+"""Seconds between two looks at whether to stop, while waiting for something else."""
+
+
+@dataclass
+class Stop:
+    """Tells a run to end: first gently, then at once.
+
+    ``gently`` means that nothing new is generated and what is in flight is finished; ``at_once``
+    that everything without an outcome is given up. ``reason`` says why, where it was not the user.
+    """
+
+    gently: threading.Event = field(default_factory=threading.Event)
+    at_once: threading.Event = field(default_factory=threading.Event)
+    reason: str | None = None
+    _asked_at: float = 0.0
+
+    def ask(self) -> None:
+        """Stop gently; when asked again, at once."""
+        if self.gently.is_set():
+            self.at_once.set()
+        self._asked_at = time.monotonic()
+        self.gently.set()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether what was in flight has had its time to finish since a stop was asked for."""
+        return self.gently.is_set() and time.monotonic() - self._asked_at > DRAIN_SECONDS
+
+    def fail(self, reason: str) -> None:
+        """Stop at once, because nothing more can be delivered."""
+        self.reason = self.reason or reason
+        self.gently.set()
+        self.at_once.set()
+
+
+Undelivered = Callable[[Request, str], None]
+"""Called with each request that is given up and the reason."""
+
+Rejected = Callable[[Request, Delivery], None]
+"""Called with each request that the target refused records of."""
+
+
+class Pipeline:
+    """Sweeps ``workload`` at the timestamps of ``clock`` into ``sink``; ``ledger`` knows the rest.
+
+    ``sweeps`` ends the run after so many, 0 never. ``give_up_after`` is for how many seconds no
+    request may succeed before the run is ended, 0 for ever.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        clock: Clock,
+        sink: Sink,
+        ledger: Ledger,
+        stop: Stop,
+        *,
+        concurrency: int = 1,
+        sweeps: int = 0,
+        give_up_after: float = 300.0,
+        on_undelivered: Undelivered = lambda _request, _reason: None,
+        on_rejected: Rejected = lambda _request, _delivery: None,
+    ) -> None:
+        self.ledger = ledger
+        self.stop = stop
+        self._workload = workload
+        self._clock = clock
+        self._sink = sink
+        self._concurrency = min(concurrency, sink.concurrency or concurrency)
+        self._sweeps = sweeps or None
+        self._give_up_after = give_up_after
+        self._on_undelivered = on_undelivered
+        self._on_rejected = on_rejected
+        self._waiting: queue.Queue[Request | None] = queue.Queue(self._concurrency)
+        self._in_flight: dict[int, Request] = {}
+        self._crash: Exception | None = None
+
+    def run(self) -> None:
+        """Sweep until the clock ends, the sweeps are done, or the run is stopped."""
+        senders = [
+            threading.Thread(target=self._deliver_all, name=f"sender {number}", daemon=True)
+            for number in range(self._concurrency)
+        ]
+        for sender in senders:
+            sender.start()
+        try:
+            self._sweep_all()
+        finally:
+            self._drain(senders)
+
+    def _sweep_all(self) -> None:
+        for timestamp in islice(self._clock, self._sweeps):
+            for block in self._workload.blocks:
+                if self.stop.gently.is_set():
+                    return
+                self._offer_all(self._sink.prepare(self._workload.batch(block, timestamp)))
+            self.ledger.swept()
+            if not self._clock.due:
+                self._offer_all(self._sink.flush())
+
+    def _offer_all(self, requests: Iterable[Request]) -> None:
+        for request in requests:
+            self.ledger.generated(_tally(request))
+            self._offer(request)
+
+    def _offer(self, request: Request) -> None:
+        """Queue a request as soon as there is room."""
+        while not self._leaving():
+            try:
+                self._waiting.put(request, timeout=_GLANCE)
+            except queue.Full:
+                continue
+            return
+        self._give_up(request, self.stop.reason or "stopped at once")
+
+    def _leaving(self) -> bool:
+        """Whether the run ends at once, be it because finishing it gently took too long."""
+        if self.stop.overdue and not self.stop.at_once.is_set():
+            self.stop.fail(f"not delivered within {DRAIN_SECONDS:g} s of the stop")
+        return self.stop.at_once.is_set()
+
+    def _drain(self, senders: list[threading.Thread]) -> None:
+        """Finish what is in flight, or give it up, so that every record has an outcome."""
+        self._offer_all(self._sink.flush())
+        for sender in senders:
+            while sender.is_alive() and not self._leaving():
+                with contextlib.suppress(queue.Full):
+                    self._waiting.put(None, timeout=_GLANCE)
+                    break
+        for sender in senders:
+            while sender.is_alive() and not self._leaving():
+                sender.join(_GLANCE)
+        self._abandon()
+        if self._crash:
+            raise self._crash
+
+    def _abandon(self) -> None:
+        """Give up all that waits or is in the hands of a sender that has not come back."""
+        reason = self.stop.reason or "stopped at once"
+        with contextlib.suppress(queue.Empty):
+            while True:
+                request = self._waiting.get_nowait()
+                if request is not None:
+                    self._give_up(request, reason)
+        for ticket in list(self._in_flight):
+            request = self._in_flight.pop(ticket, None)
+            if request is not None:
+                self._give_up(request, reason)
+
+    def _give_up(self, request: Request, reason: str) -> None:
+        self._on_undelivered(request, reason)
+        self.ledger.undelivered(reason, _tally(request))
+
+    def _deliver_all(self) -> None:
+        """What a sender does: deliver requests until it is told that there are no more."""
+        while (request := self._waiting.get()) is not None:
+            if self.stop.at_once.is_set():
+                self._give_up(request, self.stop.reason or "stopped at once")
+                continue
+            ticket = id(request)
+            self._in_flight[ticket] = request
+            outcome = self._deliver(request)
+            # Whoever takes the ticket settles the request; after a stop at once that may be the
+            # main thread, and then this outcome came too late to count.
+            if self._in_flight.pop(ticket, None) is not None:
+                outcome()
+
+    def _deliver(self, request: Request) -> Callable[[], None]:
+        """Deliver a request, however often that takes; gives what is to be noted of it."""
+        try:
+            try:
+                delivery = self._attempt(request)
+            except (Throttled, Unavailable):
+                self.stop.at_once.wait(random.uniform(0, _FIRST_PAUSE))  # noqa: S311 - jitter
+                delivery = self._retrying(self._attempt, request)
+        except (Throttled, Unavailable) as error:
+            reason = error.kind if isinstance(error, Unavailable) else "throttled"
+            silence = time.monotonic() - self.ledger.last_success
+            if not self.stop.at_once.is_set() and silence >= self._give_up_after:
+                self.stop.fail(f"no request has succeeded for {silence:.0f} s ({error})")
+            return lambda: self._give_up(request, reason)
+        except TargetLost as error:
+            reason = str(error)
+            self.stop.fail(reason)
+            return lambda: self._give_up(request, reason)
+        except Exception as error:
+            self._crash = error
+            self.stop.fail("an internal error")
+            return lambda: self._give_up(request, "an internal error")
+        return lambda: self._settle(request, delivery)
+
+    def _attempt(self, request: Request) -> Delivery:
+        """Send a request once, and note how that went."""
+        began = time.monotonic()
+        success, writes = False, 0
+        try:
+            delivery = self._sink.send(request)
+            success = not delivery.rejections
+            writes = request.writes if len(delivery.rejections) < request.records else 0
+        except Throttled:
+            self.ledger.throttled()
+            raise
+        except Unavailable as error:
+            self.ledger.failed(error.kind)
+            raise
+        finally:
+            self.ledger.attempted(time.monotonic() - began, request.size, writes, success=success)
+        return delivery
+
+    def _settle(self, request: Request, delivery: Delivery) -> None:
+        """Note an answered request: what was refused of it, and that the rest is stored."""
+        refused = Tally()
+        for rejection in delivery.rejections:
+            tally = Tally(1, request.record(rejection.index).values)
+            self.ledger.rejected(rejection.reason, tally)
+            refused += tally
+        if delivery.rejections:
+            self._on_rejected(request, delivery)
+        self.ledger.stored(_tally(request) - refused)
+
+    @cached_property
+    def _retrying(self) -> tenacity.Retrying:
+        """Exponential back-off with full jitter; a stop at once ends it, and its pauses."""
+
+        def hopeless(state: tenacity.RetryCallState) -> bool:
+            error = state.outcome.exception() if state.outcome else None
+            failing = time.monotonic() - state.start_time
+            return isinstance(error, Unavailable) and 0 < self._give_up_after <= failing
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((Throttled, Unavailable)),
+            wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=LONGEST_PAUSE),
+            stop=lambda state: self.stop.at_once.is_set() or hopeless(state),
+            sleep=tenacity.sleep_using_event(self.stop.at_once),
+            reraise=True,
+        )
+
+
+def _tally(request: Request) -> Tally:
+    return Tally(request.records, request.values)

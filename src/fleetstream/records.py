@@ -1,0 +1,124 @@
+"""Records: what of a batch travels as one unit, in either of Amazon Timestream's record models."""
+
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleetstream.fleet import Kind
+
+TIME = "time"
+"""The column of a batch that separates its dimensions from its measures."""
+
+Indices = npt.NDArray[np.int64]
+
+
+class RecordModel(StrEnum):
+    """How values become records.
+
+    Single: one record a value, named after its measure. Multi: one record a host or process and
+    timestamp, named after its kind, holding all its values.
+    """
+
+    SINGLE = "single"
+    MULTI = "multi"
+
+
+class Records:
+    """A batch seen as a list of records, in row order and within a row in the measures' order.
+
+    A missing value is no record, and a row whose values are all missing is none either. ``rows``
+    gives the row of each record (int64); ``measures`` its place among the batch's measures (int64;
+    under the multi-measure model it is empty, since a record has them all).
+    """
+
+    def __init__(self, batch: pa.RecordBatch, model: RecordModel) -> None:
+        self.batch = batch
+        self.model = model
+        self._time = batch.schema.get_field_index(TIME)
+        present = self._present
+        if model is RecordModel.SINGLE:
+            places = np.flatnonzero(present)
+            self.rows, self.measures = np.divmod(places, max(len(self.measure_names), 1))
+        else:
+            self.rows, self.measures = np.flatnonzero(present.any(axis=1)), np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of series that the batch holds."""
+        return kind_of(self.batch)
+
+    @cached_property
+    def dimension_names(self) -> list[str]:
+        """The names of the batch's dimensions."""
+        return list(self.batch.schema.names[: self._time])
+
+    @cached_property
+    def measure_names(self) -> list[str]:
+        """The names of the batch's measures."""
+        return list(self.batch.schema.names[self._time + 1 :])
+
+    def dimension(self, name: str) -> pa.DictionaryArray:
+        """A dimension's column."""
+        return self.batch.column(self.batch.schema.get_field_index(name))
+
+    @cached_property
+    def measure_columns(self) -> list[pa.Array]:
+        """The columns of the measures."""
+        return list(self.batch.columns[self._time + 1 :])
+
+    @property
+    def timestamp(self) -> int:
+        """The timestamp of the batch, microseconds of Unix time."""
+        return int(self.batch.column(self._time)[0].value)
+
+    def values_in(self, start: int, stop: int) -> int:
+        """How many values the records ``[start, stop)`` hold."""
+        if self.model is RecordModel.SINGLE:
+            return stop - start
+        if self._complete:
+            return (stop - start) * len(self.measure_names)
+        return int(self._present[self.rows[start:stop]].sum())
+
+    def extract(self, start: int, stop: int) -> pa.RecordBatch:
+        """The records ``[start, stop)`` alone, as a batch: other values of their rows are null."""
+        if start == stop:
+            return self.batch.slice(0, 0)
+        rows = self.rows[start:stop]
+        if self.model is RecordModel.MULTI:
+            return self.batch.take(pa.array(rows))
+        first, last = int(rows[0]), int(rows[-1])
+        part = self.batch.slice(first, last - first + 1)
+        wanted = np.zeros((part.num_rows, len(self.measure_names)), np.bool_)
+        wanted[rows - first, self.measures[start:stop]] = True
+        for place, column in enumerate(part.columns[self._time + 1 :]):
+            if not wanted[:, place].all():
+                null = pa.scalar(None, column.type)
+                masked = pc.if_else(pa.array(wanted[:, place]), column, null)
+                field = part.schema.field(self._time + 1 + place)
+                part = part.set_column(self._time + 1 + place, field, masked)
+        return part
+
+    @cached_property
+    def _complete(self) -> bool:
+        return not any(column.null_count for column in self.measure_columns)
+
+    @cached_property
+    def _present(self) -> npt.NDArray[np.bool_]:
+        """Which values are there: one row a row of the batch, one column a measure."""
+        present = np.ones((self.batch.num_rows, len(self.measure_names)), np.bool_)
+        if not self._complete:
+            for place, column in enumerate(self.measure_columns):
+                present[:, place] = column.is_valid().to_numpy(zero_copy_only=False)
+        return present
+
+
+def kind_of(batch: pa.RecordBatch) -> Kind:
+    """The kind of series that a batch holds, from its schema's metadata."""
+    return Kind((batch.schema.metadata or {})[b"kind"].decode())
