@@ -1,7 +1,7 @@
 """Clocks: when the whole fleet is swept."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from fleetstream.signals import MICROSECONDS
@@ -28,15 +28,19 @@ class LiveClock:
     is given twice, and nothing stalls.
 
     ``wait`` sleeps for so many seconds and returns whether the run is to stop
-    (:meth:`threading.Event.wait` does); ``wall`` is the wall clock in seconds of Unix time.
+    (:meth:`threading.Event.wait` does); ``wall`` is the wall clock in seconds of Unix time;
+    ``last`` is a timestamp that was given out before, in microseconds.
     """
 
     def __init__(
-        self, wait: Callable[[float], bool], wall: Callable[[], float] = time.time
+        self,
+        wait: Callable[[float], bool],
+        wall: Callable[[], float] = time.time,
+        last: int = 0,
     ) -> None:
         self._wait = wait
         self._wall = wall
-        self._last = 0
+        self._last = last // MICROSECONDS
 
     @property
     def due(self) -> bool:
@@ -52,3 +56,21 @@ class LiveClock:
                 now = max(self._wall(), float(self._last + 1))
             self._last = int(now)
             yield self._last * MICROSECONDS
+
+
+class ResumedClock:
+    """The timestamps that an earlier run left unfinished, then those of another clock."""
+
+    def __init__(self, unfinished: Sequence[int], onward: Clock) -> None:
+        self._unfinished = list(unfinished)
+        self._onward = onward
+
+    @property
+    def due(self) -> bool:
+        """Whether a timestamp is left over, or the other clock has one."""
+        return bool(self._unfinished) or self._onward.due
+
+    def __iter__(self) -> Iterator[int]:
+        while self._unfinished:
+            yield self._unfinished.pop(0)
+        yield from self._onward

@@ -7,7 +7,7 @@ is in flight. Senders write to it from many threads; display, summary and exit c
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 
 from hdrh.histogram import HdrHistogram
 
@@ -52,6 +52,10 @@ class Totals:
     seconds: float = 0.0
     squared_seconds: float = 0.0
 
+    def __add__(self, other: "Totals") -> "Totals":
+        names = (each.name for each in fields(self))
+        return Totals(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
     @property
     def in_flight(self) -> Tally:
         """What is generated and has no outcome yet."""
@@ -68,8 +72,19 @@ class Totals:
         return self.stored == self.generated
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the ledger of another process knows, ready to travel."""
+
+    totals: Totals
+    histogram: bytes
+
+
 class Ledger:
-    """What became of every record; safe to write to from many threads."""
+    """What became of every record; safe to write to from many threads.
+
+    It also adds up what the ledgers of other processes report.
+    """
 
     def __init__(self) -> None:
         self.started = time.monotonic()
@@ -77,6 +92,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._totals = Totals()
         self._latencies = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
+        self._reports: dict[int, Report] = {}
 
     @property
     def elapsed(self) -> float:
@@ -135,20 +151,41 @@ class Ledger:
             self._totals.faults[fault] += 1
             self._totals.retried += 1
 
+    def report(self) -> Report:
+        """What is known now, for the ledger of another process."""
+        with self._lock:
+            return Report(self._totals + Totals(), self._latencies.encode())
+
+    def absorb(self, source: int, report: Report) -> None:
+        """Take the latest report of another process; it replaces the one before."""
+        with self._lock:
+            self._reports[source] = report
+
+    def write_off(self, source: int, reason: str) -> None:
+        """Give up what was in flight in another process, which won't report any more."""
+        with self._lock:
+            report = self._reports.get(source)
+            if report is not None:
+                report.totals.losses[reason] += report.totals.in_flight.records
+                report.totals.undelivered += report.totals.in_flight
+
     def totals(self) -> Totals:
         """What is known now, as a copy."""
         with self._lock:
-            return replace(
-                self._totals,
-                rejections=Counter(self._totals.rejections),
-                losses=Counter(self._totals.losses),
-                faults=Counter(self._totals.faults),
-            )
+            reported = (report.totals for report in self._reports.values())
+            return sum(reported, start=self._totals + Totals())
 
     def latencies(self) -> "Latencies":
         """How long requests took."""
+        totals = self.totals()
         with self._lock:
-            return _latencies(self._totals, self._latencies)
+            histogram = self._latencies
+            if self._reports:
+                histogram = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
+                histogram.add(self._latencies)
+                for report in self._reports.values():
+                    histogram.decode_and_add(report.histogram)
+            return _latencies(totals, histogram)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from typing import Protocol
 
+import pyarrow as pa
 import tenacity
 
 from fleetstream.clock import Clock
@@ -27,7 +29,7 @@ from fleetstream.sinks import (
     Throttled,
     Unavailable,
 )
-from fleetstream.workload import Workload
+from fleetstream.workload import Block, Workload
 
 DRAIN_SECONDS = 30.0
 """How long requests in flight may still take, and be retried, once the run is stopped."""
@@ -72,50 +74,92 @@ class Stop:
         self.at_once.set()
 
 
-Undelivered = Callable[[Request, str], None]
-"""Called with each request that is given up and the reason."""
+class Watcher(Protocol):
+    """Is told of every batch and request, from several threads at once."""
 
-Rejected = Callable[[Request, Delivery], None]
-"""Called with each request that the target refused records of."""
+    def entered(self, batch: pa.RecordBatch) -> None:
+        """A batch is generated and goes to the sink."""
+        ...
+
+    def settled(self, request: Request) -> None:
+        """Every record of a request has an outcome; called last of all."""
+        ...
+
+    def undelivered(self, request: Request, reason: str) -> None:
+        """A request is given up."""
+        ...
+
+    def rejected(self, request: Request, delivery: Delivery) -> None:
+        """The target has refused records of a request for good."""
+        ...
 
 
-class Pipeline:
-    """Sweeps ``workload`` at the timestamps of ``clock`` into ``sink``; ``ledger`` knows the rest.
+class Sweeps:
+    """The batches of sweep after sweep: ``workload`` at the timestamps of ``clock``.
 
-    ``sweeps`` ends the run after so many, 0 never. ``give_up_after`` is for how many seconds no
-    request may succeed before the run is ended, 0 for ever.
+    ``count`` ends them after so many sweeps, 0 never; ``blocks`` are those to generate, by default
+    all. Yields None in place of a batch where the clock makes a pause. ``begin`` and ``end`` are
+    called with the timestamp before and after each sweep.
     """
 
     def __init__(
         self,
         workload: Workload,
         clock: Clock,
+        count: int = 0,
+        *,
+        blocks: Sequence[Block] | None = None,
+        begin: Callable[[int], None] = lambda _timestamp: None,
+        end: Callable[[int], None] = lambda _timestamp: None,
+    ) -> None:
+        self._workload = workload
+        self._clock = clock
+        self._count = count or None
+        self._blocks = workload.blocks if blocks is None else blocks
+        self._begin = begin
+        self._end = end
+
+    def __iter__(self) -> Iterator[pa.RecordBatch | None]:
+        for timestamp in islice(self._clock, self._count):
+            self._begin(timestamp)
+            for block in self._blocks:
+                yield self._workload.batch(block, timestamp)
+            self._end(timestamp)
+            if not self._clock.due:
+                yield None
+
+
+class Pipeline:
+    """Delivers the batches of ``source`` to ``sink``; ``ledger`` knows what became of each record.
+
+    Where ``source`` yields None, what the sink keeps is sent too. ``give_up_after`` is for how many
+    seconds no request may succeed before the run is ended, 0 for ever.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[pa.RecordBatch | None],
         sink: Sink,
         ledger: Ledger,
         stop: Stop,
         *,
         concurrency: int = 1,
-        sweeps: int = 0,
         give_up_after: float = 300.0,
-        on_undelivered: Undelivered = lambda _request, _reason: None,
-        on_rejected: Rejected = lambda _request, _delivery: None,
+        watcher: Watcher | None = None,
     ) -> None:
         self.ledger = ledger
         self.stop = stop
-        self._workload = workload
-        self._clock = clock
+        self._source = source
         self._sink = sink
         self._concurrency = min(concurrency, sink.concurrency or concurrency)
-        self._sweeps = sweeps or None
         self._give_up_after = give_up_after
-        self._on_undelivered = on_undelivered
-        self._on_rejected = on_rejected
+        self._watcher = watcher
         self._waiting: queue.Queue[Request | None] = queue.Queue(self._concurrency)
         self._in_flight: dict[int, Request] = {}
         self._crash: Exception | None = None
 
     def run(self) -> None:
-        """Sweep until the clock ends, the sweeps are done, or the run is stopped."""
+        """Deliver until the source ends or the run is stopped."""
         senders = [
             threading.Thread(target=self._deliver_all, name=f"sender {number}", daemon=True)
             for number in range(self._concurrency)
@@ -123,19 +167,20 @@ class Pipeline:
         for sender in senders:
             sender.start()
         try:
-            self._sweep_all()
+            self._prepare_all()
         finally:
             self._drain(senders)
 
-    def _sweep_all(self) -> None:
-        for timestamp in islice(self._clock, self._sweeps):
-            for block in self._workload.blocks:
-                if self.stop.gently.is_set():
-                    return
-                self._offer_all(self._sink.prepare(self._workload.batch(block, timestamp)))
-            self.ledger.swept()
-            if not self._clock.due:
+    def _prepare_all(self) -> None:
+        for batch in self._source:
+            if self.stop.gently.is_set():
+                return
+            if batch is None:
                 self._offer_all(self._sink.flush())
+                continue
+            if self._watcher:
+                self._watcher.entered(batch)
+            self._offer_all(self._sink.prepare(batch))
 
     def _offer_all(self, requests: Iterable[Request]) -> None:
         for request in requests:
@@ -187,8 +232,10 @@ class Pipeline:
                 self._give_up(request, reason)
 
     def _give_up(self, request: Request, reason: str) -> None:
-        self._on_undelivered(request, reason)
         self.ledger.undelivered(reason, _tally(request))
+        if self._watcher:
+            self._watcher.undelivered(request, reason)
+            self._watcher.settled(request)
 
     def _deliver_all(self) -> None:
         """What a sender does: deliver requests until it is told that there are no more."""
@@ -253,9 +300,11 @@ class Pipeline:
             tally = Tally(1, request.record(rejection.index).values)
             self.ledger.rejected(rejection.reason, tally)
             refused += tally
-        if delivery.rejections:
-            self._on_rejected(request, delivery)
         self.ledger.stored(_tally(request) - refused)
+        if self._watcher:
+            if delivery.rejections:
+                self._watcher.rejected(request, delivery)
+            self._watcher.settled(request)
 
     @cached_property
     def _retrying(self) -> tenacity.Retrying:

@@ -8,11 +8,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetstream.fleet import Kind
+from fleetstream.fleet import DIMENSIONS, Kind
+from fleetstream.measures import DataType, measures_of
 
 TIME = "time"
 """The column of a batch that separates its dimensions from its measures."""
 
+_ARROW_TYPES = {
+    DataType.DOUBLE: pa.float64(),
+    DataType.BIGINT: pa.int64(),
+    DataType.VARCHAR: pa.dictionary(pa.int32(), pa.string()),
+}
 Indices = npt.NDArray[np.int64]
 
 
@@ -122,3 +128,16 @@ class Records:
 def kind_of(batch: pa.RecordBatch) -> Kind:
     """The kind of series that a batch holds, from its schema's metadata."""
     return Kind((batch.schema.metadata or {})[b"kind"].decode())
+
+
+def batch_schema(kind: Kind) -> pa.Schema:
+    """The schema of all batches of a kind: dimensions, time, measures; and the kind as metadata."""
+    dimension = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        [
+            *((name, dimension) for name in DIMENSIONS[kind]),
+            (TIME, pa.timestamp("us")),
+            *((measure.name, _ARROW_TYPES[measure.type]) for measure in measures_of(kind)),
+        ],
+        metadata={"kind": kind},
+    )

@@ -20,8 +20,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.distributions import Choice, Column, host_loads
-from fleetstream.fleet import DIMENSIONS, Fleet, Kind, SeriesTable
+from fleetstream.fleet import Fleet, Kind, SeriesTable
 from fleetstream.measures import CPU_MEASURES, DataType, Measure, measures_of
+from fleetstream.records import batch_schema
 from fleetstream.signals import MICROSECONDS, Signal
 
 BLOCK = 1_000
@@ -29,11 +30,6 @@ BLOCK = 1_000
 
 MAX_SEED = 2**64 - 1
 
-_ARROW_TYPES = {
-    DataType.DOUBLE: pa.float64(),
-    DataType.BIGINT: pa.int64(),
-    DataType.VARCHAR: pa.dictionary(pa.int32(), pa.string()),
-}
 _STREAMS = {Kind.METRICS: 0, Kind.EVENTS: 1}
 
 
@@ -78,7 +74,7 @@ class Workload:
         self.missing_cpu = missing_cpu
         self.blocks = tuple(block for table in fleet.tables.values() for block in _blocks_of(table))
         self._loads = host_loads(fleet.hosts.hosts)
-        self._schemas = {kind: _schema(kind) for kind in Kind}
+        self._schemas = {kind: batch_schema(kind) for kind in Kind}
 
     @property
     def series(self) -> int:
@@ -171,18 +167,6 @@ def _narrowing(places: npt.NDArray[np.int64]) -> slice | npt.NDArray[np.int64]:
     if places[-1] - places[0] + 1 == len(places):
         return slice(int(places[0]), int(places[-1]) + 1)
     return places
-
-
-def _schema(kind: Kind) -> pa.Schema:
-    dimension = pa.dictionary(pa.int32(), pa.string())
-    return pa.schema(
-        [
-            *((name, dimension) for name in DIMENSIONS[kind]),
-            ("time", pa.timestamp("us")),
-            *((measure.name, _ARROW_TYPES[measure.type]) for measure in measures_of(kind)),
-        ],
-        metadata={"kind": kind},
-    )
 
 
 def _arrow(measure: Measure, column: Column, missing: npt.NDArray[np.bool_] | None) -> pa.Array:

@@ -1,14 +1,13 @@
 """`fleetstream ingest`: the continuous generator."""
 
 import argparse
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from types import FrameType
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetstream.cli.options import (
+    add_delivery_options,
     add_fleet_options,
     add_target_options,
     add_value_options,
@@ -16,13 +15,15 @@ from fleetstream.cli.options import (
     target_of,
     workload_of,
 )
-from fleetstream.workload import Workload
+from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
 
 if TYPE_CHECKING:
+    from fleetstream.ledger import Ledger
     from fleetstream.pipeline import Stop
-
-DELIVERED, UNDELIVERED, UNUSABLE = 0, 1, 3
-"""Exit codes: all stored; something was not; the target can't be used and nothing was written."""
+    from fleetstream.recovery.manifest import Manifest
+    from fleetstream.recovery.undelivered import Losses
+    from fleetstream.sinks import Sink
+    from fleetstream.workload import Workload
 
 DESCRIPTION = """\
 Stream a simulated fleet's telemetry, sweep after sweep, at most one a second, until Ctrl-C.
@@ -31,24 +32,25 @@ Examples:
   fleetstream ingest
   fleetstream ingest --autostop 3 --include-region eu-central-1
   fleetstream ingest -r us-east-1 -d testDb -t testTable -c 30
+  fleetstream ingest --resume fleetstream-1795489292.json
 """
+
+FIXED = (
+    *("seed", "host_scale", "include_region", "include_ms", "missing_cpu", "autostop"),
+    *("sin_signal_cpu", "sin_frq_cpu", "saw_signal_cpu", "saw_frq_cpu", "record_model"),
+    *("to", "database_name", "table_name", "region", "endpoint_url", "profile", "manifest"),
+)
+"""Options that a manifest answers."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = DESCRIPTION
+    parser.set_defaults(default_of=parser.get_default)
     add_target_options(parser)
     add_fleet_options(parser)
     add_value_options(parser)
     pace = parser.add_argument_group("its pace")
-    pace.add_argument(
-        "-c",
-        "--concurrency",
-        metavar="N",
-        type=at_least(1),
-        default=10,
-        help="requests in flight at once (default: 10)",
-    )
     pace.add_argument(
         "--autostop",
         metavar="N",
@@ -56,11 +58,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="stop after N measurements of every series (default: 0, never)",
     )
+    pace.add_argument(
+        "--processes",
+        metavar="N",
+        type=at_least(0),
+        default=1,
+        help="processes that generate and send; 0 means one a core (default: 1)",
+    )
+    add_delivery_options(parser)
+    recovery = parser.add_argument_group("its manifest")
+    recovery.add_argument(
+        "--manifest",
+        metavar="PATH",
+        type=Path,
+        default=None,
+        help="the file that names what the run writes (default: fleetstream-SEED.json here)",
+    )
+    recovery.add_argument(
+        "--resume",
+        metavar="PATH",
+        type=Path,
+        default=None,
+        help="go on with the run of this manifest: finish the sweep that was cut, then continue",
+    )
     preview = parser.add_argument_group("a look beforehand")
     preview.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="show what would be written, and write nothing",
+        "--dry-run", action="store_true", help="show what would be written, and write nothing"
     )
     preview.add_argument(
         "--format",
@@ -72,60 +95,121 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; gives the exit code."""
-    workload = workload_of(options)
     if options.dry_run:
         from fleetstream.display.preview import preview_json, show_preview
 
+        workload = workload_of(options)
         if options.format == "json":
             print(preview_json(workload, options.record_model))
         else:
             show_preview(workload, options.record_model)
         return DELIVERED
-    return _stream(options, workload)
+    return _ingest(options)
 
 
-def _stream(options: argparse.Namespace, workload: Workload) -> int:
-    from fleetstream.clock import LiveClock
+def _ingest(options: argparse.Namespace) -> int:
     from fleetstream.display.progress import Progress
     from fleetstream.display.summary import show_summary
     from fleetstream.ledger import Ledger
-    from fleetstream.pipeline import Pipeline, Stop
+    from fleetstream.pipeline import Stop
     from fleetstream.sinks import TargetUnusable
     from fleetstream.sinks.targets import open_sink
+    from fleetstream.workers import processes_for
 
+    manifest, path = _manifest(options)
+    workload = manifest.workload()
     try:
-        sink = open_sink(target_of(options), options.record_model)
+        sink = open_sink(manifest.target_options(), manifest.record_model)
+        processes = processes_for(options.processes, sink)
         sink.open()
     except TargetUnusable as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return UNUSABLE
+        return unusable(error)
     stop, ledger = Stop(), Ledger()
-    with closing(sink):
-        pipeline = Pipeline(
-            workload,
-            LiveClock(stop.gently.wait),
+    with closing(sink), stopped_by_signals(stop), Progress(workload, sink, ledger):
+        losses, failure = _stream(options, processes, manifest, path, workload, sink, ledger, stop)
+    show_summary(workload, sink, ledger, stop.reason, losses)
+    if failure:
+        print(f"The manifest could not be kept: {failure}", file=sys.stderr)
+    return DELIVERED if ledger.totals().delivered else UNDELIVERED
+
+
+def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
+    """What is to be done, and where that is noted: as the options say, or as a run left it."""
+    from fleetstream.recovery.manifest import describe, read_manifest
+
+    if options.resume:
+        for name in FIXED:
+            if getattr(options, name) != options.default_of(name):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} can't be given with --resume, since the manifest "
+                    "says it; leave it out."
+                )
+        return read_manifest(options.resume), options.resume
+    workload = workload_of(options)
+    manifest = describe(workload, target_of(options), options.record_model, options.autostop)
+    if options.manifest is None and manifest.target_options().url == "null:":
+        return manifest, None
+    return manifest, options.manifest or _unused(Path(f"fleetstream-{workload.seed}.json"))
+
+
+def _unused(path: Path) -> Path:
+    """``path``, or if there is such a file already, the first with a number that there is not."""
+    number, candidate = 2, path
+    while candidate.exists():
+        candidate = path.with_stem(f"{path.stem}-{number}")
+        number += 1
+    return candidate
+
+
+def _stream(
+    options: argparse.Namespace,
+    processes: int,
+    manifest: "Manifest",
+    path: Path | None,
+    workload: "Workload",
+    sink: "Sink",
+    ledger: "Ledger",
+    stop: "Stop",
+) -> "tuple[Losses, str | None]":
+    """Run until the end; gives what was not stored, and why the manifest was not if so."""
+    from fleetstream.clock import LiveClock, ResumedClock
+    from fleetstream.pipeline import Pipeline, Sweeps
+    from fleetstream.recovery.journal import Journal, Recorder
+    from fleetstream.recovery.undelivered import Losses, UndeliveredStore
+    from fleetstream.workers import Assignment, Workers
+
+    unfinished = list(manifest.unsettled)
+    clock = ResumedClock(unfinished, LiveClock(stop.gently.wait, last=manifest.last))
+    sweeps = manifest.autostop and max(manifest.autostop - manifest.sweeps, 0)
+    if manifest.autostop and not sweeps:
+        return Losses(), None
+
+    if processes > 1:
+        assignment = Assignment(
+            manifest, options.concurrency, options.give_up_after, options.undelivered
+        )
+        workers = Workers(assignment, processes, clock, ledger, stop, sweeps=sweeps)
+        journal = Journal(manifest, path, ledger, lambda: workers.standings)
+        workers.run(journal.begin)
+        losses = sum(workers.losses, start=Losses())
+    else:
+        recorder = Recorder(UndeliveredStore(options.undelivered))
+        journal = Journal(manifest, path, ledger, lambda: [recorder.standing()])
+
+        def end(timestamp: int) -> None:
+            ledger.swept()
+            recorder.swept(timestamp)
+
+        source = Sweeps(workload, clock, sweeps, begin=journal.begin, end=end)
+        Pipeline(
+            source,
             sink,
             ledger,
             stop,
             concurrency=options.concurrency,
-            sweeps=options.autostop,
-        )
-        with _stopped_by_signals(stop), Progress(workload, sink, ledger):
-            pipeline.run()
-    show_summary(workload, sink, ledger, stop.reason)
-    return DELIVERED if ledger.totals().delivered else UNDELIVERED
-
-
-@contextmanager
-def _stopped_by_signals(stop: "Stop") -> Iterator[None]:
-    """SIGINT and SIGTERM stop the run: gently at first, at once when they come again."""
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.ask()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            give_up_after=options.give_up_after,
+            watcher=recorder,
+        ).run()
+        losses = recorder.store.losses
+    journal.close(finished=not stop.gently.is_set())
+    return losses, journal.failure

@@ -1,14 +1,18 @@
 """Options that several commands share, and how their values are read."""
 
 import argparse
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet
 from fleetstream.records import RecordModel
 from fleetstream.signals import PERIODS, Shape, Signal
 from fleetstream.sinks.targets import DEFAULT_TARGET, TargetOptions
 from fleetstream.workload import Workload
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
 def whole_number(text: str) -> int:
@@ -180,6 +184,47 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         type=record_model,
         default=RecordModel.SINGLE,
         help="single: a record a value; multi: a record a host or process (default: single)",
+    )
+
+
+def add_delivery_options(parser: argparse.ArgumentParser, *, undelivered: bool = True) -> None:
+    """How records are delivered, and what becomes of those that are not."""
+    group = parser.add_argument_group("delivery")
+    group.add_argument(
+        "-c",
+        "--concurrency",
+        metavar="N",
+        type=at_least(1),
+        default=10,
+        help="requests in flight at once (default: 10)",
+    )
+    group.add_argument(
+        "--give-up-after",
+        metavar="TIME",
+        type=duration,
+        default=300.0,
+        help="end the run when nothing could be delivered for so long; 0 never (default: 5m)",
+    )
+    if undelivered:
+        group.add_argument(
+            "--undelivered",
+            metavar="PATH",
+            type=Path,
+            default=Path("fleetstream-undelivered"),
+            help="the folder for records that were not stored, made only when there are some "
+            "(default: fleetstream-undelivered)",
+        )
+
+
+def duration(text: str) -> float:
+    """Seconds, from a number with a unit (ms, s, m, h or d) or the bare number 0."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    if match:
+        return float(match[1]) * _UNITS[match[2]]
+    if text == "0":
+        return 0.0
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a time; write it with a unit, such as 30s, 5m or 24h."
     )
 
 

@@ -1,14 +1,23 @@
 """The summary at the end of a run."""
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
 
 from fleetstream.ledger import Latencies, Ledger, Tally, Totals
+from fleetstream.recovery.undelivered import Losses
+from fleetstream.signals import MICROSECONDS
 from fleetstream.sinks import Sink
 from fleetstream.workload import Workload
 
+LISTED = 20
+"""Timestamps named of those whose records are lost."""
 
-def show_summary(workload: Workload, sink: Sink, ledger: Ledger, reason: str | None) -> None:
+
+def show_summary(
+    workload: Workload, sink: Sink, ledger: Ledger, reason: str | None, losses: Losses
+) -> None:
     """Print the summary to standard output."""
     totals, latencies, seconds = ledger.totals(), ledger.latencies(), ledger.elapsed
     console = Console(highlight=False, soft_wrap=True)
@@ -22,10 +31,47 @@ def show_summary(workload: Workload, sink: Sink, ledger: Ledger, reason: str | N
             console.print(f"{what}: {records:,} records: {why}", markup=False)
     if reason:
         console.print(f"The run was ended: {reason}", markup=False)
+    for line in _loss_lines(workload.seed, losses):
+        console.print(line, markup=False)
     hint = sink.query_hint()
     if hint and totals.stored.records:
         console.print("\nQuery it:")
         console.print(f"  {hint}", markup=False)
+
+
+def show_replay_summary(
+    sink: Sink, ledger: Ledger, reason: str | None, unreadable: list[str], left: int
+) -> None:
+    """Print what a replay has done to standard output."""
+    totals = ledger.totals()
+    print(f"Delivered: {_delivered(totals.stored, ledger.elapsed)} to {sink.name}.")
+    for what, reasons in (("Rejected", totals.rejections), ("Undelivered", totals.losses)):
+        for why, records in reasons.most_common():
+            print(f"{what}: {records:,} records: {why}")
+    for sentence in unreadable:
+        print(sentence)
+    if reason:
+        print(f"The replay was ended: {reason}")
+    print(f"{left} files are left." if left else "Nothing is left.")
+
+
+def _loss_lines(seed: int, losses: Losses) -> Iterator[str]:
+    """Where the records are that were not stored, and which are lost."""
+    if losses.files:
+        folder = losses.files[0].parent
+        yield (
+            f"They are kept in {folder}; `fleetstream replay {folder}` with the options of the "
+            "target delivers them."
+        )
+    if losses.lost:
+        stamps = sorted(losses.lost)
+        listed = ", ".join(str(stamp // MICROSECONDS) for stamp in stamps[:LISTED])
+        more = f" and {len(stamps) - LISTED:,} more" if len(stamps) > LISTED else ""
+        yield (
+            f"Lost: {losses.lost.total():,} rows, which could not be kept either "
+            f"({losses.failure}). They can be generated again from seed {seed} at the Unix times "
+            f"{listed}{more}."
+        )
 
 
 def _rows(

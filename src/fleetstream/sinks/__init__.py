@@ -124,6 +124,11 @@ class Sink(Protocol):
         """How many requests it takes at once, or None where the user decides."""
         ...
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether only one process can write to the target."""
+        ...
+
     def open(self) -> None:
         """Make sure that the target can be written to; raises :class:`TargetUnusable`."""
         ...

@@ -13,6 +13,7 @@ class NullSink:
 
     name = "nothing (null:)"
     concurrency = 1
+    exclusive = False
 
     def __init__(self, model: RecordModel) -> None:
         self._model = model

@@ -35,6 +35,7 @@ class DuckDBSink:
     """Writes to a table of a DuckDB file, made if it is not there."""
 
     concurrency = 1
+    exclusive = True
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ class TimestreamSink:
     """
 
     concurrency = None
+    exclusive = False
 
     def __init__(self, target: Target, model: RecordModel) -> None:
         self._account = Account(target)

@@ -1,0 +1,35 @@
+"""How a run ends: its exit codes, and the signals that stop it."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleetstream.pipeline import Stop
+
+DELIVERED, UNDELIVERED, UNUSABLE = 0, 1, 3
+"""Exit codes: all stored; something was not; the target can't be used and nothing was written."""
+
+
+def unusable(error: Exception) -> int:
+    """Say that the target can't be used; gives the exit code."""
+    print(f"Error: {error}", file=sys.stderr)
+    return UNUSABLE
+
+
+@contextmanager
+def stopped_by_signals(stop: "Stop") -> Iterator[None]:
+    """SIGINT and SIGTERM stop the run: gently at first, at once when they come again."""
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.ask()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

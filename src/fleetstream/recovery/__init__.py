@@ -1,0 +1,1 @@
+"""Recovery: what outlives a run, so that nothing is lost: undelivered records and the manifest."""

@@ -1,0 +1,103 @@
+"""The journal: watches a run and keeps its manifest up to date."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from fleetstream.ledger import Ledger, Totals
+from fleetstream.recovery.manifest import Manifest, write_manifest
+from fleetstream.recovery.outstanding import Outstanding, Standing
+from fleetstream.recovery.undelivered import UndeliveredStore
+from fleetstream.sinks import Delivery, Request
+
+SETTLE_EVERY = 10.0
+"""Seconds between two looks at which sweeps are settled; undelivered records are written first."""
+
+
+class Recorder:
+    """Watches one pipeline: keeps what it does not deliver, and knows how far it has come."""
+
+    def __init__(self, store: UndeliveredStore) -> None:
+        self.store = store
+        self._outstanding = Outstanding()
+        self.swept = self._outstanding.swept
+        self.entered: Callable[[pa.RecordBatch], None] = self._outstanding.entered
+        self.settled: Callable[[Request], None] = self._outstanding.settled
+
+    def undelivered(self, request: Request, reason: str) -> None:
+        """Keep the records of a request that is given up."""
+        self.store.undelivered(request, reason)
+
+    def rejected(self, request: Request, delivery: Delivery) -> None:
+        """Keep the records of a request that the target refused."""
+        self.store.rejected(request, delivery)
+
+    def standing(self) -> Standing:
+        """How far the pipeline has come; what it did not deliver until then is on disk."""
+        standing = self._outstanding.standing()
+        self.store.flush()
+        return standing
+
+
+class Journal:
+    """Keeps the manifest of a run at ``path``, or nowhere if that is None.
+
+    ``standings`` tells how far each pipeline of the run has come. A manifest that can't be written
+    does not end a run: ``failure`` says why, and the summary tells.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        path: Path | None,
+        ledger: Ledger,
+        standings: Callable[[], Iterable[Standing]],
+    ) -> None:
+        self.manifest = manifest
+        self.path = path
+        self.failure: str | None = None
+        self._ledger = ledger
+        self._standings = standings
+        self._looked = time.monotonic()
+
+    def begin(self, timestamp: int) -> None:
+        """A sweep is about to begin; when this returns, the manifest names it."""
+        if timestamp not in self.manifest.unsettled:
+            self.manifest.unsettled.append(timestamp)
+        if time.monotonic() - self._looked >= SETTLE_EVERY:
+            self._settle()
+        self._write()
+
+    def close(self, *, finished: bool) -> None:
+        """The run is over; ``finished`` if it did all that it was to do."""
+        self._settle()
+        self.manifest.finished = finished and not self.manifest.unsettled
+        self._write()
+
+    def _settle(self) -> None:
+        self._looked = time.monotonic()
+        standings = list(self._standings())
+        for timestamp in list(self.manifest.unsettled):
+            if all(standing.settled(timestamp) for standing in standings):
+                self.manifest.unsettled.remove(timestamp)
+                self.manifest.settle(timestamp)
+
+    def _write(self) -> None:
+        self.manifest.ledger = ledger_facts(self._ledger.totals())
+        if self.path is None:
+            return
+        try:
+            write_manifest(self.path, self.manifest)
+        except OSError as error:
+            self.failure = f"{self.path}: {error.strerror or error}"
+
+
+def ledger_facts(totals: Totals) -> dict[str, Any]:
+    """The totals of a ledger, ready for JSON."""
+    facts = asdict(totals)
+    facts["adds_up"] = totals.adds_up
+    return facts
