@@ -1,0 +1,195 @@
+"""Running queries, and their results page by page.
+
+A result is streamed from DuckDB as the pages are asked for, so that memory holds one page and what
+DuckDB buffers, whatever the size of the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from fleetstream.local.errors import (
+    ConflictException,
+    QueryExecutionException,
+    ServiceError,
+    ValidationException,
+)
+from fleetstream.local.sql import Statement, column_info, datum
+
+PAGE_BYTES = 1_000_000
+"""A page ends before it grows beyond this ("QueryRequest": MaxRows, in the API's reference)."""
+METERED_MINIMUM = 10_000_000
+"""The least that a query is charged for, in bytes (the guide's page on metering queries)."""
+TOKEN_USES = 5
+TOKEN_SECONDS = 3600.0
+"""How often and how long a pagination token can be used ("QueryRequest": NextToken)."""
+
+_BATCH_ROWS = 1000
+
+
+class Cursors(Protocol):
+    """What gives connections to read with."""
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own."""
+
+
+def service_error(error: Exception) -> ServiceError:
+    """DuckDB's error as the service's: the sentence, without DuckDB's kind and its own text."""
+    sentence = str(error).partition("\n")[0]
+    for kind in ("Error: ", "INTERRUPT "):
+        sentence = sentence.partition(kind)[2] or sentence
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryExecutionException(f"The query needs too much memory: {sentence}")
+    if sentence.startswith("Division by zero"):
+        sentence = "Division by zero"
+    return ValidationException(sentence)
+
+
+class Execution:
+    """One run of a query: its rows, and the page that was given last."""
+
+    def __init__(self, text: str, statement: Statement, cursors: Cursors) -> None:
+        self.query_id = uuid.uuid4().hex.upper()
+        self.text = text
+        self.cancelled = False
+        self.last_used = time.monotonic()
+        self._statement = statement
+        self._lock = threading.Lock()
+        self._cursor = cursors.cursor()
+        self._rows = self._run()
+        self._ahead: dict[str, Any] | None = None
+        self._page_number = 0
+        self._page: dict[str, Any] = {}
+        self._uses = 0
+        self._bytes = 0
+        self._done = False
+
+    def first_page(self, most_rows: int | None) -> dict[str, Any]:
+        """The first page of the result, as a response of the Query API."""
+        with self._lock:
+            return self._next(most_rows)
+
+    def page(self, number: int, most_rows: int | None) -> dict[str, Any]:
+        """The page that the token with this number is for: the next one, or once more the last.
+
+        Raises:
+            ValidationException: the token is one of an earlier page, or used up.
+            ConflictException: the query has been cancelled.
+
+        """
+        with self._lock:
+            if self.cancelled:
+                raise ConflictException("Unable to poll results for a cancelled query")
+            self.last_used = time.monotonic()
+            if number == self._page_number and self._page.get("NextToken"):
+                self._uses = 0
+                return self._next(most_rows)
+            self._uses += 1
+            if number != self._page_number - 1 or self._uses >= TOKEN_USES:
+                raise ValidationException("Invalid pagination token: a later one has replaced it")
+            return self._page
+
+    @property
+    def busy(self) -> bool:
+        """Whether a page is being made at this moment."""
+        return self._lock.locked()
+
+    def cancel(self) -> bool:
+        """Stop the query, even in the middle of a page that another thread is waiting for.
+
+        False when there was nothing to stop: it has been cancelled before, or is at its end.
+        """
+        if self.cancelled or self._done:
+            return False
+        self.cancelled = True
+        # A result that ends at this very moment has closed its connection already.
+        with contextlib.suppress(duckdb.ConnectionException):
+            self._cursor.interrupt()
+        return True
+
+    def close(self) -> None:
+        """Give back the connection."""
+        with self._lock:
+            self._cursor.close()
+
+    def _run(self) -> Iterator[dict[str, Any]]:
+        statement = self._statement
+        kinds = [part.type for part in statement.fields]
+        if statement.sql is None:
+            for listed in statement.listed:
+                yield _row(listed, kinds)
+            return
+        with self._cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches:
+            for batch in batches:
+                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    yield _row(values, kinds)
+
+    def _advance(self) -> dict[str, Any] | None:
+        try:
+            return next(self._rows, None)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            # Arrow hands on DuckDB's error as one of its own, or as an OSError.
+            if self.cancelled:
+                raise QueryExecutionException("The query was cancelled") from error
+            raise service_error(error) from error
+
+    def _next(self, most_rows: int | None) -> dict[str, Any]:
+        """The next page; the row after it is fetched too, to know whether there is one."""
+        rows: list[dict[str, Any]] = []
+        size = 0
+        row = self._ahead or self._advance()
+        while row is not None and (most_rows is None or len(rows) < most_rows):
+            row_size = len(orjson.dumps(row))
+            if row_size > PAGE_BYTES:
+                raise ValidationException(
+                    "Query aborted as max page response size has been exceeded by the output"
+                    " result row"
+                )
+            if size + row_size > PAGE_BYTES:
+                break
+            rows.append(row)
+            size += row_size
+            row = self._advance()
+        self._ahead = row
+        self._bytes += size
+        self._page_number += 1
+        self._page = self._response(rows)
+        return self._page
+
+    def _response(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        names = (part.name or f"_col{place}" for place, part in enumerate(self._statement.fields))
+        kinds = (part.type for part in self._statement.fields)
+        self._done = self._ahead is None
+        if self._done:
+            self._cursor.close()
+        response = {
+            "QueryId": self.query_id,
+            "Rows": rows,
+            "ColumnInfo": [
+                column_info(name, kind) for name, kind in zip(names, kinds, strict=True)
+            ],
+            "QueryStatus": {
+                "ProgressPercentage": 100.0,
+                "CumulativeBytesScanned": self._bytes,
+                "CumulativeBytesMetered": max(self._bytes, METERED_MINIMUM),
+            },
+        }
+        return (
+            response
+            if self._done
+            else {**response, "NextToken": f"{self.query_id}.{self._page_number}"}
+        )
+
+
+def _row(values: Sequence[Any], kinds: Sequence[Any]) -> dict[str, Any]:
+    return {"Data": [datum(value, kind) for value, kind in zip(values, kinds, strict=True)]}
