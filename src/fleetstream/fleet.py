@@ -89,14 +89,16 @@ class SeriesTable:
     """The dimension sets of one kind of series, one row each, ordered by number.
 
     ``dimensions`` has eight ``dictionary<int32, string>`` columns; ``numbers`` holds each row's
-    place among all series of the unfiltered fleet (int64, ascending); ``hosts`` the number of the
-    host that each row belongs to (int64; for metrics the same as ``numbers``).
+    place among all series of the unfiltered fleet (int64, ascending), of which there are
+    ``unfiltered``; ``hosts`` the number of the host that each row belongs to (int64; for metrics
+    the same as ``numbers``).
     """
 
     kind: Kind
     dimensions: pa.RecordBatch
     numbers: npt.NDArray[np.int64]
     hosts: npt.NDArray[np.int64]
+    unfiltered: int
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -192,8 +194,9 @@ def _build(fleet: Fleet) -> tuple[SeriesTable, SeriesTable]:
         ),
         host,
         host,
+        per_silo * len(silos),
     )
-    return hosts, _processes(place, service, host, template_service)
+    return hosts, _processes(place, service, host, template_service, len(silos))
 
 
 def _processes(
@@ -201,6 +204,7 @@ def _processes(
     service: _Indices,
     host: npt.NDArray[np.int64],
     template_service: _Indices,
+    silos: int,
 ) -> SeriesTable:
     """The table of processes: each host's row once for each process that it runs."""
     counts = np.array([len(m.processes) for m in MICROSERVICES], dtype=np.int32)
@@ -219,7 +223,7 @@ def _processes(
     columns = {name: column.take(pa.array(row)) for name, column in place.items()}
     columns["process"] = _encode_words(first_process[service][row] + position, names)
     columns["jdk_version"] = _encode_words(service[row], [m.jdk_version for m in MICROSERVICES])
-    return SeriesTable(Kind.EVENTS, pa.record_batch(columns), number, host[row])
+    return SeriesTable(Kind.EVENTS, pa.record_batch(columns), number, host[row], per_silo * silos)
 
 
 def _geography() -> tuple[_Indices, _Indices, list[str], list[str]]:

@@ -1,8 +1,8 @@
 """The pipeline: when, and how many at once.
 
 One thread sweeps the fleet and has the sink make requests of it; ``concurrency`` threads deliver
-them. Between the two is a queue of bounded length, so that rendering never waits for the network
-while there is room in flight, and never runs ahead of it by more than the queue.
+them. At most twice as many requests are queued or in flight, so that rendering never waits for the
+network while there is room in flight, and never runs ahead of it by more than that.
 """
 
 import contextlib
@@ -36,6 +36,9 @@ DRAIN_SECONDS = 30.0
 
 LONGEST_PAUSE = 10.0
 """Seconds between two tries of a request, at most; full jitter takes a random part of it."""
+
+AHEAD = 2
+"""Requests in flight or rendered and waiting for it, for each that may be in flight."""
 
 _FIRST_PAUSE = 0.1
 _GLANCE = 0.1
@@ -154,7 +157,10 @@ class Pipeline:
         self._concurrency = min(concurrency, sink.concurrency or concurrency)
         self._give_up_after = give_up_after
         self._watcher = watcher
-        self._waiting: queue.Queue[Request | None] = queue.Queue(self._concurrency)
+        self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(self._concurrency * AHEAD):
+            self._room.put(None)
         self._in_flight: dict[int, Request] = {}
         self._crash: Exception | None = None
 
@@ -185,17 +191,19 @@ class Pipeline:
     def _offer_all(self, requests: Iterable[Request]) -> None:
         for request in requests:
             self.ledger.generated(_tally(request))
-            self._offer(request)
+            self._in_flight[id(request)] = request
+            if self._await_room():
+                self._waiting.put(request)
+            else:
+                self._abandon(request)
 
-    def _offer(self, request: Request) -> None:
-        """Queue a request as soon as there is room."""
+    def _await_room(self) -> bool:
+        """Wait until another request may be queued; false when the run ends at once."""
         while not self._leaving():
-            try:
-                self._waiting.put(request, timeout=_GLANCE)
-            except queue.Full:
-                continue
-            return
-        self._give_up(request, self.stop.reason or "stopped at once")
+            with contextlib.suppress(queue.Empty):
+                self._room.get(timeout=_GLANCE)
+                return True
+        return False
 
     def _leaving(self) -> bool:
         """Whether the run ends at once, be it because finishing it gently took too long."""
@@ -206,30 +214,24 @@ class Pipeline:
     def _drain(self, senders: list[threading.Thread]) -> None:
         """Finish what is in flight, or give it up, so that every record has an outcome."""
         self._offer_all(self._sink.flush())
-        for sender in senders:
-            while sender.is_alive() and not self._leaving():
-                with contextlib.suppress(queue.Full):
-                    self._waiting.put(None, timeout=_GLANCE)
-                    break
+        for _ in senders:
+            self._waiting.put(None)
         for sender in senders:
             while sender.is_alive() and not self._leaving():
                 sender.join(_GLANCE)
-        self._abandon()
+        for request in list(self._in_flight.values()):
+            self._abandon(request)
         if self._crash:
             raise self._crash
 
-    def _abandon(self) -> None:
-        """Give up all that waits or is in the hands of a sender that has not come back."""
-        reason = self.stop.reason or "stopped at once"
-        with contextlib.suppress(queue.Empty):
-            while True:
-                request = self._waiting.get_nowait()
-                if request is not None:
-                    self._give_up(request, reason)
-        for ticket in list(self._in_flight):
-            request = self._in_flight.pop(ticket, None)
-            if request is not None:
-                self._give_up(request, reason)
+    def _abandon(self, request: Request) -> None:
+        """Give up a request because the run ends at once, unless its sender has settled it."""
+        if self._take(request):
+            self._give_up(request, self.stop.reason or "stopped at once")
+
+    def _take(self, request: Request) -> bool:
+        """Whether the caller is to settle a request: the first who asks is."""
+        return self._in_flight.pop(id(request), None) is not None
 
     def _give_up(self, request: Request, reason: str) -> None:
         self.ledger.undelivered(reason, _tally(request))
@@ -241,15 +243,12 @@ class Pipeline:
         """What a sender does: deliver requests until it is told that there are no more."""
         while (request := self._waiting.get()) is not None:
             if self.stop.at_once.is_set():
-                self._give_up(request, self.stop.reason or "stopped at once")
+                self._abandon(request)
                 continue
-            ticket = id(request)
-            self._in_flight[ticket] = request
-            outcome = self._deliver(request)
-            # Whoever takes the ticket settles the request; after a stop at once that may be the
-            # main thread, and then this outcome came too late to count.
-            if self._in_flight.pop(ticket, None) is not None:
-                outcome()
+            settle = self._deliver(request)
+            if self._take(request):
+                settle()
+            self._room.put(None)
 
     def _deliver(self, request: Request) -> Callable[[], None]:
         """Deliver a request, however often that takes; gives what is to be noted of it."""

@@ -14,6 +14,9 @@ from fleetstream.measures import DataType, measures_of
 TIME = "time"
 """The column of a batch that separates its dimensions from its measures."""
 
+DECIMALS = "decimals"
+"""The entry of a measure's field metadata that says how many decimals its values have."""
+
 _ARROW_TYPES = {
     DataType.DOUBLE: pa.float64(),
     DataType.BIGINT: pa.int64(),
@@ -45,12 +48,11 @@ class Records:
         self.batch = batch
         self.model = model
         self._time = batch.schema.get_field_index(TIME)
-        present = self._present
         if model is RecordModel.SINGLE:
-            places = np.flatnonzero(present)
-            self.rows, self.measures = np.divmod(places, max(len(self.measure_names), 1))
+            self.rows, self.measures = self._places
         else:
-            self.rows, self.measures = np.flatnonzero(present.any(axis=1)), np.empty(0, np.int64)
+            present = slice(None) if self.complete else self.present.any(axis=1)
+            self.rows, self.measures = np.arange(batch.num_rows)[present], np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -79,7 +81,12 @@ class Records:
         """The columns of the measures."""
         return list(self.batch.columns[self._time + 1 :])
 
-    @property
+    @cached_property
+    def measure_fields(self) -> list[pa.Field]:
+        """The schema's fields of the measures."""
+        return [self.batch.schema.field(name) for name in self.measure_names]
+
+    @cached_property
     def timestamp(self) -> int:
         """The timestamp of the batch, microseconds of Unix time."""
         return int(self.batch.column(self._time)[0].value)
@@ -88,9 +95,9 @@ class Records:
         """How many values the records ``[start, stop)`` hold."""
         if self.model is RecordModel.SINGLE:
             return stop - start
-        if self._complete:
+        if self.complete:
             return (stop - start) * len(self.measure_names)
-        return int(self._present[self.rows[start:stop]].sum())
+        return int(self.present[self.rows[start:stop]].sum())
 
     def extract(self, start: int, stop: int) -> pa.RecordBatch:
         """The records ``[start, stop)`` alone, as a batch: other values of their rows are null."""
@@ -112,17 +119,27 @@ class Records:
         return part
 
     @cached_property
-    def _complete(self) -> bool:
+    def complete(self) -> bool:
+        """Whether no value is missing."""
         return not any(column.null_count for column in self.measure_columns)
 
     @cached_property
-    def _present(self) -> npt.NDArray[np.bool_]:
+    def present(self) -> npt.NDArray[np.bool_]:
         """Which values are there: one row a row of the batch, one column a measure."""
         present = np.ones((self.batch.num_rows, len(self.measure_names)), np.bool_)
-        if not self._complete:
-            for place, column in enumerate(self.measure_columns):
+        for place, column in enumerate(self.measure_columns):
+            if column.null_count:
                 present[:, place] = column.is_valid().to_numpy(zero_copy_only=False)
         return present
+
+    @property
+    def _places(self) -> tuple[Indices, Indices]:
+        """Row and measure of each value that is there, in row order."""
+        rows, measures = self.batch.num_rows, len(self.measure_names)
+        if not self.complete:
+            found_rows, found_measures = np.nonzero(self.present)
+            return found_rows.astype(np.int64), found_measures.astype(np.int64)
+        return np.repeat(np.arange(rows), measures), np.tile(np.arange(measures), rows)
 
 
 def kind_of(batch: pa.RecordBatch) -> Kind:
@@ -131,13 +148,29 @@ def kind_of(batch: pa.RecordBatch) -> Kind:
 
 
 def batch_schema(kind: Kind) -> pa.Schema:
-    """The schema of all batches of a kind: dimensions, time, measures; and the kind as metadata."""
+    """The schema of all batches of a kind: dimensions, time, measures.
+
+    Its metadata has the ``kind``, and that of each measure's field its ``decimals``.
+    """
     dimension = pa.dictionary(pa.int32(), pa.string())
     return pa.schema(
         [
             *((name, dimension) for name in DIMENSIONS[kind]),
             (TIME, pa.timestamp("us")),
-            *((measure.name, _ARROW_TYPES[measure.type]) for measure in measures_of(kind)),
+            *(
+                pa.field(
+                    measure.name,
+                    _ARROW_TYPES[measure.type],
+                    metadata={DECIMALS: str(measure.decimals)},
+                )
+                for measure in measures_of(kind)
+            ),
         ],
         metadata={"kind": kind},
     )
+
+
+def decimals_of(field: pa.Field) -> int | None:
+    """How many decimals the values of a measure have, or None where its field does not say."""
+    decimals = (field.metadata or {}).get(DECIMALS.encode())
+    return None if decimals is None else int(decimals)

@@ -98,7 +98,8 @@ class News:
 class Workers:
     """Runs an assignment in ``count`` processes; does for a run what a pipeline does in one.
 
-    ``sweeps`` ends the run after so many, 0 never. ``standings`` and ``losses`` have one entry a worker.
+    ``sweeps`` ends the run after so many, 0 never. ``standings`` and ``losses`` have one entry a
+    worker.
     """
 
     def __init__(

@@ -1,10 +1,11 @@
 """The workload: what the fleet emits, as a pure function of seed, series and time.
 
-A *block* is a fixed run of :data:`BLOCK` consecutive series of the unfiltered fleet. Its random
-numbers come from NumPy's counter-based Philox generator, whose key is the seed and whose counter
-starts at (timestamp, block, kind). A block is always drawn in full width and then narrowed to the
-series that the fleet keeps. So a value depends on the seed, its own series and the timestamp, and
-on nothing else: not on filters, concurrency, order, or the machine that generates it.
+A *block* is a fixed run of :data:`BLOCK` consecutive series of the unfiltered fleet, the last one
+shorter. Its random numbers come from NumPy's counter-based Philox generator, whose key is the seed
+and whose counter starts at (timestamp, block, kind). A block is always drawn for all its series and
+then narrowed to those that the fleet keeps. So a value depends on the seed, the host scale, its own
+series and the timestamp, and on nothing else: not on filters, concurrency, order, or the machine
+that generates it.
 
 A *batch* is a block at a timestamp: a :class:`pyarrow.RecordBatch` with one row a series. Its
 columns are the eight dimensions (``dictionary<int32, string>``), ``time`` (``timestamp[us]``, UTC)
@@ -25,8 +26,8 @@ from fleetstream.measures import CPU_MEASURES, DataType, Measure, measures_of
 from fleetstream.records import batch_schema
 from fleetstream.signals import MICROSECONDS, Signal
 
-BLOCK = 1_000
-"""Series in a block."""
+BLOCK = 5_000
+"""Series in a block: enough that drawing a column costs more than asking for it."""
 
 MAX_SEED = 2**64 - 1
 
@@ -118,6 +119,7 @@ class Workload:
         loads = self._loads if block.kind is Kind.METRICS else np.empty(0, np.uint8)
         return _BlockDraws(
             random=np.random.Generator(philox),
+            width=min(BLOCK, table.unfiltered - block.number * BLOCK),
             rows=_narrowing(table.numbers[rows] - block.number * BLOCK),
             hosts=table.hosts[rows],
             loads=loads[rows],
@@ -137,6 +139,7 @@ class _BlockDraws:
     """The random numbers and surroundings of one block at one timestamp."""
 
     random: np.random.Generator
+    width: int
     rows: slice | npt.NDArray[np.int64]
     hosts: npt.NDArray[np.int64]
     loads: npt.NDArray[np.uint8]
@@ -145,10 +148,10 @@ class _BlockDraws:
     columns: dict[str, Column] = field(default_factory=dict)
 
     def uniform(self) -> Column:
-        return self.random.random(BLOCK)[self.rows]
+        return self.random.random(self.width)[self.rows]
 
     def normal(self) -> Column:
-        return self.random.standard_normal(BLOCK)[self.rows]
+        return self.random.standard_normal(self.width)[self.rows]
 
     def overlay(self, uniform: Column) -> Column | None:
         return self.signal.values(self.seconds, uniform) if self.signal else None

@@ -10,6 +10,7 @@ acts on it. A fault of the data is no exception: it is a :class:`Rejection` in t
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -38,7 +39,7 @@ class Part:
         return self.records.extract(self.start, self.stop)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """What is delivered at once.
 
@@ -52,12 +53,12 @@ class Request:
     size: int = 0
     writes: int = 0
 
-    @property
+    @cached_property
     def records(self) -> int:
         """How many records it holds."""
         return sum(len(part) for part in self.parts)
 
-    @property
+    @cached_property
     def values(self) -> int:
         """How many values it holds."""
         return sum(part.values for part in self.parts)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from fleetstream.records import RecordModel, Records
 from fleetstream.sinks import Delivery, Part, Request
 from fleetstream.sinks.timestream.account import Account, Target
+from fleetstream.sinks.timestream.dimensions import Dimensions
 from fleetstream.sinks.timestream.metering import metered_writes
 from fleetstream.sinks.timestream.packing import MAX_RECORDS, Packing
 from fleetstream.sinks.timestream.rendering import Renderer
@@ -30,6 +31,7 @@ class TimestreamSink:
         self._account = Account(target)
         self._transport = Transport(self._account)
         self._renderer = Renderer(target.database, target.table)
+        self._dimensions = Dimensions()
         self._model = model
         self._kept: pa.RecordBatch | None = None
 
@@ -85,8 +87,9 @@ class TimestreamSink:
         if not stop:
             return
         packing = Packing(records, stop)
-        bodies = self._renderer.bodies(packing)
-        writes = metered_writes(packing)
+        dimensions = self._dimensions.of(packing)
+        bodies = self._renderer.bodies(packing, dimensions)
+        writes = metered_writes(packing, dimensions)
         for place, body in enumerate(bodies):
             part = Part(records, int(packing.starts[place]), int(packing.stops[place]))
             yield Request((part,), body, len(body), int(writes[place]))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleetstream.records import Indices, RecordModel, Records
+from fleetstream.sinks.timestream.dimensions import DimensionSets
 from fleetstream.sinks.timestream.packing import Packing
 
 UNIT = 1_024
@@ -20,50 +21,62 @@ TIMESTAMP_BYTES = 8
 NUMBER_BYTES = 8
 
 
-def metered_writes(packing: Packing) -> Indices:
+def metered_writes(packing: Packing, dimensions: DimensionSets) -> Indices:
     """How many metered writes each request counts for (int64, one entry a request)."""
-    return -(-metered_bytes(packing) // UNIT)
+    return -(-metered_bytes(packing, dimensions) // UNIT)
 
 
-def metered_bytes(packing: Packing) -> Indices:
+def metered_bytes(packing: Packing, dimensions: DimensionSets) -> Indices:
     """The metered size of each request in bytes (int64, one entry a request)."""
-    own = _dimension_bytes(packing) + _measure_bytes(packing)
-    return TIMESTAMP_BYTES + own
+    own = np.add.reduceat(
+        dimensions.own_bytes * packing.segment_lengths,
+        np.searchsorted(packing.segment_starts, packing.starts),
+    )
+    common = TIMESTAMP_BYTES + dimensions.common_bytes
+    if packing.records.model is RecordModel.MULTI:
+        return common + own + _multi(packing)
+    return common + own + _single(packing)
 
 
-def _dimension_bytes(packing: Packing) -> Indices:
-    """Dimensions: once a request where it shares them, else once a record."""
-    total = np.zeros(len(packing.starts), np.int64)
-    for place, name in enumerate(packing.records.dimension_names):
-        dictionary = packing.records.dimension(name).dictionary
-        lengths = len(name.encode()) + pc.binary_length(dictionary).to_numpy()
-        sizes = lengths[packing.indices(name)[packing.rows]]
-        shared = packing.shared_dimensions[place]
-        total += np.where(shared, sizes[packing.starts], np.add.reduceat(sizes, packing.starts))
-    return total
-
-
-def _measure_bytes(packing: Packing) -> Indices:
-    """Measure names and values; a name that all records share counts once."""
+def _multi(packing: Packing) -> Indices:
+    """Measure names and values; all records share their own name."""
     records = packing.records
-    sizes = _value_bytes(records)
-    names = np.array([len(name.encode()) for name in records.measure_names])
-    if records.model is RecordModel.MULTI:
-        present = np.column_stack([column.is_valid() for column in records.measure_columns])
-        rows = ((sizes + names) * present).sum(axis=1)[packing.rows]
-        return len(records.kind) + np.add.reduceat(rows, packing.starts)
-    name_sizes = names[packing.measures]
-    shared = packing.shared_names
-    return np.add.reduceat(sizes[packing.rows, packing.measures], packing.starts) + np.where(
-        shared, name_sizes[packing.starts], np.add.reduceat(name_sizes, packing.starts)
+    sizes = np.zeros(records.batch.num_rows, np.int64)
+    for name, values in zip(records.measure_names, records.measure_columns, strict=True):
+        sizes += (len(name.encode()) + _value_bytes(values)) * _present(values)
+    return len(records.kind) + packing.per_request(sizes[packing.rows])
+
+
+def _single(packing: Packing) -> Indices:
+    """Measure names and values; a name that all records of a request share counts once."""
+    records = packing.records
+    names = _name_bytes(records)[packing.measures]
+    values = np.empty((records.batch.num_rows, len(records.measure_names)), np.int64)
+    for place, column in enumerate(records.measure_columns):
+        values[:, place] = _value_bytes(column)
+    all_names = packing.per_request(names)
+    return packing.per_request(values[packing.rows, packing.measures]) + np.where(
+        packing.shared_names, names[packing.starts], all_names
     )
 
 
-def _value_bytes(records: Records) -> Indices:
-    """The size of each value: one row a row of the batch, one column a measure."""
-    sizes = np.full((records.batch.num_rows, len(records.measure_names)), NUMBER_BYTES)
-    for place, column in enumerate(records.measure_columns):
-        if pa.types.is_dictionary(column.type):
-            lengths = pc.binary_length(column.dictionary).take(column.indices)
-            sizes[:, place] = pc.fill_null(lengths, 0).to_numpy()
+def _name_bytes(records: Records) -> Indices:
+    return np.array([len(name.encode()) for name in records.measure_names])
+
+
+def _value_bytes(values: pa.Array) -> Indices | int:
+    """The size of each value, or of all of them."""
+    if not pa.types.is_dictionary(values.type):
+        return NUMBER_BYTES
+    lengths = pc.binary_length(values.dictionary).to_numpy().astype(np.int64)
+    indices = values.indices.fill_null(0) if values.null_count else values.indices
+    sizes: Indices = lengths[indices.to_numpy()]
     return sizes
+
+
+def _present(values: pa.Array) -> Indices | int:
+    """1 where there is a value and 0 where there is none, or 1 for all of them."""
+    if not values.null_count:
+        return 1
+    present: Indices = values.is_valid().to_numpy(zero_copy_only=False).astype(np.int64)
+    return present

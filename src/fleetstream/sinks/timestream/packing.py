@@ -1,7 +1,7 @@
-"""Packing: which records share a request, and what all records of a request have in common.
+"""Packing: which records share a request.
 
 Amazon Timestream takes at most 100 records in a WriteRecords request (its developer guide,
-"Quotas"). Whatever they share is said once, in the request's CommonAttributes.
+"Quotas").
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.records import Indices, Records
+from fleetstream.records import Indices, RecordModel, Records
 
 MAX_RECORDS = 100
 """Records in a request, at most."""
@@ -21,12 +21,17 @@ MAX_RECORDS = 100
 class Packing:
     """The records before ``count`` cut into requests of 100, the last one perhaps smaller.
 
-    A *segment* is what one row of the batch contributes to one request. All arrays are one entry a
-    request, a segment or a record, as their names say.
+    A *segment* is what one row of the batch contributes to one request. All arrays have one entry a
+    request, a segment or a record, as their names say; they are int64.
     """
 
     records: Records
     count: int
+
+    @property
+    def regular(self) -> bool:
+        """Whether every value is there, so that the records follow from how many they are."""
+        return self.records.complete
 
     @cached_property
     def rows(self) -> Indices:
@@ -49,7 +54,10 @@ class Packing:
         return np.minimum(self.starts + MAX_RECORDS, self.count)
 
     @cached_property
-    def _segment_starts(self) -> Indices:
+    def segment_starts(self) -> Indices:
+        """The first record of each segment."""
+        if self.records.model is RecordModel.MULTI:
+            return np.arange(self.count)
         begins = np.diff(self.rows, prepend=-1) != 0
         begins[self.starts] = True
         return np.flatnonzero(begins)
@@ -57,32 +65,22 @@ class Packing:
     @cached_property
     def segment_rows(self) -> Indices:
         """The row of each segment."""
-        return self.rows[self._segment_starts]
+        return self.rows[self.segment_starts]
 
     @cached_property
     def segment_requests(self) -> Indices:
         """The request of each segment."""
-        return self._segment_starts // MAX_RECORDS
+        return self.segment_starts // MAX_RECORDS
+
+    @cached_property
+    def segment_lengths(self) -> Indices:
+        """How many records each segment has."""
+        return np.diff(self.segment_starts, append=self.count)
 
     @cached_property
     def record_segments(self) -> Indices:
         """The segment of each record."""
-        lengths = np.diff(self._segment_starts, append=self.count)
-        return np.repeat(np.arange(len(lengths)), lengths)
-
-    @cached_property
-    def shared_dimensions(self) -> npt.NDArray[np.bool_]:
-        """Whether all records of a request have the same value of a dimension.
-
-        One row a dimension, one column a request.
-        """
-        first = self.rows[self.starts]
-        last = self.rows[self.stops - 1]
-        shared = np.empty((len(self.records.dimension_names), len(self.starts)), np.bool_)
-        for place, name in enumerate(self.records.dimension_names):
-            changes = np.cumsum(np.diff(self.indices(name), prepend=-1) != 0)
-            shared[place] = changes[first] == changes[last]
-        return shared
+        return np.repeat(np.arange(len(self.segment_starts)), self.segment_lengths)
 
     @cached_property
     def shared_names(self) -> npt.NDArray[np.bool_]:
@@ -96,18 +94,16 @@ class Packing:
         codes = np.array([types.index(name) for name in types])
         return self._constant(codes[self.measures])
 
+    def per_request(self, sizes: Indices) -> Indices:
+        """The sum over the records of each request of one number a record."""
+        return np.add.reduceat(sizes, self.starts)
+
     def _constant(self, codes: Indices) -> npt.NDArray[np.bool_]:
         """Whether all records of a request have the same code."""
         lowest = np.minimum.reduceat(codes, self.starts)
         highest = np.maximum.reduceat(codes, self.starts)
         same: npt.NDArray[np.bool_] = lowest == highest
         return same
-
-    def indices(self, dimension: str) -> npt.NDArray[np.int32]:
-        """Each row's place in the dictionary of a dimension."""
-        column: pa.DictionaryArray = self.records.dimension(dimension)
-        indices: npt.NDArray[np.int32] = column.indices.to_numpy()
-        return indices
 
 
 def measure_type(column: pa.Array) -> str:
