@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fleetstream.clock import Clock
@@ -129,9 +130,22 @@ class Workers:
 
         ``begin`` is called with the timestamp before each sweep.
         """
+        workers = self._start()
+        try:
+            self._sweep_all(begin)
+            self._tell(End())
+            while self._connections:
+                self._listen()
+        finally:
+            for worker in workers:
+                worker.join(0 if self._connections else LEAVE_WITHIN)
+                worker.kill()
+
+    def _start(self) -> list[BaseProcess]:
+        """Start the workers, each with a connection to it."""
         context = multiprocessing.get_context("spawn")
         count = len(self.standings)
-        workers = []
+        workers: list[BaseProcess] = []
         for number in range(count):
             ours, theirs = context.Pipe()
             worker = context.Process(
@@ -141,14 +155,7 @@ class Workers:
             theirs.close()
             workers.append(worker)
             self._connections[ours] = number
-        self._sweep_all(begin)
-        self._tell(End())
-        while self._connections:
-            self._listen()
-        for worker in workers:
-            worker.join(REPORT_EVERY)
-            if worker.is_alive():
-                worker.kill()
+        return workers
 
     def _sweep_all(self, begin: Callable[[int], None]) -> None:
         for timestamp in islice(self._clock, self._sweeps):

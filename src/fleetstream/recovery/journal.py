@@ -1,14 +1,15 @@
 """The journal: watches a run and keeps its manifest up to date."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from fleetstream.ledger import Ledger, Totals
+from fleetstream.ledger import Ledger, Tally, Totals
 from fleetstream.recovery.manifest import Manifest, write_manifest
 from fleetstream.recovery.outstanding import Outstanding, Standing
 from fleetstream.recovery.undelivered import UndeliveredStore
@@ -98,6 +99,10 @@ class Journal:
 
 def ledger_facts(totals: Totals) -> dict[str, Any]:
     """The totals of a ledger, ready for JSON."""
-    facts = asdict(totals)
-    facts["adds_up"] = totals.adds_up
+    facts: dict[str, Any] = {"adds_up": totals.adds_up}
+    for each in fields(totals):
+        figure = getattr(totals, each.name)
+        if isinstance(figure, Tally):
+            figure = {"records": figure.records, "values": figure.values}
+        facts[each.name] = dict(figure) if isinstance(figure, Counter) else figure
     return facts
