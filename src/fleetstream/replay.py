@@ -1,5 +1,6 @@
 """Replay: delivers the records that an earlier run could not, file by file."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def replay(
                 kept.unlink()
         if stop.gently.is_set():
             break
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # only if it is empty
     return unreadable
 
 

@@ -1,0 +1,65 @@
+"""Full disks: a clear error, accounts that add up, and a database that opens afterwards."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.chaos.conftest import Scene
+from tests.chaos.generator import Generator
+
+MakeScene = Callable[..., Scene]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes a file system of a given size; needs the right to mount one."""
+    mounted: list[Path] = []
+
+    def mount(size: str) -> Path:
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"can't mount a small disk here: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_for_undelivered_records(
+    scene: MakeScene, small_disk: Callable[[str], Path]
+) -> None:
+    act = scene()
+    disk = small_disk("64k")
+    (disk / "ballast").write_bytes(bytes(60_000))
+    run = act.generate("--give-up-after", "1s", "--undelivered", str(disk / "undelivered"))
+    run.wait_until(2)
+    act.server.kill()
+    code, printed = run.end()
+    assert code == 1
+    assert "Lost:" in printed
+    assert "seed 11" in printed
+    assert "No space left on device" in printed
+    assert run.ledger["adds_up"]
+
+
+def test_a_full_disk_for_duckdb(tmp_path: Path, small_disk: Callable[[str], Path]) -> None:
+    disk = small_disk("12m")
+    database = disk / "fleet.duckdb"
+    run = Generator(tmp_path, "--to", f"duckdb:{database}", "--seed", "3", "--host-scale", "10")
+    code, printed = run.end()
+    assert code == 1, printed
+    assert "takes no more rows" in printed
+    ledger = run.ledger
+    assert ledger["adds_up"]
+    assert ledger["undelivered"]["records"] > 0
+    with duckdb.connect(database) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM telemetry").fetchone() or (0,)
+    assert count == ledger["stored"]["records"]
