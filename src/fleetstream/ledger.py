@@ -8,7 +8,10 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field, fields
+from functools import cache
 
+import numpy as np
+import numpy.typing as npt
 from hdrh.histogram import HdrHistogram
 
 LATENCY_UNIT = 1e6
@@ -83,12 +86,15 @@ class Report:
 class Ledger:
     """What became of every record; safe to write to from many threads.
 
-    It also adds up what the ledgers of other processes report.
+    It also adds up what the ledgers of other processes report. ``last_success`` is the monotonic
+    time of the latest successful request; ``last_sweep`` the timestamp of the latest sweep that is
+    generated in full (microseconds of Unix time), None before the first.
     """
 
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.last_success = self.started
+        self.last_sweep: int | None = None
         self._lock = threading.Lock()
         self._totals = Totals()
         self._latencies = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
@@ -99,10 +105,11 @@ class Ledger:
         """Seconds since the ledger was opened."""
         return time.monotonic() - self.started
 
-    def swept(self) -> None:
-        """Another sweep is generated in full."""
+    def swept(self, timestamp: int) -> None:
+        """The sweep at ``timestamp`` (microseconds of Unix time) is generated in full."""
         with self._lock:
             self._totals.sweeps += 1
+            self.last_sweep = timestamp
 
     def generated(self, tally: Tally) -> None:
         """Records are ready to be sent."""
@@ -177,7 +184,10 @@ class Ledger:
 
     def latencies(self) -> "Latencies":
         """How long requests took."""
-        totals = self.totals()
+        return _latencies(self.totals(), self.latency_counts())
+
+    def latency_counts(self) -> "LatencyCounts":
+        """How many requests took how long, as a copy."""
         with self._lock:
             histogram = self._latencies
             if self._reports:
@@ -185,7 +195,40 @@ class Ledger:
                 histogram.add(self._latencies)
                 for report in self._reports.values():
                     histogram.decode_and_add(report.histogram)
-            return _latencies(totals, histogram)
+            counts = np.frombuffer(histogram.counts, np.int64).copy()
+        return LatencyCounts(_bucket_ends(), counts)
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyCounts:
+    """A histogram of latencies.
+
+    ``counts`` has how many requests fell into each bucket (int64) and ``seconds`` the longest
+    latency that each bucket takes (float64, ascending); a bucket is narrower than 0.1 % of it.
+    """
+
+    seconds: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+
+    def percentiles(self, *wanted: float) -> list[float]:
+        """The latencies in seconds that so many per cent of requests did not exceed.
+
+        Zero where there was no request.
+        """
+        cumulated = np.cumsum(self.counts)
+        ranks = np.ceil(np.array(wanted) / 100 * cumulated[-1])
+        if not cumulated[-1]:
+            return [0.0] * len(wanted)
+        return [float(end) for end in self.seconds[np.searchsorted(cumulated, ranks)]]
+
+
+@cache
+def _bucket_ends() -> npt.NDArray[np.float64]:
+    """The longest latency in seconds of each bucket of a ledger's histogram."""
+    histogram = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
+    starts = map(histogram.get_value_from_index, range(histogram.counts_len))
+    ends = [histogram.get_highest_equivalent_value(start) for start in starts]
+    return np.array(ends) / LATENCY_UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,22 +243,10 @@ class Latencies:
     longest: float = 0.0
 
 
-def _latencies(totals: Totals, histogram: HdrHistogram) -> Latencies:
-    """The figures of all requests.
-
-    Mean and deviation come from running sums, since the histogram would walk over all its buckets
-    for each.
-    """
+def _latencies(totals: Totals, counts: LatencyCounts) -> Latencies:
+    """The figures of all requests; mean and deviation come from running sums, which are exact."""
     if not totals.requests:
         return Latencies()
     mean = totals.seconds / totals.requests
     variance = max(totals.squared_seconds / totals.requests - mean * mean, 0.0)
-    percentiles = histogram.get_percentile_to_value_dict([50, 90, 99])
-    return Latencies(
-        mean,
-        variance**0.5,
-        percentiles[50] / LATENCY_UNIT,
-        percentiles[90] / LATENCY_UNIT,
-        percentiles[99] / LATENCY_UNIT,
-        histogram.get_max_value() / LATENCY_UNIT,
-    )
+    return Latencies(mean, variance**0.5, *counts.percentiles(50, 90, 99, 100))

@@ -166,7 +166,7 @@ class Workers:
                 self._listen()
             if self._stop.gently.is_set():
                 return
-            self._ledger.swept()
+            self._ledger.swept(timestamp)
             if not self._clock.due:
                 self._tell(Pause())
 

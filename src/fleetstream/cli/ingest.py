@@ -197,7 +197,7 @@ def _stream(
         journal = Journal(manifest, path, ledger, lambda: [recorder.standing()])
 
         def end(timestamp: int) -> None:
-            ledger.swept()
+            ledger.swept(timestamp)
             recorder.swept(timestamp)
 
         source = Sweeps(workload, clock, sweeps, begin=journal.begin, end=end)
