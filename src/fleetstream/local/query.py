@@ -10,8 +10,8 @@ from typing import Any, Literal, Protocol, overload
 import duckdb
 
 from fleetstream.local.errors import ValidationException
-from fleetstream.local.sql.pages import TOKEN_SECONDS, Cursors, Execution, service_error
 from fleetstream.local.sql import Tables, column_info, translate
+from fleetstream.local.sql.pages import TOKEN_SECONDS, Cursors, Execution, service_error
 
 MOST_TEXT = 262_144
 MOST_ROWS = 1_000

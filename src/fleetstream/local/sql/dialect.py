@@ -45,6 +45,9 @@ NANOSECONDS = {
 MONTHS = {"mo": 1, "month": 1, "quarter": 3, "y": 12, "year": 12}
 """Units whose length depends on the calendar, in months."""
 
+MOST_TYPE_LEVELS = 8
+"""How deep types can be nested: the grammar tries each level of a ROW more than once."""
+
 _SYNTAX_CALLS = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
 
 
@@ -66,6 +69,9 @@ class Timestream(Trino):
         FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
             name: TrinoParser.FUNCTION_PARSERS[name] for name in _SYNTAX_CALLS
         }
+        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
+            name: TrinoParser.NO_PAREN_FUNCTION_PARSERS[name] for name in ("ANY", "CASE")
+        }
         COLUMN_OPERATORS: ClassVar[dict[TokenType, Any]] = {
             TokenType.DOT: TrinoParser.COLUMN_OPERATORS[TokenType.DOT]
         }
@@ -77,6 +83,29 @@ class Timestream(Trino):
             TokenType.DESCRIBE: TrinoParser.STATEMENT_PARSERS[TokenType.DESCRIBE],
             TokenType.SHOW: lambda self: self._parse_show_statement(),
         }
+
+        _type_depth = 0
+
+        def _parse_type(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+            # A type's name in an expression has its literal right behind it (DATE '2024-01-01').
+            # The grammar would try every other name as a type as well, and twice at each level
+            # of nesting, so that a short text could keep it busy for hours.
+            if (
+                kwargs.get("fallback_to_identifier")
+                or self._curr.token_type == TokenType.INTERVAL
+                or (self._next and self._next.token_type == TokenType.STRING)
+            ):
+                return super()._parse_type(*args, **kwargs)
+            return self._parse_atom() or self._parse_column()
+
+        def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+            if self._type_depth > MOST_TYPE_LEVELS:
+                self.raise_error(f"Types can be nested at most {MOST_TYPE_LEVELS} levels deep")
+            self._type_depth += 1
+            try:
+                return super()._parse_types(*args, **kwargs)
+            finally:
+                self._type_depth -= 1
 
         def _parse_number_or_duration(self, token: Token) -> exp.Expr:
             number = exp.Literal.number(token.text).update_positions(token)

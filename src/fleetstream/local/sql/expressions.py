@@ -48,7 +48,10 @@ _PRESENT: dict[type[exp.Expr], Type] = {
 
 
 class Expressions:
-    """Translates the expressions of one scope; `windows` are those that WINDOW has named."""
+    """Translates the expressions of one scope; `windows` are those that WINDOW has named.
+
+    `trying` is set inside of TRY, where a literal that can't be cast is null.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Expressions:
         self.scope = scope
         self.windows = windows or {}
         self._bind_query = bind_query
+        self.trying = False
         self._lambda_variables: list[dict[str, Bound]] = []
         self.caller = Caller(self.bind, self._bind_lambda)
 
@@ -101,9 +105,6 @@ class Expressions:
         if isinstance(node.this, exp.Star):
             raise rejected(node, "* can only stand alone in a SELECT list")
         return self._named(node, [part.name for part in node.parts if isinstance(part, exp.Expr)])
-
-    def _identifier(self, node: exp.Expr) -> Bound:
-        return self._named(node, [node.name])
 
     def _named(self, node: exp.Expr, names: list[str]) -> Bound:
         for variables in reversed(self._lambda_variables):
@@ -169,9 +170,6 @@ class Expressions:
         bound = [self.bind(part) for part in parts]
         fields = ", ".join(f"f{place} := {part.sql}" for place, part in enumerate(bound, 1))
         return Bound(f"struct_pack({fields})", Row(tuple((None, part.type) for part in bound)))
-
-    def _tuple(self, node: exp.Expr) -> Bound:
-        return self.row(node, node.expressions)
 
     def present(self, node: exp.Expr) -> Bound:
         """The query's one present moment, as a timestamp, date or time."""
@@ -259,15 +257,15 @@ class Expressions:
         return Bound(f"({self.bind(node.this).sql} IS NULL)", BOOLEAN)
 
     def _like(self, node: exp.Expr) -> Bound:
-        only(node, "this", "expression")
-        return Bound(f"({self.text(node.this)} LIKE {self.text(node.expression)})", BOOLEAN)
+        only(node, "this", "expression", "negate")
+        word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+        return Bound(f"({self.text(node.this)} {word} {self.text(node.expression)})", BOOLEAN)
 
     def _escape(self, node: exp.Expr) -> Bound:
         like, escape = node.this, node.expression
         if not isinstance(like, exp.Like) or len(escape.name) != 1:
             raise rejected(node, "ESCAPE must follow LIKE, with a string of one character")
-        text, pattern = self.text(like.this), self.text(like.expression)
-        return Bound(f"({text} LIKE {pattern} ESCAPE {self.text(escape)})", BOOLEAN)
+        return Bound(f"({self._like(like).sql[1:-1]} ESCAPE {self.text(escape)})", BOOLEAN)
 
     def text(self, node: exp.Expr) -> str:
         """DuckDB's text of an expression that must be a varchar."""
@@ -311,11 +309,13 @@ class Expressions:
         )
         return Bound(f"(CASE {whens} ELSE {texts[-1]} END)", kind)
 
-    def _choice(self, node: exp.Expr) -> Bound:
-        only(node, "this", "true", "false")
-        texts, kind = self.common(node, [node.args["true"], node.args.get("false") or exp.Null()])
-        condition = self.condition(node.this)
-        return Bound(f"(CASE WHEN {condition} THEN {texts[0]} ELSE {texts[1]} END)", kind)
+    def choice(
+        self, node: exp.Expr, condition: exp.Expr, yes: exp.Expr, no: exp.Expr | None = None
+    ) -> Bound:
+        """IF(condition, yes[, no])."""
+        texts, kind = self.common(node, [yes, no or exp.Null()])
+        test = self.condition(condition)
+        return Bound(f"(CASE WHEN {test} THEN {texts[0]} ELSE {texts[1]} END)", kind)
 
     def _cast(self, node: exp.Expr) -> Bound:
         only(node, "this", "to", "safe")
@@ -326,7 +326,7 @@ class Expressions:
             else:
                 text = cast_sql(value.sql, value.type, kind)
         except ValueError:
-            if not isinstance(node, exp.TryCast):
+            if not isinstance(node, exp.TryCast) and not self.trying:
                 raise
             text = f"CAST(NULL AS {kind.duckdb})"
         except LookupError as error:
@@ -377,14 +377,14 @@ class Expressions:
         exp.Literal: lambda _, node: read_literal(node),
         exp.Interval: lambda _, node: read_interval(node),
         exp.Column: _column,
-        exp.Identifier: _identifier,
+        exp.Identifier: lambda self, node: self._named(node, [node.name]),
         exp.Dot: _dot,
         exp.Parameter: _parameter,
         exp.Null: _null,
         exp.Boolean: _boolean,
         exp.Paren: _paren,
         exp.Array: _array,
-        exp.Tuple: _tuple,
+        exp.Tuple: lambda self, node: self.row(node, node.expressions),
         exp.Neg: _negative,
         exp.Not: _negation,
         exp.DPipe: _concatenation,
@@ -395,7 +395,6 @@ class Expressions:
         exp.Escape: _escape,
         exp.Bracket: _element,
         exp.Case: _case,
-        exp.If: _choice,
         exp.Subquery: _subquery,
         exp.Exists: _exists,
     }

@@ -32,12 +32,22 @@ def call(binder: Expressions, node: exp.Expr) -> Bound:
         return binder.present(exp.CurrentTimestamp())
     if name == "ago" and len(arguments) == 1:
         return _ago(binder, node, arguments[0])
+    if name == "if" and len(arguments) in (2, 3):
+        return binder.choice(node, *arguments)
     if name == "try" and len(arguments) == 1:
-        tried = binder.bind(arguments[0])
-        if "error(" in tried.sql:
-            raise rejected(node, "TRY around a function with checks of its own is not supported")
-        return Bound(f"TRY({tried.sql})", tried.type)
+        return _try(binder, node, arguments[0])
     return binder.caller.scalar(node, name, arguments)
+
+
+def _try(binder: Expressions, node: exp.Expr, argument: exp.Expr) -> Bound:
+    around, binder.trying = binder.trying, True
+    try:
+        tried = binder.bind(argument)
+    finally:
+        binder.trying = around
+    if "error(" in tried.sql:
+        raise rejected(node, "TRY around a function with checks of its own is not supported")
+    return Bound(f"TRY({tried.sql})", tried.type)
 
 
 def _ago(binder: Expressions, node: exp.Expr, argument: exp.Expr) -> Bound:

@@ -11,16 +11,12 @@ WHOLE = Variable("I", (INTEGER, BIGINT))
 _OUTSIDE = "WHEN {0} IS NOT NULL THEN CAST('NaN' AS DOUBLE) END"
 
 _SAME_NAME = (
-    ("acosh", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "degrees", "exp"),
-    ("radians", "sin", "sinh", "tan", "tanh"),
+    *("acosh", "asinh", "atan", "atanh", "cbrt", "cos", "cosh"),
+    *("degrees", "exp", "radians", "sin", "sinh", "tan", "tanh"),
 )
 
 FUNCTIONS = (
-    *(
-        Function(name, (DOUBLE,), DOUBLE, f"{name}({{0}})")
-        for names in _SAME_NAME
-        for name in names
-    ),
+    *(Function(name, (DOUBLE,), DOUBLE, f"{name}({{0}})") for name in _SAME_NAME),
     Function("abs", (NUMBER,), NUMBER, "abs({0})"),
     Function("acos", (DOUBLE,), DOUBLE, f"CASE WHEN abs({{0}}) <= 1 THEN acos({{0}}) {_OUTSIDE}"),
     Function("asin", (DOUBLE,), DOUBLE, f"CASE WHEN abs({{0}}) <= 1 THEN asin({{0}}) {_OUTSIDE}"),
@@ -29,11 +25,9 @@ FUNCTIONS = (
     Function("bitwise_not", (BIGINT,), BIGINT, "(~{0})"),
     Function("bitwise_or", (BIGINT, BIGINT), BIGINT, "({0} | {1})"),
     Function("bitwise_xor", (BIGINT, BIGINT), BIGINT, "xor({0}, {1})"),
-    *(
-        Function(name, (kind,), kind, sql)
-        for name, sql in (("ceil", "ceil({0})"), ("ceiling", "ceil({0})"), ("floor", "floor({0})"))
-        for kind in (DOUBLE,)
-    ),
+    Function("ceil", (DOUBLE,), DOUBLE, "ceil({0})"),
+    Function("ceiling", (DOUBLE,), DOUBLE, "ceil({0})"),
+    Function("floor", (DOUBLE,), DOUBLE, "floor({0})"),
     *(
         Function(name, (WHOLE,), WHOLE, "{0}")
         for name in ("ceil", "ceiling", "floor", "round", "truncate")

@@ -34,6 +34,8 @@ TOKEN_SECONDS = 3600.0
 """How often and how long a pagination token can be used ("QueryRequest": NextToken)."""
 
 _BATCH_ROWS = 1000
+CANCEL_ATTEMPTS = 100
+CANCEL_PAUSE_SECONDS = 0.05
 
 
 class Cursors(Protocol):
@@ -50,6 +52,7 @@ def service_error(error: Exception) -> ServiceError:
         sentence = sentence.partition(kind)[2] or sentence
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryExecutionException(f"The query needs too much memory: {sentence}")
+    sentence = sentence.replace('column "_', 'column "')
     if sentence.startswith("Division by zero"):
         sentence = "Division by zero"
     return ValidationException(sentence)
@@ -112,9 +115,14 @@ class Execution:
         if self.cancelled or self._done:
             return False
         self.cancelled = True
-        # A result that ends at this very moment has closed its connection already.
-        with contextlib.suppress(duckdb.ConnectionException):
-            self._cursor.interrupt()
+        # DuckDB forgets an interruption that comes in between two fetches, so one may not be
+        # enough; and a result that ends at this very moment has closed its connection.
+        for _ in range(CANCEL_ATTEMPTS):
+            with contextlib.suppress(duckdb.ConnectionException):
+                self._cursor.interrupt()
+            if not self.busy:
+                break
+            time.sleep(CANCEL_PAUSE_SECONDS)
         return True
 
     def close(self) -> None:

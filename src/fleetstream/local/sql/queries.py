@@ -11,7 +11,7 @@ from fleetstream.local.sql import invocations
 from fleetstream.local.sql.conversion import cast_sql, coerce
 from fleetstream.local.sql.expressions import Expressions
 from fleetstream.local.sql.rejection import only, rejected
-from fleetstream.local.sql.scope import Field, Query, Scope, Translation, identifier
+from fleetstream.local.sql.scope import Field, Query, Scope, Translation, internal
 from fleetstream.local.sql.sources import Sources
 from fleetstream.local.sql.types import Type, common_type
 
@@ -269,7 +269,7 @@ def _output(items: Sequence[Field]) -> list[Field]:
         while name.lower() in used:
             name = f"{name}_{place}"
         used.add(name.lower())
-        fields.append(replace(item, sql=identifier(name)))
+        fields.append(replace(item, sql=internal(name)))
     return fields
 
 

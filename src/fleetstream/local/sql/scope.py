@@ -58,6 +58,15 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def internal(name: str) -> str:
+    """The identifier under which a column called `name` goes in DuckDB's text.
+
+    It begins with an underscore, as no variable of a lambda does: DuckDB would take `t.f1` inside
+    of `lambda t` for a field of a column `t`, if there was one.
+    """
+    return identifier(f"_{name}")
+
+
 @dataclass(frozen=True)
 class Field:
     """A column that can be named: its name, DuckDB's text for it, and its type.

@@ -106,8 +106,9 @@ def _correlation(prepared: str) -> str:
     x, y = (prepared.replace("{s}", f"{{{place}}}") for place in (0, 1))
     centred = "list_transform({l}, lambda e: e - list_avg({l}))"
     product = "list_sum(list_transform(range(1, len(x) + 1), lambda i: x[i] * y[i]))"
-    norm = "sqrt(list_sum(list_transform({l}, lambda e: e * e)))"
-    ratio = f"{product} / ({norm.replace('{l}', 'x')} * {norm.replace('{l}', 'y')})"
+    squares = "list_sum(list_transform({l}, lambda e: e * e))"
+    norm = f"sqrt({squares.replace('{l}', 'x')} * {squares.replace('{l}', 'y')})"
+    ratio = f"{product} / {norm}"
     body = _let("x", centred.replace("{l}", "p"), _let("y", centred.replace("{l}", "q"), ratio))
     return (
         f"CASE WHEN {same} THEN {_let('p', x, _let('q', y, body))} WHEN {{0}} IS NOT NULL AND {{1}}"

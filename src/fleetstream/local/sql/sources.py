@@ -13,7 +13,15 @@ from fleetstream.local.sql.conversion import coerce
 from fleetstream.local.sql.expressions import Expressions
 from fleetstream.local.sql.operators import comparison
 from fleetstream.local.sql.rejection import only, rejected
-from fleetstream.local.sql.scope import Field, Query, Relation, Scope, Translation, identifier
+from fleetstream.local.sql.scope import (
+    Field,
+    Query,
+    Relation,
+    Scope,
+    Translation,
+    identifier,
+    internal,
+)
 from fleetstream.local.sql.types import (
     BIGINT,
     COLUMN_TYPES,
@@ -146,17 +154,21 @@ class Sources:
         database, table = find_table(self._translation, node)
         tables = self._translation.tables
         alias = self._translation.fresh("r")
+        columns = tables.columns(database, table)
         fields = tuple(
             Field(
                 column.name,
-                f"{alias}.{identifier(column.name)}",
+                f"{alias}.{internal(column.name)}",
                 COLUMN_TYPES[column.type],
                 (database, table),
             )
-            for column in tables.columns(database, table)
+            for column in columns
         )
         self._add(node, table, fields, None if node.alias else database)
-        return f"{tables.relation(database, table)} AS {alias}"
+        read = ", ".join(
+            f"{identifier(column.name)} AS {internal(column.name)}" for column in columns
+        )
+        return f"(SELECT {read} FROM {tables.relation(database, table)}) AS {alias}"
 
     def _derived(self, node: exp.Expr, query: Query, name: str | None = None) -> str:
         alias = self._translation.fresh("r")
