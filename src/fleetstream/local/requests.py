@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -232,7 +232,7 @@ def decode(body: bytes | bytearray, shape: type[Shape]) -> Shape:
 
     """
     try:
-        decoded: Shape = _decoder(shape).decode(body)
+        decoded: Shape = _decoder(cast("Any", shape)).decode(body)
     except msgspec.ValidationError as error:
         raise _service_error(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
