@@ -115,7 +115,7 @@ def undelivered(folder: Path, model: RecordModel) -> Truth:
 
 
 def stored(url: str, model: RecordModel = RecordModel.SINGLE) -> Truth:
-    """Everything in the table, read through the query API; fails on anything that is there twice."""
+    """Everything in the table, by the query API; fails on anything that is there twice."""
     client = boto3.client(
         "timestream-query",
         region_name="us-east-1",
