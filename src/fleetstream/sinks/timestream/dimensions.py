@@ -82,11 +82,9 @@ class Dimensions:
             common_bytes += np.where(shared[place], sizes[indices[first_rows]], 0)
             for request in np.flatnonzero(shared[place]):
                 common[request].append(words[int(indices[first_rows[request]])].as_py())
-        text = pc.binary_join_element_wise(*own_pieces, ",", null_handling="skip")
-        text = pc.binary_join_element_wise('"Dimensions":[', text, "],", "")
-        all_common = pa.array(np.all(shared, axis=0)[packing.segment_requests])
+        all_common = np.all(shared, axis=0)[packing.segment_requests]
         return DimensionSets(
-            own=padded(pc.if_else(all_common, "", text)),
+            own=padded(_joined(own_pieces, all_common)),
             own_bytes=own_bytes,
             common=[f'"Dimensions":[{",".join(each)}]' if each else "" for each in common],
             common_bytes=common_bytes,
@@ -105,6 +103,19 @@ class Dimensions:
 
         words, sizes, _ = self._words.get((name, address(dictionary)), make)
         return words, sizes
+
+
+def _joined(pieces: list[pa.StringArray], nothing: npt.NDArray[np.bool_]) -> pa.StringArray:
+    """The JSON of each segment's own dimensions from its pieces, empty where it has none.
+
+    Segments with ``nothing`` are left out of the join, since Arrow drops rows whose pieces are all
+    null rather than making them empty.
+    """
+    something = pa.array(~nothing)
+    some = [piece.filter(something) for piece in pieces]
+    text = pc.binary_join_element_wise(*some, ",", null_handling="skip")
+    text = pc.binary_join_element_wise('"Dimensions":[', text, "],", "")
+    return pc.replace_with_mask(pa.array([""] * len(nothing)), something, text)
 
 
 def _shared(packing: Packing) -> npt.NDArray[np.bool_]:
