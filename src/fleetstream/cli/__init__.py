@@ -13,6 +13,7 @@ USAGE = 2
 
 COMMANDS = {
     "ingest": "stream a simulated fleet's telemetry into a database",
+    "estimate": "tell what a run would send to Amazon Timestream, and its price",
     "replay": "write what an earlier run could not deliver",
     "serve": "run a local Amazon Timestream for tests and for people without an account",
 }

@@ -4,6 +4,7 @@ import argparse
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet
@@ -237,6 +238,21 @@ def duration(text: str) -> float:
     raise argparse.ArgumentTypeError(
         f"{text!r} is not a time; write it with a unit, such as 30s, 5m or 24h."
     )
+
+
+def moment(text: str) -> int:
+    """Microseconds of Unix time from ISO 8601, UTC where it names no zone."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time; write it as 2026-11-01T00:00:00Z."
+        ) from None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    microseconds = (when - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    if microseconds < 0:
+        raise argparse.ArgumentTypeError(f"{text} is too early; the earliest is 1970-01-01.")
+    return microseconds
 
 
 def record_model(text: str) -> RecordModel:

@@ -45,8 +45,11 @@ def duration(seconds: float) -> str:
 
 def dollars(amount: float) -> str:
     """An amount of US dollars: in whole cents from one dollar on, else to a hundredth of a cent."""
-    text = f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
-    return f"${text.removesuffix('00') if amount < 1 else text}"
+    if 0 < amount < 0.0001:
+        return "under $0.0001"
+    if amount >= 1:
+        return f"${amount:,.2f}"
+    return f"${amount:.4f}".removesuffix("00")
 
 
 def moment(timestamp: int) -> str:

@@ -5,13 +5,10 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from fleetstream.records import RecordModel, Records
-from fleetstream.sinks import Delivery, Part, Request
+from fleetstream.records import RecordModel
+from fleetstream.sinks import Delivery, Request
 from fleetstream.sinks.timestream.account import Account, Target
-from fleetstream.sinks.timestream.dimensions import Dimensions
-from fleetstream.sinks.timestream.metering import metered_writes
-from fleetstream.sinks.timestream.packing import MAX_RECORDS, Packing
-from fleetstream.sinks.timestream.rendering import Renderer
+from fleetstream.sinks.timestream.assembly import Assembly
 from fleetstream.sinks.timestream.transport import Transport
 
 __all__ = ["Target", "TimestreamSink"]
@@ -30,10 +27,7 @@ class TimestreamSink:
     def __init__(self, target: Target, model: RecordModel) -> None:
         self._account = Account(target)
         self._transport = Transport(self._account)
-        self._renderer = Renderer(target.database, target.table)
-        self._dimensions = Dimensions()
-        self._model = model
-        self._kept: pa.RecordBatch | None = None
+        self._assembly = Assembly(target.database, target.table, model)
 
     @property
     def name(self) -> str:
@@ -49,21 +43,11 @@ class TimestreamSink:
 
     def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
         """Full requests of 100 records; the rest waits for the next batch of the same sweep."""
-        if self._kept is not None and not _continues(self._kept, batch):
-            yield from self.flush()
-        if self._kept is not None:
-            batch = pa.concat_batches([self._kept, batch])
-        records = Records(batch, self._model)
-        full = len(records) - len(records) % MAX_RECORDS
-        self._kept = records.extract(full, len(records)) if full < len(records) else None
-        yield from self._requests(records, full)
+        return self._assembly.prepare(batch)
 
     def flush(self) -> Iterator[Request]:
         """What was kept, as one request that is not full."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            records = Records(kept, self._model)
-            yield from self._requests(records, len(records))
+        return self._assembly.flush()
 
     def send(self, request: Request) -> Delivery:
         """Post one request."""
@@ -81,20 +65,3 @@ class TimestreamSink:
             f"aws timestream-query query --region {self._account.region}{endpoint} --query-string "
             f'\'SELECT count(*) FROM "{target.database}"."{target.table}"\''
         )
-
-    def _requests(self, records: Records, stop: int) -> Iterator[Request]:
-        """The records before ``stop`` as requests."""
-        if not stop:
-            return
-        packing = Packing(records, stop)
-        dimensions = self._dimensions.of(packing)
-        bodies = self._renderer.bodies(packing, dimensions)
-        writes = metered_writes(packing, dimensions)
-        for place, body in enumerate(bodies):
-            part = Part(records, int(packing.starts[place]), int(packing.stops[place]))
-            yield Request((part,), body, len(body), int(writes[place]))
-
-
-def _continues(kept: pa.RecordBatch, batch: pa.RecordBatch) -> bool:
-    """Whether a batch may share a request with what was kept: the same kind and timestamp."""
-    return bool(kept.schema == batch.schema and kept.column("time")[0] == batch.column("time")[0])
