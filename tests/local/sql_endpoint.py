@@ -1,58 +1,33 @@
-"""A local Timestream in a process of its own, with the tables that the SQL cases read."""
+"""The tables that the SQL cases read, in a local Timestream, and its answers in short form."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from sql_cases import DATABASE, RECORDS, START
 
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where it listens, and boto3's clients for its two services."""
-
-    url: str
-    write: Any
-    query: Any
+from tests.local.sql_cases import DATABASE, RECORDS, START
+from tests.local_server import LocalTimestream
 
 
 @contextmanager
-def serving() -> Iterator[Endpoint]:
-    """`fleetstream serve` on a free port, stopped at the end."""
-    command = [
-        sys.executable,
-        "-c",
-        "import fleetstream.cli; raise SystemExit(fleetstream.cli.main())",
-    ]
-    with subprocess.Popen(
-        [*command, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().split()[-1]
-            endpoint = Endpoint(
-                url, client("timestream-write", url), client("timestream-query", url)
-            )
-            load(endpoint.write)
-            yield endpoint
-        finally:
-            process.terminate()
+def serving() -> Iterator[LocalTimestream]:
+    """A local Timestream that has the records of the cases."""
+    with LocalTimestream() as timestream:
+        load(timestream.write)
+        yield timestream
 
 
-def client(service: str, url: str) -> Any:
-    """A boto3 client for the endpoint, without retries and without checks of its own."""
+def unchecked(url: str) -> Any:
+    """A client of the query API that leaves all checks of parameters to the endpoint."""
     return boto3.client(
-        service,
+        "timestream-query",
         endpoint_url=url,
         region_name="us-east-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",
-        config=Config(retries={"max_attempts": 0}, read_timeout=60, parameter_validation=False),
+        config=Config(retries={"max_attempts": 0}, parameter_validation=False),
     )
 
 
@@ -97,8 +72,7 @@ def load(write: Any) -> None:
 def _common(host: str, region: str, minute: int) -> dict[str, Any]:
     return {
         "Dimensions": [{"Name": "host", "Value": host}, {"Name": "region", "Value": region}],
-        "Time": str(START + 60 * minute),
-        "TimeUnit": "SECONDS",
+        "Time": str(1000 * (START + 60 * minute)),
     }
 
 

@@ -8,35 +8,38 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sql_cases import CASES, REFUSED
-from sql_endpoint import Endpoint, rows, serving
 
 from fleetstream.local.sql import functions
+from tests.local.sql_cases import CASES, REFUSED
+from tests.local.sql_endpoint import rows, serving
+from tests.local_server import LocalTimestream
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[Endpoint]:
+def endpoint() -> Iterator[LocalTimestream]:
     with serving() as endpoint:
         yield endpoint
 
 
 @pytest.mark.parametrize(("query", "expected"), CASES, ids=[case[0][:60] for case in CASES])
 def test_a_query_gives_the_rows_that_it_gives_at_the_service(
-    endpoint: Endpoint, query: str, expected: list[tuple[object, ...]]
+    endpoint: LocalTimestream, query: str, expected: list[tuple[object, ...]]
 ) -> None:
     assert rows(endpoint.query.query(QueryString=query)) == expected
 
 
 @pytest.mark.parametrize(("query", "reason"), REFUSED, ids=[case[0][:60] for case in REFUSED])
 def test_what_is_wrong_or_unknown_or_out_of_bounds_is_refused_with_the_reason(
-    endpoint: Endpoint, query: str, reason: str
+    endpoint: LocalTimestream, query: str, reason: str
 ) -> None:
     with pytest.raises(endpoint.query.exceptions.ValidationException) as caught:
         endpoint.query.query(QueryString=query)
     assert reason in caught.value.response["Error"]["Message"]
 
 
-def test_describe_tells_the_columns_their_types_and_what_they_are(endpoint: Endpoint) -> None:
+def test_describe_tells_the_columns_their_types_and_what_they_are(
+    endpoint: LocalTimestream,
+) -> None:
     described = rows(endpoint.query.query(QueryString="DESCRIBE fleet.multi"))
     assert set(described) == {
         ("host", "varchar", "DIMENSION"),
@@ -53,7 +56,7 @@ def test_describe_tells_the_columns_their_types_and_what_they_are(endpoint: Endp
     assert ("measure_value::double", "double", "MEASURE_VALUE") in single
 
 
-def test_a_star_stands_for_the_columns_that_describe_lists(endpoint: Endpoint) -> None:
+def test_a_star_stands_for_the_columns_that_describe_lists(endpoint: LocalTimestream) -> None:
     described = rows(endpoint.query.query(QueryString="DESCRIBE fleet.single"))
     answer = endpoint.query.query(QueryString="SELECT * FROM fleet.single")
     names = [column["Name"] for column in answer["ColumnInfo"]]
@@ -81,7 +84,7 @@ WORDS = re.split(
 @example(words=["1", "+"] * 5000 + ["1"], start=True)
 @example(words=["sqrt("] * 30 + ["1"] + [")"] * 30, start=True)
 def test_any_text_gives_a_result_or_a_sentence_on_what_is_wrong_with_it(
-    endpoint: Endpoint, words: list[str], start: bool
+    endpoint: LocalTimestream, words: list[str], start: bool
 ) -> None:
     text = ("select " if start else "") + " ".join(words)
     # Anything but a result or this one error fails the test.

@@ -126,7 +126,10 @@ class Execution:
         return True
 
     def close(self) -> None:
-        """Give back the connection."""
+        """Give back the connection; what still runs on it is stopped."""
+        # Closing alone would wait for DuckDB to fill its buffer.
+        with contextlib.suppress(duckdb.ConnectionException):
+            self._cursor.interrupt()
         with self._lock:
             self._cursor.close()
 
@@ -146,6 +149,8 @@ class Execution:
         try:
             return next(self._rows, None)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
+            self._done = True
+            self._cursor.close()
             # Arrow hands on DuckDB's error as one of its own, or as an OSError.
             if self.cancelled:
                 raise QueryExecutionException("The query was cancelled") from error
