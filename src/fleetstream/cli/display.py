@@ -5,15 +5,20 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetstream.cli.options import dollars
+from fleetstream.cli.options import dollars, port
 from fleetstream.prices import MILLION_WRITES, SOURCE
 from fleetstream.signals import Shape
 
 if TYPE_CHECKING:
+    from fleetstream.display.history import History
+    from fleetstream.display.run import Run
     from fleetstream.display.summary import Summary
+    from fleetstream.ledger import Ledger
+    from fleetstream.pipeline import Stop
     from fleetstream.recovery.manifest import Manifest
 
 _SIGNAL_OPTIONS = {Shape.SINE: "sin", Shape.SAWTOOTH: "saw"}
@@ -41,6 +46,19 @@ def add_display_options(parser: argparse.ArgumentParser) -> None:
         help="write the summary to this file too, as JSON",
     )
     add_price_options(group)
+    group.add_argument(
+        "--metrics-port",
+        metavar="PORT",
+        type=port,
+        default=None,
+        help="serve Prometheus metrics of the run at this port; 0 takes a free one",
+    )
+    group.add_argument(
+        "--metrics-host",
+        metavar="ADDRESS",
+        default="127.0.0.1",
+        help="the address for that (default: 127.0.0.1, this machine only)",
+    )
 
 
 def add_price_options(group: "argparse._ArgumentGroup") -> None:
@@ -66,6 +84,31 @@ def check_writable(option: str, path: Path | None) -> None:
             f"{option} names a file in {str(path.parent)!r}, but there is no such folder; make it "
             "first, or name another path."
         )
+
+
+@contextmanager
+def shown(
+    options: argparse.Namespace, run: "Run", ledger: "Ledger", stop: "Stop"
+) -> "Iterator[History]":
+    """Show how a run goes, as the options say; gives its history.
+
+    Raises :class:`ValueError` with a sentence where metrics can't be served.
+    """
+    from fleetstream.display.history import History
+    from fleetstream.display.progress import Progress
+
+    with ExitStack() as stack:
+        url = None
+        if options.metrics_port is not None:
+            from fleetstream.display.metrics import MetricsServer
+
+            server = MetricsServer(run, ledger, options.metrics_host, options.metrics_port)
+            url = stack.enter_context(server).url
+        history = stack.enter_context(History(ledger))
+        logged = options.quiet or options.log_format == "json"
+        log_format = options.log_format if logged else None
+        stack.enter_context(Progress(run, history, stop, log_format, url))
+        yield history
 
 
 def show_end(options: argparse.Namespace, summary: "Summary") -> None:

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetstream.cli.display import add_display_options, check_writable, repeating, show_end
+from fleetstream.cli.display import add_display_options, check_writable, repeating, show_end, shown
 from fleetstream.cli.options import (
     add_delivery_options,
     add_fleet_options,
@@ -110,8 +110,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ingest(options: argparse.Namespace) -> int:
-    from fleetstream.display.history import History
-    from fleetstream.display.progress import Progress
     from fleetstream.display.run import Run
     from fleetstream.display.summary import summarise
     from fleetstream.ledger import Ledger
@@ -133,9 +131,7 @@ def _ingest(options: argparse.Namespace) -> int:
     sweeps = manifest.autostop and max(manifest.autostop - manifest.sweeps, 0)
     run = Run(workload, sink, manifest.record_model, sweeps, command, options.write_price)
     stop, ledger = Stop(), Ledger()
-    history = History(ledger)
-    progress = Progress(run, history, stop, quiet=options.quiet, log_format=options.log_format)
-    with closing(sink), stopped_by_signals(stop), progress:
+    with closing(sink), stopped_by_signals(stop), shown(options, run, ledger, stop):
         losses, failure = _stream(options, processes, manifest, path, workload, sink, ledger, stop)
     if failure:
         print(f"The manifest could not be kept: {failure}", file=sys.stderr)

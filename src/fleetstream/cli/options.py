@@ -36,6 +36,14 @@ def at_least(least: int) -> Callable[[str], int]:
     return read
 
 
+def port(text: str) -> int:
+    """A TCP port, or a sentence on why it is none."""
+    number = whole_number(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"{number} is no port; one is from 0 to 65535.")
+    return number
+
+
 def percentage(text: str) -> float:
     """A number from 0 to 100, or a sentence on why it is none."""
     try:

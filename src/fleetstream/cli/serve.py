@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fleetstream.cli.options import whole_number
+from fleetstream.cli.options import port, whole_number
 
 DESCRIPTION = """\
 Run an Amazon Timestream on this machine: both its write and its query API, on one port.
@@ -48,14 +48,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="the seed of the faults (default: 0)",
     )
-
-
-def port(text: str) -> int:
-    """A TCP port, or a sentence on why it is none."""
-    number = whole_number(text)
-    if not 0 <= number <= 65_535:
-        raise argparse.ArgumentTypeError(f"{number} is no port; one is from 0 to 65535.")
-    return number
 
 
 def run(options: argparse.Namespace) -> int:

@@ -26,9 +26,12 @@ LogFormat = Literal["text", "json"]
 class Log:
     """Writes lines to standard error, the first on entering, until it is left."""
 
-    def __init__(self, run: Run, history: History, log_format: LogFormat) -> None:
+    def __init__(
+        self, run: Run, history: History, log_format: LogFormat, metrics_url: str | None
+    ) -> None:
         self._run = run
         self._history = history
+        self._metrics = {"metrics_url": metrics_url} if metrics_url else {}
         self._logger = event_logger(log_format)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._report, name="log", daemon=True)
@@ -43,6 +46,7 @@ class Log:
             values_per_sweep=self._run.workload.values_per_sweep,
             record_model=str(self._run.record_model),
             sweeps_wanted=self._run.sweeps,
+            **self._metrics,
         )
         self._thread.start()
         return self
