@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fleetstream.pipeline import Stop
     from fleetstream.recovery.manifest import Manifest
 
+_NO_OPTIONS = {"command", "run", "given", "default_of"}
+"""What is in a namespace of options beside them."""
+
 _SIGNAL_OPTIONS = {Shape.SINE: "sin", Shape.SAWTOOTH: "saw"}
 
 
@@ -44,6 +47,13 @@ def add_display_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=None,
         help="write the summary to this file too, as JSON",
+    )
+    group.add_argument(
+        "--report",
+        metavar="PATH",
+        type=Path,
+        default=None,
+        help="write a report with charts to this file, as one HTML page",
     )
     add_price_options(group)
     group.add_argument(
@@ -111,8 +121,10 @@ def shown(
         yield history
 
 
-def show_end(options: argparse.Namespace, summary: "Summary") -> None:
-    """Show the summary, and write it where the options say."""
+def show_end(
+    options: argparse.Namespace, run: "Run", history: "History", summary: "Summary"
+) -> None:
+    """Show the summary, and write it and the report where the options say."""
     from fleetstream.display.log import log_end
     from fleetstream.display.summary import show_summary, write_summary
 
@@ -121,11 +133,42 @@ def show_end(options: argparse.Namespace, summary: "Summary") -> None:
     else:
         show_summary(summary)
     if options.summary is not None:
-        try:
+        with _told_if_lost("summary", options.summary):
             write_summary(options.summary, summary)
-        except OSError as error:
-            reason = error.strerror or error
-            print(f"The summary could not be kept: {options.summary}: {reason}", file=sys.stderr)
+    if options.report is not None:
+        from fleetstream.display.report import report_on, write_report
+
+        with _told_if_lost("report", options.report):
+            report = report_on(run, summary, history.samples, _in_force(options))
+            write_report(options.report, report)
+
+
+@contextmanager
+def _told_if_lost(what: str, path: Path) -> Iterator[None]:
+    """The run is over and its data is safe, so a file that can't be written is no failure."""
+    try:
+        yield
+    except OSError as error:
+        print(f"The {what} could not be kept: {path}: {error.strerror or error}", file=sys.stderr)
+
+
+def _in_force(options: argparse.Namespace) -> dict[str, str]:
+    """All options of a run and their values, as people write them."""
+    return {
+        f"--{name.replace('_', '-')}": _written(value)
+        for name, value in vars(options).items()
+        if name not in _NO_OPTIONS
+    }
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value)) or "all"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "not given" if value is None else str(value)
 
 
 def repeating(given: Sequence[str], manifest: "Manifest", *, resumed: bool) -> str:

@@ -119,6 +119,7 @@ def _ingest(options: argparse.Namespace) -> int:
     from fleetstream.workers import processes_for
 
     check_writable("--summary", options.summary)
+    check_writable("--report", options.report)
     manifest, path = _manifest(options)
     workload = manifest.workload()
     try:
@@ -131,11 +132,11 @@ def _ingest(options: argparse.Namespace) -> int:
     sweeps = manifest.autostop and max(manifest.autostop - manifest.sweeps, 0)
     run = Run(workload, sink, manifest.record_model, sweeps, command, options.write_price)
     stop, ledger = Stop(), Ledger()
-    with closing(sink), stopped_by_signals(stop), shown(options, run, ledger, stop):
+    with closing(sink), stopped_by_signals(stop), shown(options, run, ledger, stop) as history:
         losses, failure = _stream(options, processes, manifest, path, workload, sink, ledger, stop)
     if failure:
         print(f"The manifest could not be kept: {failure}", file=sys.stderr)
-    show_end(options, summarise(run, ledger, stop.reason, losses))
+    show_end(options, run, history, summarise(run, ledger, stop.reason, losses))
     return DELIVERED if ledger.totals().delivered else UNDELIVERED
 
 
