@@ -1,6 +1,7 @@
 """The command line: one module a command, each imported only when it is used."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,9 +12,13 @@ from fleetstream._version import __version__
 USAGE = 2
 """Exit code for wrong usage."""
 
+READER_GONE = 128 + 13
+"""Exit code where the output was a pipe that was closed: that of an end by SIGPIPE."""
+
 COMMANDS = {
     "ingest": "stream a simulated fleet's telemetry into a database",
     "estimate": "tell what a run would send to Amazon Timestream, and its price",
+    "plot": "draw what would be generated",
     "replay": "write what an earlier run could not deliver",
     "serve": "run a local Amazon Timestream for tests and for people without an account",
 }
@@ -57,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except ValueError as error:
         commands.choices[options.command].error(str(error))
+    except BrokenPipeError:
+        # Who read the output has gone, and Python would complain of that once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     return code

@@ -1,0 +1,1 @@
+"""Plots of what would be generated, as pictures and on a terminal."""
