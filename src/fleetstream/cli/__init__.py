@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from importlib import import_module
 from typing import NoReturn
 
@@ -21,6 +21,7 @@ COMMANDS = {
     "plot": "draw what would be generated",
     "replay": "write what an earlier run could not deliver",
     "serve": "run a local Amazon Timestream for tests and for people without an account",
+    "completion": "print what makes a shell complete commands and options",
 }
 
 
@@ -37,9 +38,11 @@ class Parser(argparse.ArgumentParser):
         return RawDescriptionRichHelpFormatter(prog=self.prog, max_help_position=34)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; gives the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+def make_parser(used: Container[str] = COMMANDS, given: Sequence[str] = ()) -> Parser:
+    """The parser of all commands; only those ``used`` have their options, and their modules loaded.
+
+    ``given`` is what stands on the command line behind the command's name.
+    """
     parser = Parser(
         prog="fleetstream",
         description=(
@@ -55,16 +58,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, allow_abbrev=False)
-        if name in given[:1]:
+        if name in used:
             module = import_module(f"fleetstream.cli.{name}")
             module.configure(command)
-            command.set_defaults(run=module.run, given=given[1:])
-    options = parser.parse_args(given)
+            command.set_defaults(run=module.run, fail=command.error, given=given)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = make_parser(given[:1], given[1:]).parse_args(given)
     try:
         code: int = options.run(options)
         sys.stdout.flush()
     except ValueError as error:
-        commands.choices[options.command].error(str(error))
+        options.fail(str(error))
     except BrokenPipeError:
         # Who read the output has gone, and Python would complain of that once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fleetstream.pipeline import Stop
     from fleetstream.recovery.manifest import Manifest
 
-_NO_OPTIONS = {"command", "run", "given", "default_of"}
+_NO_OPTIONS = {"command", "run", "fail", "given", "default_of"}
 """What is in a namespace of options beside them."""
 
 _SIGNAL_OPTIONS = {Shape.SINE: "sin", Shape.SAWTOOTH: "saw"}

@@ -1,0 +1,76 @@
+"""Writes `docs/cli.md`, the reference of the command line, from the parsers of the commands."""
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fleetstream.cli import COMMANDS, make_parser
+from fleetstream.cli.completion import commands_of
+
+PAGE = Path(__file__).with_name("cli.md")
+
+INTRODUCTION = """\
+# The command line
+
+Made from the program by `make docs`; `fleetstream COMMAND --help` says the same.
+
+`fleetstream COMMAND [OPTIONS]` runs a command, `fleetstream --version` tells the version. Options
+may be written `--option VALUE` or `--option=VALUE`, in any order.
+
+Exit codes: 0 everything was delivered, a stop by Ctrl-C included; 1 some records were not
+delivered, and the summary says how many, why, and where they are; 2 wrong usage; 3 the target can't
+be used, and nothing was written.
+"""
+
+
+def build() -> None:
+    """Write the page."""
+    PAGE.write_text(reference())
+
+
+def reference() -> str:
+    """The page."""
+    commands = commands_of(make_parser())
+    contents = [f"- [`{name}`](#fleetstream-{name}): {COMMANDS[name]}" for name in commands]
+    parts = [INTRODUCTION, "\n".join(contents) + "\n"]
+    for name, command in commands.items():
+        parts.append("\n".join(_command(name, command)))
+    return "\n".join(parts)
+
+
+def _command(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
+    what, _, examples = (command.description or "").partition("\nExamples:\n")
+    yield f"## fleetstream {name}\n"
+    yield what
+    yield "```console"
+    for example in examples.splitlines():
+        yield f"$ {example.strip()}"
+    yield "```\n"
+    for group in command._action_groups:
+        actions = [each for each in group._group_actions if each.help is not argparse.SUPPRESS]
+        actions = [each for each in actions if each.dest != "help"]
+        if not actions:
+            continue
+        yield f"### {(group.title or '').capitalize()}\n"
+        for action in actions:
+            yield f"- {_names(action)}: {_escaped(action.help or '')}"
+        yield ""
+
+
+def _names(action: argparse.Action) -> str:
+    """An option as it is written, with what it takes."""
+    metavar = action.metavar or ("|".join(map(str, action.choices)) if action.choices else "")
+    if not action.option_strings:
+        return f"`{metavar or action.dest}`"
+    value = f" {metavar or action.dest.upper()}" if action.nargs != 0 else ""
+    return ", ".join(f"`{name}{value}`" for name in action.option_strings)
+
+
+def _escaped(text: str) -> str:
+    """A text with what Markdown would take for markup set as code."""
+    return re.sub(r"(?<![`\w-])(--[a-z][a-z-]*|[\w.]*[<>*_][\w.]*\w)(?!`)", r"`\1`", text)
+
+
+if __name__ == "__main__":
+    build()

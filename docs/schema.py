@@ -1,0 +1,35 @@
+"""Writes `docs/summary.schema.json`, the JSON Schema of what `--summary` writes."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fleetstream.display.summary import Summary
+
+PAGE = Path(__file__).with_name("summary.schema.json")
+
+
+def build() -> None:
+    """Write the schema."""
+    PAGE.write_text(written())
+
+
+def written() -> str:
+    """The schema as it is written."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """The schema."""
+    found = msgspec.json.schema(Summary)
+    for definition in found["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition.get("description", ""))
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": "Summary of a run of fleetstream", **found}
+
+
+if __name__ == "__main__":
+    build()
