@@ -7,8 +7,6 @@ has a time or value that can't be stored, is a rejection of that record alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,8 +15,9 @@ import pyarrow as pa
 
 from fleetstream.local import limits
 from fleetstream.local.catalog import Table
+from fleetstream.local.columns import Texts, columns
 from fleetstream.local.errors import ValidationException
-from fleetstream.local.requests import MeasureValue, Record, ScalarType, WriteRecords
+from fleetstream.local.requests import MeasureType, Record, ScalarType, WriteRecords
 from fleetstream.local.series import Rejected, Series, identify, measure_names_bytes
 from fleetstream.local.sheet import Sheet
 from fleetstream.local.values import (
@@ -41,120 +40,6 @@ _HOUR = 3_600_000_000_000
 _NO_ATTRIBUTES = Record()
 
 
-@dataclass
-class _Texts:
-    """The values of one column, as the request has them, and the rows they are in."""
-
-    rows: list[int] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-
-
-class _Reading:
-    """One request while its records are read, row by row."""
-
-    def __init__(self, request: WriteRecords, table: Table) -> None:
-        self.common = request.common_attributes or _NO_ATTRIBUTES
-        self.rejected: dict[int, str] = {}
-        self.indexes: list[int] = []
-        self.series: list[Series] = []
-        self.times: list[int] = []
-        self.units: list[int] = []
-        self.versions: list[int] = []
-        self.sizes: list[int] = []
-        self.columns: dict[tuple[str, ScalarType], _Texts] = {}
-        self.measures: set[tuple[str, str]] = set()
-        self.required = [
-            key.name
-            for key in table.schema.composite_partition_key or ()
-            if key.enforcement_in_record == "REQUIRED" and key.name is not None
-        ]
-        self._known_times: dict[tuple[str | None, str], int] = {}
-        for index, record in enumerate(request.records):
-            try:
-                self._read(index, record)
-            except Rejected as reason:
-                self.rejected[index] = str(reason)
-
-    def _read(self, index: int, record: Record) -> None:
-        common = self.common
-        measure_name = record.measure_name or common.measure_name
-        if measure_name is None:
-            raise ValidationException("A measure name is required for a record.")
-        unit = record.time_unit or common.time_unit or "MILLISECONDS"
-        time = self._time(record.time or common.time, unit)
-        version = record.version if record.version is not None else common.version
-        version = 1 if version is None else version
-        if version < 1:
-            raise ValidationException(f"Version must be 1 or greater, but is {version}.")
-        kind = record.measure_value_type or common.measure_value_type or "DOUBLE"
-        values = self._values(record, kind)
-        series = identify(measure_name, common.dimensions or (), record.dimensions or ())
-        self._check_partition(series)
-        size = series.size + _TIME_BYTES
-        if kind == "MULTI":
-            size += measure_names_bytes(tuple([value.name for value in values]))
-        row = len(self.indexes)
-        self.indexes.append(index)
-        self.series.append(series)
-        self.times.append(time)
-        self.units.append(NANOSECONDS[unit])
-        self.versions.append(version)
-        self.sizes.append(size)
-        self.measures.add((measure_name, kind.lower()))
-        columns = self.columns
-        for value in values:
-            key = (value.name, value.type)
-            column = columns.get(key)
-            if column is None:
-                column = columns[key] = _Texts()
-            column.rows.append(row)
-            column.texts.append(value.value)
-
-    def _time(self, text: str | None, unit: str) -> int:
-        """A record's time in nanoseconds since 1970."""
-        known = self._known_times.get((text, unit))
-        if known is not None:
-            return known
-        number = whole_number(text) if text is not None else None
-        time = None if number is None else number * NANOSECONDS[unit]
-        if time is None or not LEAST_TIME <= time <= MOST_TIME:
-            raise ValidationException("Invalid time for record.")
-        self._known_times[text, unit] = time
-        return time
-
-    def _values(self, record: Record, kind: str) -> Sequence[MeasureValue]:
-        """A record's values; that of a single-measure record under the name of its column."""
-        common = self.common
-        value = record.measure_value if record.measure_value is not None else common.measure_value
-        several = (
-            record.measure_values if record.measure_values is not None else common.measure_values
-        )
-        if kind == "MULTI":
-            if not several or value is not None:
-                raise ValidationException(
-                    "A record of type MULTI must have MeasureValues, and no MeasureValue."
-                )
-            return several
-        if kind == "TIMESTAMP":
-            raise ValidationException(
-                "TIMESTAMP is an invalid measure value type for a single measure; only a value of"
-                " a MULTI record can have it."
-            )
-        if value is None or several:
-            raise ValidationException(
-                f"A record of type {kind} must have a MeasureValue, and no MeasureValues."
-            )
-        return (MeasureValue(f"measure_value::{kind.lower()}", value, kind),)  # type: ignore[arg-type]
-
-    def _check_partition(self, series: Series) -> None:
-        """Reject a record without the dimension that the table's partition key requires."""
-        for name in self.required:
-            if all(name != dimension for dimension, _ in series.dimensions):
-                raise Rejected(
-                    f"The record has no dimension {name}, which the table's partition key requires."
-                )
-
-
 def read(request: WriteRecords, table: Table, now: int) -> Sheet:
     """The rows of a request to write into `table` at the moment `now`, in nanoseconds since 1970.
 
@@ -162,37 +47,116 @@ def read(request: WriteRecords, table: Table, now: int) -> Sheet:
         ValidationException: the request is invalid as a whole.
 
     """
-    reading = _Reading(request, table)
-    rows = len(reading.indexes)
-    memory_from = now - table.retention.memory_store_retention_period_in_hours * _HOUR
+    records, common = request.records, request.common_attributes or _NO_ATTRIBUTES
+    kinds: list[MeasureType] = [
+        record.measure_value_type or common.measure_value_type or "DOUBLE" for record in records
+    ]
+    units = [
+        NANOSECONDS[record.time_unit or common.time_unit or "MILLISECONDS"] for record in records
+    ]
+    texts = [record.time or common.time for record in records]
     sheet = Sheet(
         table=table,
-        records=len(request.records),
-        indexes=reading.indexes,
-        series=reading.series,
-        times=np.array(reading.times, np.int64),
-        versions=np.array(reading.versions, np.int64),
+        series=[None] * len(records),
+        times=_times(texts, units),
+        versions=_versions(records, common),
         values={},
-        measures=reading.measures,
-        memory_from=memory_from,
-        kept=np.ones(rows, np.bool_),
+        measures=set(),
+        memory_from=now - table.retention.memory_store_retention_period_in_hours * _HOUR,
+        kept=np.ones(len(records), np.bool_),
     )
-    for index, reason in reading.rejected.items():
-        sheet.reject_record(index, reason)
+    values = columns(records, common, kinds)
+    sizes = _identify(sheet, request, kinds, values.names)
     _check_times(sheet, now)
-    sizes = np.array(reading.sizes, np.int64)
-    everywhere = list(range(rows))
     for kind in ARROW_TYPES:
-        columns = {name: column for (name, of), column in reading.columns.items() if of == kind}
-        _add_values(sheet, kind, columns, everywhere, reading.units)
-        for column in columns.values():
-            sizes[column.rows] += _value_bytes(kind, column.texts)
-    sheet.values = {key: sheet.values[key] for key in reading.columns}
+        of_kind = {name: column for (name, of), column in values.texts.items() if of == kind}
+        if of_kind:
+            _add_values(sheet, kind, of_kind, units)
+            for column in of_kind.values():
+                _add_sizes(sizes, kind, column)
+    sheet.values = {key: sheet.values[key] for key in values.texts}
     for row in np.flatnonzero(sizes > limits.RECORD_BYTES):
         sheet.reject(
             int(row), f"The record has {sizes[row]} bytes, more than {limits.RECORD_BYTES}."
         )
     return sheet
+
+
+def _times(texts: list[str | None], units: list[int]) -> npt.NDArray[np.int64]:
+    """The times of records, in nanoseconds since 1970."""
+    # Most requests have one time, so each that occurs is read once.
+    known = {pair: _time(*pair) for pair in set(zip(texts, units, strict=True))}
+    return np.array([known[pair] for pair in zip(texts, units, strict=True)], np.int64)
+
+
+def _time(text: str | None, unit: int) -> int:
+    number = whole_number(text) if text is not None else None
+    if number is None or not LEAST_TIME <= number * unit <= MOST_TIME:
+        raise ValidationException("Invalid time for record.")
+    return number * unit
+
+
+def _versions(records: tuple[Record, ...], common: Record) -> npt.NDArray[np.int64]:
+    usual = common.version if common.version is not None else 1
+    versions = [r.version if r.version is not None else usual for r in records]
+    if min(versions) < 1:
+        raise ValidationException(f"Version must be 1 or greater, but is {min(versions)}.")
+    return np.array(versions, np.int64)
+
+
+def _identify(
+    sheet: Sheet,
+    request: WriteRecords,
+    kinds: list[MeasureType],
+    names: list[tuple[str, ...]],
+) -> npt.NDArray[np.int64]:
+    """Put the records' series into the sheet; gives the records' sizes without their values."""
+    common = request.common_attributes or _NO_ATTRIBUTES
+    usual, shared = common.measure_name, bytes(common.dimensions)
+    required = _required_dimensions(sheet.table)
+    sizes: list[int] = []
+    names_before: tuple[str, ...] = ()
+    names_bytes = 0
+    for row, record in enumerate(request.records):
+        measure_name = record.measure_name or usual
+        if measure_name is None:
+            raise ValidationException("A measure name is required for a record.")
+        try:
+            if names and names[row] is not names_before:
+                names_bytes = measure_names_bytes(names[row])
+                names_before = names[row]
+            series = identify(measure_name, shared, bytes(record.dimensions))
+            if required:
+                _check_partition(series, required)
+        except Rejected as reason:
+            sheet.reject(row, str(reason))
+            sizes.append(0)
+        else:
+            sheet.series[row] = series
+            sizes.append(_TIME_BYTES + series.size + names_bytes)
+    sheet.measures = {
+        (series.measure_name, kind.lower())
+        for series, kind in set(zip(sheet.series, kinds, strict=True))
+        if series is not None
+    }
+    return np.array(sizes, np.int64)
+
+
+def _required_dimensions(table: Table) -> list[str]:
+    """The dimensions that the table's partition key requires of every record."""
+    return [
+        key.name
+        for key in table.schema.composite_partition_key or ()
+        if key.enforcement_in_record == "REQUIRED" and key.name is not None
+    ]
+
+
+def _check_partition(series: Series, required: list[str]) -> None:
+    for name in required:
+        if all(name != dimension for dimension, _ in series.dimensions):
+            raise Rejected(
+                f"The record has no dimension {name}, which the table's partition key requires."
+            )
 
 
 def _check_times(sheet: Sheet, now: int) -> None:
@@ -218,17 +182,12 @@ def _iso(time: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{time // 1_000_000 % 1_000:03}Z"
 
 
-def _add_values(
-    sheet: Sheet,
-    kind: ScalarType,
-    columns: dict[str, _Texts],
-    everywhere: list[int],
-    units: list[int],
-) -> None:
+def _add_values(sheet: Sheet, kind: ScalarType, texts: dict[str, Texts], units: list[int]) -> None:
     """Type the columns of one kind, all at once, and put them into the sheet."""
-    values = typed([text for column in columns.values() for text in column.texts], kind)
+    everywhere = list(range(len(units)))
+    values = typed([text for column in texts.values() for text in column.texts], kind)
     start = 0
-    for name, column in columns.items():
+    for name, column in texts.items():
         part = values.slice(start, len(column.texts))
         start += len(column.texts)
         if kind == "TIMESTAMP":
@@ -258,8 +217,11 @@ def _nanoseconds(numbers: pa.Array, units: list[int]) -> pa.Array:
     )
 
 
-def _value_bytes(kind: ScalarType, texts: list[str]) -> int | list[int]:
-    """What values count towards their records' sizes (the guide's metering page)."""
+def _add_sizes(sizes: npt.NDArray[np.int64], kind: ScalarType, column: Texts) -> None:
+    """Add what values count towards their records' sizes (the guide's metering page)."""
     if kind == "VARCHAR":
-        return [len(text.encode()) for text in texts]
-    return BYTES[kind]
+        sizes[column.rows] += [len(text.encode()) for text in column.texts]
+    elif len(column.rows) == len(sizes):
+        sizes += BYTES[kind]
+    else:
+        sizes[column.rows] += BYTES[kind]

@@ -29,7 +29,8 @@ Text2048 = Annotated[str, Meta(min_length=1, max_length=2048)]
 PageSize = Annotated[int, Meta(ge=1, le=20)]
 
 
-class Request(Struct, rename="pascal", frozen=True):
+# Requests have no cycles, so the garbage collector need not walk their thousands of values.
+class Request(Struct, rename="pascal", frozen=True, gc=False):
     """A shape of the API; members are named as there, but in snake case."""
 
 
@@ -49,10 +50,17 @@ class MeasureValue(Request, frozen=True):
     type: ScalarType
 
 
-class Record(Request, frozen=True):
-    """A record, or the attributes that the records of a request have in common."""
+Dimensions = Annotated[tuple[Dimension, ...], Meta(max_length=128)] | None
 
-    dimensions: Annotated[tuple[Dimension, ...], Meta(max_length=128)] | None = None
+
+class Record(Request, frozen=True):
+    """A record, or the attributes that the records of a request have in common.
+
+    `dimensions` are left as JSON, of the shape `Dimensions`: a program writes those of a series in
+    the same bytes again and again, so they are read at the first time only.
+    """
+
+    dimensions: msgspec.Raw = msgspec.Raw()
     measure_name: Text | None = None
     measure_value: Text2048 | None = None
     measure_value_type: MeasureType | None = None
@@ -223,8 +231,8 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
 
 
-def decode(body: bytes | bytearray, shape: type[Shape]) -> Shape:
-    """The request that a JSON body holds.
+def decode(body: bytes | bytearray, shape: type[Shape], path: str = "") -> Shape:
+    """The request, or the part of one at `path`, that a JSON text holds.
 
     Raises:
         SerializationException: it is no JSON, or a value is not of its member's type.
@@ -234,7 +242,7 @@ def decode(body: bytes | bytearray, shape: type[Shape]) -> Shape:
     try:
         decoded: Shape = _decoder(cast("Any", shape)).decode(body)
     except msgspec.ValidationError as error:
-        raise _service_error(str(error)) from error
+        raise _service_error(str(error), path) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerializationException(f"The request's body is not valid JSON: {error}") from error
     return decoded
@@ -255,10 +263,10 @@ _CONSTRAINTS = (
 )
 
 
-def _service_error(message: str) -> ServiceError:
+def _service_error(message: str, base: str) -> ServiceError:
     """What the decoder objects to, in the words of the service."""
-    problem, _, path = message.partition(" - at `$.")
-    where = _member(path.rstrip("`"))
+    problem, _, path = message.partition(" - at `$")
+    where = _member(base + path.rstrip("`"))
     for pattern, sentence in _CONSTRAINTS:
         found = re.search(pattern, problem)
         if found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, cast
 
 import duckdb
 import msgspec
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from fleetstream.local import limits
 from fleetstream.local.errors import ValidationException
-from fleetstream.local.requests import Dimension
+from fleetstream.local.requests import Dimension, Dimensions, decode
 
 REMEMBERED_SERIES = 100_000
 _NEVER = np.iinfo(np.int64).min
@@ -27,10 +28,11 @@ class Rejected(Exception):
     """A record that can't be stored; the message is the reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """One time series.
 
+    Comparing them is left to `key`, since comparing all of their texts would cost more.
     `dimensions` are sorted by name; `key` is the same for equal series only; `size` is what
     dimensions and measure name count towards a record's size, in bytes.
     """
@@ -42,17 +44,22 @@ class Series:
 
 
 @lru_cache(maxsize=REMEMBERED_SERIES)
-def identify(
-    measure_name: str, common: tuple[Dimension, ...], own: tuple[Dimension, ...]
-) -> Series:
-    """The series of a record with these dimensions, in CommonAttributes and of its own.
+def identify(measure_name: str, common: bytes, own: bytes) -> Series:
+    """The series of a record whose dimensions are these texts of JSON.
+
+    `common` are those of CommonAttributes, `own` those of the record; either can be empty.
 
     Raises:
+        SerializationException: a text is not of the shape of dimensions.
         ValidationException: there is no dimension, one is named twice, or a name is not allowed.
         Rejected: a limit of the service is exceeded; says which.
 
     """
-    pairs = sorted((dimension.name, dimension.value) for dimension in (*common, *own))
+    dimensions = (
+        *_dimensions(common, "CommonAttributes.Dimensions"),
+        *_dimensions(own, "Record.Dimensions"),
+    )
+    pairs = sorted((dimension.name, dimension.value) for dimension in dimensions)
     names = [name for name, _ in pairs]
     if not pairs:
         raise ValidationException("At least one dimension is required for a record.")
@@ -78,6 +85,14 @@ def identify(
     identity = msgspec.json.encode((measure_name, pairs))
     key = hashlib.blake2b(identity, digest_size=16).digest()
     return Series(measure_name, tuple(pairs), key, size + len(measure_name.encode()))
+
+
+def _dimensions(text: bytes, path: str) -> tuple[Dimension, ...]:
+    """The dimensions that a text of JSON stands for; none for one that is empty or null."""
+    if not text:
+        return ()
+    found: tuple[Dimension, ...] | None = decode(text, cast("Any", Dimensions), path)
+    return found or ()
 
 
 @lru_cache(maxsize=1024)
@@ -149,9 +164,9 @@ class SeriesIndex:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def number(self, series: Series) -> int | None:
-        """The series' number, or None for one that is new."""
-        return self._numbers.get(series.key)
+    def number(self, series: Series | None) -> int | None:
+        """The series' number, or None for one that is new, or for none."""
+        return self._numbers.get(series.key) if series is not None else None
 
     def add(self, series: Series) -> int:
         """Give a new series its number."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import duckdb
 
-from fleetstream.local import points
+from fleetstream.local import layout
 from fleetstream.local.catalog import Catalog, Column, Table
 from fleetstream.local.errors import ServiceError
 from fleetstream.local.points import Points
@@ -135,13 +135,13 @@ class Store:
 
     def create_table(self, table: Table) -> None:
         """Make room for the data of a table that has just been added to the catalogue."""
-        points.create(self._connection, table)
+        layout.create(self._connection, table)
         self._load(table)
         self._show(table)
 
     def drop_table(self, table: Table) -> None:
         """Remove the data of a table that has just been removed from the catalogue."""
-        points.drop(self._connection, table)
+        layout.drop(self._connection, table)
         self._points.pop(table.id, None)
 
     def write(self, sheets: Sequence[Sheet]) -> None:
@@ -167,8 +167,8 @@ class Store:
 
     def _show(self, table: Table) -> None:
         """Let readers see the columns that a table has now."""
-        loaded = self._points[table.id]
-        self._shown[table.id] = (loaded.columns, loaded.relation, loaded.measures_sql)
+        shown = self._points[table.id].layout
+        self._shown[table.id] = (shown.columns, shown.relation, shown.measures_sql)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
