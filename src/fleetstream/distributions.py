@@ -121,11 +121,11 @@ class HostLoad:
 
     def values(self, draws: Draws) -> Column:
         """One number a series."""
-        uniform = draws.uniform()
+        # Both are always drawn, so that a signal leaves all other measures as they are.
+        uniform, normal = draws.uniform(), draws.normal()
         signal = draws.overlay(uniform)
         if signal is not None:
             return signal
-        normal = draws.normal()
         means = np.array([0.0, self.high.mean, self.low.mean])
         deviations = np.array([0.0, self.high.deviation, self.low.deviation])
         bounded = self.otherwise.low + uniform * (self.otherwise.high - self.otherwise.low)
