@@ -21,8 +21,8 @@ class LocalTimestream:
         process: The server; killed or stopped at the latest when the block ends.
         url: Where it listens.
         port: The port in `url`; a restart listens on it again.
-        write: boto3's client of the write API, without retries.
-        query: boto3's client of the query API, without retries.
+        write: boto3's client of the write API, without retries and checks.
+        query: boto3's client of the query API, without retries and checks.
 
     """
 
@@ -86,12 +86,12 @@ class LocalTimestream:
 
 
 def client(service: str, url: str) -> Any:
-    """A boto3 client for the endpoint, without retries."""
+    """A boto3 client for the endpoint, without retries, that leaves all checks to the endpoint."""
     return boto3.client(
         service,
         endpoint_url=url,
         region_name="us-east-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",
-        config=Config(retries={"max_attempts": 0}, read_timeout=60),
+        config=Config(retries={"max_attempts": 0}, read_timeout=60, parameter_validation=False),
     )

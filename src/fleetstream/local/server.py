@@ -69,8 +69,8 @@ def run(host: str, port: int, store: Path | None, faults: Sequence[str], seed: i
         listener = _listen(host, port)
     except OSError as error:
         return _fail(
-            f"Can't listen on {host}, port {port}: {error.strerror or error}. Give another --port"
-            " or --host.",
+            f"Can't listen on {host}, port {port}: {error.strerror}. Give another --port or"
+            " --host.",
             UNUSABLE,
         )
     sys.setswitchinterval(0.0005)
