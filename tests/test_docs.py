@@ -1,6 +1,16 @@
-"""The pages that are made from the program are those that it makes now."""
+"""The pages that show what the program does show what it does now."""
 
-from docs import reference, schema
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from docs import outputs, pictures, record, reference, schema
+from PIL import Image
+
+from tests.terminal import FLEETSTREAM
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_command_line_reference() -> None:
@@ -8,5 +18,31 @@ def test_command_line_reference() -> None:
 
 
 def test_summary_schema() -> None:
-    schema_now = schema.written()
-    assert schema.PAGE.read_text() == schema_now, "stale; run `make docs`"
+    assert schema.PAGE.read_text() == schema.written(), "stale; run `make docs`"
+
+
+def test_live_view() -> None:
+    assert pictures.LIVE.read_text() == pictures.live_view(), "stale; run `make docs`"
+    text = record.FRAME.read_text()
+    for name in ("Target", "Sweep", "Values/s", "Last minute", "p99", "throttled", "Metered"):
+        assert name in text
+
+
+@pytest.mark.parametrize("command", pictures.PLOTS)
+def test_plots_are_those_of_their_commands(tmp_path: Path, command: str) -> None:
+    """Not byte by byte, since other versions of matplotlib draw other edges."""
+    assert f"$ {command}\n" in outputs.PAGE.read_text()
+    *arguments, shown = shlex.split(command)[1:]
+    assert f"({shown.removeprefix('docs/')})" in outputs.PAGE.read_text()
+    drawn = tmp_path / "drawn.png"
+    subprocess.run([FLEETSTREAM, *arguments, str(drawn)], check=True)
+    here, there = Image.open(drawn).convert("RGB"), Image.open(ROOT / shown).convert("RGB")
+    assert here.size == there.size
+    pairs = zip(here.resize((60, 30)).tobytes(), there.resize((60, 30)).tobytes(), strict=True)
+    assert max(abs(one - other) for one, other in pairs) < 30, "stale; run `make docs`"
+
+
+def test_outputs() -> None:
+    page = outputs.page()
+    assert page == outputs.PAGE.read_text(), "stale; run `make docs`"
+    assert "Metered writes" in page
