@@ -18,17 +18,23 @@ SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Terminal:
-    """Runs ``fleetstream`` with the given arguments on a terminal of so many columns and rows."""
+    """Runs a program, by default ``fleetstream``, on a terminal of so many columns and rows."""
 
     def __init__(
-        self, folder: Path, *arguments: str, columns: int = 80, rows: int = 24, **environment: str
+        self,
+        folder: Path,
+        *arguments: str,
+        program: str = FLEETSTREAM,
+        columns: int = 80,
+        rows: int = 24,
+        **environment: str,
     ) -> None:
         inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         self.screen = pyte.Screen(columns, rows)
         self.written = b""
         self._stream = pyte.ByteStream(self.screen)
         self.process = pexpect.spawn(
-            FLEETSTREAM,
+            program,
             list(arguments),
             cwd=folder,
             dimensions=(rows, columns),

@@ -2,11 +2,13 @@
 
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.local_server import LocalTimestream
 from tests.terminal import ALTERNATE, PRIMARY, SHOW_CURSOR, Terminal
 
 SMALL = ("ingest", "--include-region", "eu-central-1")
@@ -74,6 +76,61 @@ def test_ctrl_c_leaves_the_terminal_with_the_summary(tmp_path: Path) -> None:
     assert "Traceback" not in terminal.written.decode()
 
 
+def test_two_processes_have_one_view_and_one_ctrl_c(tmp_path: Path) -> None:
+    options = ("--to", "null:", "--processes", "2", "-s", "500")
+    terminal = Terminal(tmp_path, *SMALL, *options, columns=200)
+    terminal.wait_for(lambda text: shown(text) and re.search(r"Stored +[1-9]", text) is not None)
+    terminal.process.sendintr()
+    assert terminal.finish() == 0
+    assert left_as_it_was(terminal)
+    assert "Traceback" not in terminal.written.decode()
+
+
+def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
+    with LocalTimestream(faults=["latency=20s"]) as server:
+        server.write.create_database(DatabaseName="slow")
+        server.write.create_table(DatabaseName="slow", TableName="slow")
+        target = ("-d", "slow", "-t", "slow", "-r", "us-east-1", "-url", server.url)
+        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        terminal = Terminal(tmp_path, *SMALL, *target, **keys)
+        terminal.wait_for(lambda text: re.search(r"In flight +[1-9]", text) is not None, timeout=90)
+        terminal.process.sendintr()
+        terminal.wait_for(lambda text: "Ctrl-C again leaves at once" in text)
+        began = time.monotonic()
+        terminal.process.sendintr()
+        assert terminal.finish() == 1
+        assert time.monotonic() - began < 10
+    assert left_as_it_was(terminal)
+    assert "stopped at once" in terminal.written.decode()
+
+
+CRASH = """
+from pathlib import Path
+from fleetstream.display.history import History
+from fleetstream.display.progress import Progress
+from fleetstream.display.run import Run
+from fleetstream.fleet import Fleet
+from fleetstream.ledger import Ledger
+from fleetstream.pipeline import Stop
+from fleetstream.records import RecordModel
+from fleetstream.sinks.null import NullSink
+from fleetstream.workload import Workload
+
+model = RecordModel.SINGLE
+run = Run(Workload(Fleet(1, ["eu-central-1"]), 7), NullSink(model), model, 0, "", 0.5)
+with History(Ledger()) as history, Progress(run, history, Stop(), None, None):
+    raise RuntimeError("boom")
+"""
+
+
+def test_a_crash_restores_the_terminal_too(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "-c", CRASH, program=sys.executable)
+    assert terminal.finish() == 1
+    assert left_as_it_was(terminal)
+    after = terminal.written[terminal.written.rfind(PRIMARY) :].decode()
+    assert "RuntimeError: boom" in after
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 def test_other_ends_restore_the_terminal_too(tmp_path: Path, number: signal.Signals) -> None:
     terminal = Terminal(tmp_path, *SMALL)
@@ -86,12 +143,15 @@ def test_other_ends_restore_the_terminal_too(tmp_path: Path, number: signal.Sign
 def test_resize(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, *SMALL, columns=120)
     terminal.wait_for(shown)
+    terminal.resize(12, 4)
+    terminal.wait_for(lambda text: "╭" in text)
     for columns, width in ((60, 60), (200, 100), (80, 80)):
         terminal.resize(columns, 30)
         terminal.wait_for(lambda text, width=width: f"╭─ fleetstream {'─' * (width - 16)}╮" in text)
         terminal.wait_for(lambda text: text.count("╭") == text.count("╯") == 1)
     terminal.process.sendintr()
     assert terminal.finish() == 0
+    assert b"Traceback" not in terminal.written
 
 
 @pytest.mark.parametrize(
