@@ -112,10 +112,9 @@ class Records:
         wanted[rows - first, self.measures[start:stop]] = True
         for place, column in enumerate(part.columns[self._time + 1 :]):
             if not wanted[:, place].all():
-                null = pa.scalar(None, column.type)
-                masked = pc.if_else(pa.array(wanted[:, place]), column, null)
                 field = part.schema.field(self._time + 1 + place)
-                part = part.set_column(self._time + 1 + place, field, masked)
+                kept = _only(column, pa.array(wanted[:, place]))
+                part = part.set_column(self._time + 1 + place, field, kept)
         return part
 
     @cached_property
@@ -140,6 +139,14 @@ class Records:
             found_rows, found_measures = np.nonzero(self.present)
             return found_rows.astype(np.int64), found_measures.astype(np.int64)
         return np.repeat(np.arange(rows), measures), np.tile(np.arange(measures), rows)
+
+
+def _only(column: pa.Array, wanted: pa.BooleanArray) -> pa.Array:
+    """A column with nulls where it is not wanted."""
+    if isinstance(column, pa.DictionaryArray):
+        # Arrow would leave out words that are not used, down to an empty dictionary.
+        return pa.DictionaryArray.from_arrays(_only(column.indices, wanted), column.dictionary)
+    return pc.if_else(wanted, column, pa.scalar(None, column.type))
 
 
 def kind_of(batch: pa.RecordBatch) -> Kind:
