@@ -1,0 +1,93 @@
+"""WriteRecords on the wire: what a request says, and what it must say of a batch."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from fleetstream.fleet import DIMENSIONS
+from fleetstream.measures import DataType
+from fleetstream.records import TIME, RecordModel, kind_of
+
+UNITS = {"SECONDS": 1_000_000, "MILLISECONDS": 1_000, "MICROSECONDS": 1}
+"""Microseconds in each unit of time."""
+
+PARSERS = {"DOUBLE": float, "BIGINT": int, "VARCHAR": str}
+
+ARROW_TYPES = {pa.float64(): DataType.DOUBLE, pa.int64(): DataType.BIGINT}
+
+
+class Record(NamedTuple):
+    """A record with everything that is common merged in; ``time`` in microseconds."""
+
+    dimensions: tuple[tuple[str, str], ...]
+    name: str
+    values: tuple[tuple[str, str, Any], ...]
+    time: int
+
+
+def merged(body: dict[str, Any]) -> list[Record]:
+    """The records of a request as the service merges them: common attributes, then their own.
+
+    A single-measure record has one value under its own name.
+    """
+    common = body.get("CommonAttributes", {})
+    records = []
+    for own in body["Records"]:
+        assert not own.keys() & (common.keys() - {"Dimensions"}), "said twice"
+        record = {**common, **own}
+        dimensions = [*common.get("Dimensions", []), *own.get("Dimensions", [])]
+        named = {dimension["Name"]: dimension["Value"] for dimension in dimensions}
+        assert len(named) == len(dimensions), "a dimension said twice"
+        if record["MeasureValueType"] == "MULTI":
+            given = [
+                (each["Name"], each["Type"], each["Value"]) for each in record["MeasureValues"]
+            ]
+        else:
+            given = [
+                (record["MeasureName"], record["MeasureValueType"], record["MeasureValue"]),
+            ]
+        values = tuple((name, kind, PARSERS[kind](text)) for name, kind, text in given)
+        time = int(record["Time"]) * UNITS[record["TimeUnit"]]
+        records.append(Record(tuple(sorted(named.items())), record["MeasureName"], values, time))
+    return records
+
+
+def records_in(bodies: Iterable[bytes]) -> list[Record]:
+    """The records of rendered requests, in order."""
+    return [record for body in bodies for record in merged(json.loads(body))]
+
+
+def expected(batch: pa.RecordBatch, model: RecordModel) -> list[Record]:
+    """The records of a batch, one loop a level: slow, and plain to read."""
+    kind = kind_of(batch)
+    records = []
+    for row in batch.cast(_plain(batch.schema)).to_pylist():
+        dimensions = tuple(sorted((name, row.pop(name)) for name in DIMENSIONS[kind]))
+        time = row.pop(TIME)
+        values = tuple(
+            (name, str(ARROW_TYPES.get(batch.schema.field(name).type, DataType.VARCHAR)), value)
+            for name, value in row.items()
+            if value is not None
+        )
+        if model is RecordModel.MULTI and values:
+            records.append(Record(dimensions, str(kind), values, time))
+        elif model is RecordModel.SINGLE:
+            records += [Record(dimensions, each[0], (each,), time) for each in values]
+    return records
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """Words as strings, and times as numbers."""
+    return pa.schema(
+        [
+            field.with_type(pa.int64() if field.name == TIME else _decoded(field.type))
+            for field in schema
+        ],
+        metadata=schema.metadata,
+    )
+
+
+def _decoded(arrow: pa.DataType) -> pa.DataType:
+    return arrow.value_type if pa.types.is_dictionary(arrow) else arrow
