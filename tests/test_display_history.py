@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from fleetstream.display import history
-from fleetstream.display.history import History, Interval, current, intervals
+from fleetstream.display.history import History, Interval, current, intervals, recorded
 from fleetstream.display.live import _Sparkline
 from fleetstream.ledger import Ledger, Tally
 
@@ -86,6 +86,6 @@ def test_sparkline_shows_a_bar_a_second(clock: Clock) -> None:
 
 def test_the_thread_takes_samples_by_itself() -> None:
     ledger = Ledger()
-    with History(ledger) as record:
+    with recorded(ledger) as record:
         ledger.stored(Tally(7, 7))
     assert record.samples[-1].totals.stored.values == 7

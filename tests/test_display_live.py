@@ -106,8 +106,8 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
 
 CRASH = """
 from pathlib import Path
-from fleetstream.display.history import History
-from fleetstream.display.progress import Progress
+from fleetstream.display.history import recorded
+from fleetstream.display.progress import progress
 from fleetstream.display.run import Run
 from fleetstream.fleet import Fleet
 from fleetstream.ledger import Ledger
@@ -118,7 +118,7 @@ from fleetstream.workload import Workload
 
 model = RecordModel.SINGLE
 run = Run(Workload(Fleet(1, ["eu-central-1"]), 7), NullSink(model), model, 0, "", 0.5)
-with History(Ledger()) as history, Progress(run, history, Stop(), None, None):
+with recorded(Ledger()) as history, progress(run, history, Stop(), None, None):
     raise RuntimeError("boom")
 """
 

@@ -15,8 +15,8 @@ import pytest
 from docs.schema import PAGE
 
 from fleetstream.display import log
-from fleetstream.display.history import History
-from fleetstream.display.log import Log, LogFormat
+from fleetstream.display.history import recorded
+from fleetstream.display.log import LogFormat, logged
 from fleetstream.display.run import Run
 from fleetstream.display.summary import Summary, show_summary, summarise, write_summary
 from fleetstream.fleet import Fleet
@@ -153,7 +153,7 @@ def test_the_command_of_a_resumed_run_says_what_its_manifest_says(tmp_path: Path
 def lines_of(log_format: LogFormat, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """The lines that a log writes, read again."""
     run, ledger, _ = made_up()
-    with History(ledger) as record, Log(run, record, log_format, "http://localhost/metrics"):
+    with recorded(ledger) as record, logged(run, record, log_format, "http://localhost/metrics"):
         time.sleep(3 * log.EVERY)
     text = capsys.readouterr().err
     if log_format == "json":

@@ -104,20 +104,20 @@ def shown(
 
     Raises :class:`ValueError` with a sentence where metrics can't be served.
     """
-    from fleetstream.display.history import History
-    from fleetstream.display.progress import Progress
+    from fleetstream.display.history import recorded
+    from fleetstream.display.progress import progress
 
     with ExitStack() as stack:
         url = None
         if options.metrics_port is not None:
-            from fleetstream.display.metrics import MetricsServer
+            from fleetstream.display.metrics import serving
 
-            server = MetricsServer(run, ledger, options.metrics_host, options.metrics_port)
-            url = stack.enter_context(server).url
-        history = stack.enter_context(History(ledger))
+            server = serving(run, ledger, options.metrics_host, options.metrics_port)
+            url = stack.enter_context(server)
+        history = stack.enter_context(recorded(ledger))
         logged = options.quiet or options.log_format == "json"
         log_format = options.log_format if logged else None
-        stack.enter_context(Progress(run, history, stop, log_format, url))
+        stack.enter_context(progress(run, history, stop, log_format, url))
         yield history
 
 

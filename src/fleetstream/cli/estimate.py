@@ -8,6 +8,7 @@ from fleetstream.cli.display import add_price_options
 from fleetstream.cli.options import (
     add_delivery_options,
     add_fleet_options,
+    add_processes_option,
     add_target_options,
     add_value_options,
     at_least,
@@ -62,13 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="the time of the first sweep, such as 2026-11-01T00:00:00Z (default: now)",
     )
-    extent.add_argument(
-        "--processes",
-        metavar="N",
-        type=at_least(0),
-        default=1,
-        help="processes that generate and send; 0 means one a core (default: 1)",
-    )
+    add_processes_option(extent)
     add_fleet_options(parser)
     add_value_options(parser)
     add_target_options(parser)

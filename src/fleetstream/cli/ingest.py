@@ -10,6 +10,7 @@ from fleetstream.cli.display import add_display_options, check_writable, repeati
 from fleetstream.cli.options import (
     add_delivery_options,
     add_fleet_options,
+    add_processes_option,
     add_target_options,
     add_value_options,
     at_least,
@@ -59,13 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="stop after N measurements of every series (default: 0, never)",
     )
-    pace.add_argument(
-        "--processes",
-        metavar="N",
-        type=at_least(0),
-        default=1,
-        help="processes that generate and send; 0 means one a core (default: 1)",
-    )
+    add_processes_option(pace)
     add_delivery_options(parser)
     add_display_options(parser)
     recovery = parser.add_argument_group("its manifest")

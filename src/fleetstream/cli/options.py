@@ -236,6 +236,17 @@ def add_delivery_options(parser: argparse.ArgumentParser, *, undelivered: bool =
         )
 
 
+def add_processes_option(group: "argparse._ArgumentGroup") -> None:
+    """How many processes share the work."""
+    group.add_argument(
+        "--processes",
+        metavar="N",
+        type=at_least(0),
+        default=1,
+        help="processes that generate and send; 0 means one a core (default: 1)",
+    )
+
+
 def duration(text: str) -> float:
     """Seconds, from a number with a unit (ms, s, m, h or d) or the bare number 0."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)

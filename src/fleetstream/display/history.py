@@ -7,14 +7,15 @@ without losing anything but resolution.
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from fleetstream.display.ticking import ticking
 from fleetstream.ledger import Latencies, LatencyCounts, Ledger, Totals
 
 EVERY = 0.25
@@ -86,7 +87,7 @@ class Interval:
 
 
 class History:
-    """Samples of a ledger, taken by a thread of its own from entering to leaving it."""
+    """Samples of a ledger; safe to read while they are taken."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -95,22 +96,6 @@ class History:
         self._samples = [Sample()]
         self._recent = deque(self._samples, maxlen=int(RECENT / EVERY) + 1)
         self._spacing = EVERY
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="history", daemon=True)
-
-    def __enter__(self) -> "History":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-        self.take()
 
     def take(self) -> None:
         """Take a sample now."""
@@ -144,9 +129,16 @@ class History:
         with self._lock:
             return list(self._recent)
 
-    def _watch(self) -> None:
-        while not self._over.wait(EVERY):
-            self.take()
+
+@contextmanager
+def recorded(ledger: Ledger) -> Iterator[History]:
+    """The history of what happens in the block, with a last sample when it is left."""
+    history = History(ledger)
+    try:
+        with ticking(EVERY, history.take, "history"):
+            yield history
+    finally:
+        history.take()
 
 
 def current(samples: Sequence[Sample]) -> Interval:

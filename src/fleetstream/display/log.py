@@ -4,8 +4,8 @@ Lines are logfmt (`key=value`, values with blanks quoted) or JSON, with the same
 """
 
 import sys
-import threading
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 from fleetstream.display.history import History, Interval
 from fleetstream.display.run import Run
 from fleetstream.display.summary import Summary
+from fleetstream.display.ticking import ticking
 from fleetstream.display.wording import moment
 
 EVERY = 10.0
@@ -23,49 +24,33 @@ EVERY = 10.0
 LogFormat = Literal["text", "json"]
 
 
-class Log:
-    """Writes lines to standard error, the first on entering, until it is left."""
+@contextmanager
+def logged(
+    run: Run, history: History, log_format: LogFormat, metrics_url: str | None
+) -> Iterator[None]:
+    """Writes lines to standard error, the first at once, until the block is left."""
+    logger = event_logger(log_format)
+    logger.info(
+        "started",
+        target=run.sink.name,
+        seed=run.workload.seed,
+        hosts=run.hosts,
+        processes=run.processes,
+        values_per_sweep=run.workload.values_per_sweep,
+        record_model=str(run.record_model),
+        sweeps_wanted=run.sweeps,
+        **({"metrics_url": metrics_url} if metrics_url else {}),
+    )
+    before = history.recent[-1]
 
-    def __init__(
-        self, run: Run, history: History, log_format: LogFormat, metrics_url: str | None
-    ) -> None:
-        self._run = run
-        self._history = history
-        self._metrics = {"metrics_url": metrics_url} if metrics_url else {}
-        self._logger = event_logger(log_format)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._report, name="log", daemon=True)
+    def report() -> None:
+        nonlocal before
+        latest = history.recent[-1]
+        logger.info("progress", **_figures(Interval(before, latest)))
+        before = latest
 
-    def __enter__(self) -> "Log":
-        self._logger.info(
-            "started",
-            target=self._run.sink.name,
-            seed=self._run.workload.seed,
-            hosts=self._run.hosts,
-            processes=self._run.processes,
-            values_per_sweep=self._run.workload.values_per_sweep,
-            record_model=str(self._run.record_model),
-            sweeps_wanted=self._run.sweeps,
-            **self._metrics,
-        )
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _report(self) -> None:
-        before = self._history.recent[-1]
-        while not self._over.wait(EVERY):
-            latest = self._history.recent[-1]
-            self._logger.info("progress", **_figures(Interval(before, latest)))
-            before = latest
+    with ticking(EVERY, report, "log"):
+        yield
 
 
 def log_end(summary: Summary) -> None:

@@ -5,7 +5,7 @@ read when it is asked for, so that nothing is spent between two scrapes.
 """
 
 from collections.abc import Iterator
-from types import TracebackType
+from contextlib import contextmanager
 
 import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
@@ -30,38 +30,29 @@ BUCKETS = (
 """Upper bounds of the latency histogram in seconds."""
 
 
-class MetricsServer:
-    """Serves metrics at `/metrics` from entering it to leaving it; port 0 takes a free one.
+@contextmanager
+def serving(run: Run, ledger: Ledger, host: str, port: int) -> Iterator[str]:
+    """Serves metrics until the block is left; gives their URL. Port 0 takes a free one.
 
     Raises :class:`ValueError` with a sentence where the address can't be listened on.
     """
-
-    def __init__(self, run: Run, ledger: Ledger, host: str, port: int) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(LedgerCollector(run, ledger))
-        ProcessCollector(registry=self._registry)
-        try:
-            self._server, self._thread = start_http_server(port, host, self._registry)
-        except OSError as error:
-            raise ValueError(
-                f"Metrics can't be served at {host}:{port}: {error.strerror or error}; name "
-                "another address with --metrics-host and --metrics-port."
-            ) from error
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self._server.server_port}/metrics"
-
-    def __enter__(self) -> "MetricsServer":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(run, ledger))
+    ProcessCollector(registry=registry)
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise ValueError(
+            f"Metrics can't be served at {host}:{port}: {error.strerror or error}; name another "
+            "address with --metrics-host and --metrics-port."
+        ) from error
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        yield f"http://{shown}:{server.server_port}/metrics"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class LedgerCollector(Collector):
