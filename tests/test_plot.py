@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -140,6 +141,29 @@ def test_a_reader_that_leaves_is_no_fault(tmp_path: Path) -> None:
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path)
     assert result.stdout.endswith("\n141\n")
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"), [("matplotlib", "'--out', 'x.png'"), ("plotext", "'--signals'")]
+)
+def test_a_missing_extra_gets_a_sentence(tmp_path: Path, package: str, arguments: str) -> None:
+    code = f"""
+import sys
+from fleetstream.cli import main
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name == {package!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+main(["plot", {arguments}])
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert f"Plots need the package {package!r}; install it with `pip install" in result.stderr
 
 
 @pytest.mark.parametrize(

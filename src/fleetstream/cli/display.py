@@ -1,17 +1,14 @@
-"""Options on what is shown of a run, and the command that repeats it."""
+"""What is shown of a run: the options on it, and what they ask for."""
 
 import argparse
-import shlex
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetstream.cli.options import dollars, port
 from fleetstream.prices import MILLION_WRITES, SOURCE
-from fleetstream.signals import Shape
 
 if TYPE_CHECKING:
     from fleetstream.display.history import History
@@ -19,12 +16,9 @@ if TYPE_CHECKING:
     from fleetstream.display.summary import Summary
     from fleetstream.ledger import Ledger
     from fleetstream.pipeline import Stop
-    from fleetstream.recovery.manifest import Manifest
 
 _NO_OPTIONS = {"command", "run", "fail", "given", "default_of"}
 """What is in a namespace of options beside them."""
-
-_SIGNAL_OPTIONS = {Shape.SINE: "sin", Shape.SAWTOOTH: "saw"}
 
 
 def add_display_options(parser: argparse.ArgumentParser) -> None:
@@ -169,57 +163,3 @@ def _written(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return "not given" if value is None else str(value)
-
-
-def repeating(given: Sequence[str], manifest: "Manifest", *, resumed: bool) -> str:
-    """The command, quoted for a shell, that does again what a run was to do from its start.
-
-    ``given`` is what stood on the command line behind the name of the command.
-    """
-    arguments = list(given)
-    if resumed:
-        arguments = [*_without_resume(arguments), *_described(manifest)]
-    elif not any(argument.partition("=")[0] == "--seed" for argument in arguments):
-        arguments += ["--seed", str(manifest.seed)]
-    return shlex.join([_program(), "ingest", *arguments])
-
-
-def _without_resume(arguments: Sequence[str]) -> Iterator[str]:
-    skip = False
-    for argument in arguments:
-        if not skip and argument.partition("=")[0] != "--resume":
-            yield argument
-        skip = argument == "--resume"
-
-
-def _described(manifest: "Manifest") -> Iterator[str]:
-    """The options that a manifest answers, where they are not the defaults."""
-    fleet, signal, target = manifest.fleet, manifest.signal, manifest.target
-    form = _SIGNAL_OPTIONS[signal.shape] if signal else ""
-    for option, value in (
-        ("--to", target.to),
-        ("--database-name", target.database_name),
-        ("--table-name", target.table_name),
-        ("--region", target.region),
-        ("--endpoint-url", target.endpoint_url),
-        ("--profile", target.profile),
-        ("--record-model", manifest.record_model),
-        ("--host-scale", fleet.host_scale),
-        ("--include-region", ",".join(fleet.regions)),
-        ("--include-ms", ",".join(fleet.microservices)),
-        ("--missing-cpu", manifest.missing_cpu),
-        (f"--{form}-signal-cpu", signal and signal.ratio),
-        (f"--{form}-frq-cpu", signal and signal.frequency),
-        ("--autostop", manifest.autostop),
-        ("--seed", str(manifest.seed)),
-    ):
-        if value:
-            yield from (option, str(value))
-
-
-def _program() -> str:
-    """What starts this program: its name where the shell finds it, else its path."""
-    if shutil.which("fleetstream"):
-        return "fleetstream"
-    program, here = Path(sys.executable).with_name("fleetstream"), Path.cwd()
-    return str(program.relative_to(here) if program.is_relative_to(here) else program)

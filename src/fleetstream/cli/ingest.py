@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetstream.cli.display import add_display_options, check_writable, repeating, show_end, shown
+from fleetstream.cli.display import add_display_options, check_writable, show_end, shown
 from fleetstream.cli.options import (
     add_delivery_options,
     add_fleet_options,
@@ -18,6 +18,7 @@ from fleetstream.cli.options import (
     workload_of,
 )
 from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
+from fleetstream.cli.repeat import repeating
 
 if TYPE_CHECKING:
     from fleetstream.ledger import Ledger
