@@ -9,6 +9,7 @@ Rows are written many at a time, since DuckDB takes a large insert several times
 ones.
 """
 
+import json
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
@@ -48,6 +49,7 @@ class DuckDBSink:
         self._model = model
         self._table = f"{_quoted(schema)}.{_quoted(table)}"
         self._schema = schema
+        self._name = table
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._waiting: list[Part] = []
         self._waiting_values = 0
@@ -55,7 +57,7 @@ class DuckDBSink:
     @property
     def name(self) -> str:
         """The file and the table."""
-        return f"DuckDB, {self._table.replace(chr(34), '')} in {self._path}"
+        return f"DuckDB, {self._schema}.{self._name} in {self._path}"
 
     def open(self) -> None:
         """Open the file and make or extend the table.
@@ -79,6 +81,7 @@ class DuckDBSink:
                 f"{str(self._path)!r} can't be opened as a DuckDB file: {_first_line(error)}"
             ) from error
         try:
+            self._make_schema(self._connection)
             self._make_table(self._connection)
         except duckdb.Error as error:
             raise TargetUnusable(
@@ -123,15 +126,24 @@ class DuckDBSink:
             f"FROM {self._table} GROUP BY ALL ORDER BY ALL"
         )
         code = (
-            f'import duckdb; duckdb.connect("{self._path}", read_only=True)'
-            f'.sql("""{query}""").show(max_rows=50)'
+            f"import duckdb; duckdb.connect({_literal(str(self._path))}, read_only=True)"
+            f".sql({_literal(query)}).show(max_rows=50)"
         )
         return f"{shlex.quote(_interpreter())} -c {shlex.quote(code)}"
+
+    def _make_schema(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the schema if need be, and see to it that the table's name is unambiguous."""
+        found = connection.execute("SELECT current_database()").fetchone()
+        catalog = str(found[0]) if found else ""
+        schema = f"{_quoted(catalog)}.{_quoted(self._schema)}"
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        if catalog.lower() == self._schema.lower():
+            # A catalog is named after its file, and DuckDB wants to be told which of the two.
+            self._table = f"{schema}.{_quoted(self._name)}"
 
     def _make_table(self, connection: duckdb.DuckDBPyConnection) -> None:
         columns = COLUMNS[self._model]
         listed = ", ".join(f"{_quoted(name)} {kind}" for name, kind in columns.items())
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._schema)}")
         connection.execute(f"CREATE TABLE IF NOT EXISTS {self._table} ({listed})")
         present = {
             row[0]: row[1] for row in connection.execute(f"DESCRIBE {self._table}").fetchall()
@@ -168,6 +180,11 @@ def _first_line(error: Exception) -> str:
 def _quoted(name: str) -> str:
     """An SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    """A text as Python writes it, in double quotes, since the shell's are single ones."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _interpreter() -> str:
