@@ -179,7 +179,7 @@ def main() -> None:
     """Print a table of rates and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=4.0, help="for each figure")
-    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
     serve = [sys.executable, "-m", "fleetstream", "serve", "--port", "{port}"]
     moto = [sys.executable, "-m", "moto.server", "-p", "{port}"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pyarrow as pa
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -23,6 +24,7 @@ from fleetstream.local.writer import Writer
 WRONG_USAGE = 2
 UNUSABLE = 3
 
+_TURN_SECONDS = 0.0002
 _IDLE_SECONDS = 75
 _SHUTDOWN_SECONDS = 5
 
@@ -73,7 +75,9 @@ def run(host: str, port: int, store: Path | None, faults: Sequence[str], seed: i
             " --host.",
             UNUSABLE,
         )
-    sys.setswitchinterval(0.0005)
+    # The event loop and the writer pass the interpreter to and fro many times a commit; with
+    # Python's 5 ms a turn, they would mostly wait for each other.
+    sys.setswitchinterval(_TURN_SECONDS)
     with listener:
         try:
             opened = Store(store)
@@ -84,6 +88,9 @@ def run(host: str, port: int, store: Path | None, faults: Sequence[str], seed: i
                 f"Anyone who can reach {host} can read and change the data: no credentials are"
                 " checked.\n"
             )
+        # Arrow looks for pandas before its first array, which takes a while where pandas is
+        # installed; better now than in somebody's first request.
+        pa.array([])
         with _writing(opened) as writer:
             config: dict[str, Any] = {
                 "http": _Protocol,
