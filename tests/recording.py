@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
     """Serve in a thread."""
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield

@@ -68,7 +68,10 @@ def make_parser(used: Container[str] = COMMANDS, given: Sequence[str] = ()) -> P
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = make_parser(given[:1], given[1:]).parse_args(given)
+    options, unknown = make_parser(given[:1], given[1:]).parse_known_args(given)
+    if unknown:
+        # Said by the command's own parser, since its help is what helps.
+        options.fail(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         code: int = options.run(options)
         sys.stdout.flush()

@@ -17,8 +17,9 @@ __all__ = ["Target", "TimestreamSink"]
 class TimestreamSink:
     """Writes to a table of Amazon Timestream.
 
-    Raises :class:`fleetstream.sinks.TargetUnusable` when profile or region do not resolve; the
-    table itself is asked for in :meth:`open`.
+    Raises :class:`ValueError` when no region is given anywhere, and
+    :class:`fleetstream.sinks.TargetUnusable` when there is no such profile; the table itself is
+    asked for in :meth:`open`.
     """
 
     concurrency = None

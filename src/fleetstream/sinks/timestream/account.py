@@ -42,7 +42,11 @@ class Target:
 
 
 class Account:
-    """Access to one table: raises :class:`TargetUnusable` when profile or region do not resolve."""
+    """Access to one table.
+
+    Raises :class:`ValueError` when no region is given anywhere, and :class:`TargetUnusable` when
+    there is no such profile.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -64,7 +68,7 @@ class Account:
                 "those that there are."
             ) from error
         except aws.NoRegionError as error:
-            raise TargetUnusable(
+            raise ValueError(
                 "No AWS region is given; name one with --region, for example --region us-east-1."
             ) from error
         except aws.BotoCoreError as error:
@@ -95,7 +99,7 @@ class Account:
                 "No complete AWS credentials were found; run `aws configure`, set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile."
             ) from error
-        except aws.HTTPClientError as error:
+        except (aws.HTTPClientError, aws.ConnectionError) as error:
             raise TargetUnusable(
                 f"{self._whereabouts()} does not answer ({type(error).__name__}); check the "
                 "region, the endpoint URL and the network."
