@@ -112,7 +112,8 @@ class Fleet:
 
     ``host_scale`` multiplies the instances of each microservice in each silo. ``regions`` and
     ``microservices`` name those to keep; empty keeps all. Order and repetition of the names do not
-    matter. Raises :class:`ValueError` with a sentence for a host scale out of range or an unknown name.
+    matter. Raises :class:`ValueError` with a sentence for a host scale out of range or an unknown
+    name.
     """
 
     def __init__(

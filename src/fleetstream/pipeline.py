@@ -186,7 +186,14 @@ class Pipeline:
                 continue
             if self._watcher:
                 self._watcher.entered(batch)
-            self._offer_all(self._sink.prepare(batch))
+            self._offer_all(self._until_stopped(self._sink.prepare(batch)))
+
+    def _until_stopped(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """A batch may make a thousand requests; those not made yet are not in flight."""
+        for request in requests:
+            yield request
+            if self.stop.gently.is_set():
+                return
 
     def _offer_all(self, requests: Iterable[Request]) -> None:
         for request in requests:
