@@ -172,6 +172,8 @@ def _parsed(text: str, kind: str) -> Any:
 def _end_faults(url: str) -> None:
     """Switch the server's faults off, if it has any: they hit queries too."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
-    connection.request("PUT", "/faults", body="{}", headers={"Content-Type": "application/json"})
+    connection.request(
+        "PUT", "/faults", body='{"settings": {}}', headers={"Content-Type": "application/json"}
+    )
     connection.getresponse().read()
     connection.close()
