@@ -14,6 +14,9 @@ FLEETSTREAM = str(Path(sys.executable).with_name("fleetstream"))
 ALTERNATE, PRIMARY = b"\x1b[?1049h", b"\x1b[?1049l"
 """What switches a terminal to its alternate screen and back."""
 
+UNWANTED = {"NO_COLOR", "COLUMNS", "LINES"}
+"""What would decide in the terminal's stead; test runners set the latter two."""
+
 SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -29,13 +32,15 @@ class Terminal:
         rows: int = 24,
         **environment: str,
     ) -> None:
-        inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        inherited = {name: value for name, value in os.environ.items() if name not in UNWANTED}
         self.screen = pyte.Screen(columns, rows)
         self.written = b""
         self._stream = pyte.ByteStream(self.screen)
+        # The size is set from inside: from outside it might come after the program has looked.
+        sized = f'stty cols {columns} rows {rows} && exec "$0" "$@"'
         self.process = pexpect.spawn(
-            program,
-            list(arguments),
+            "/bin/sh",
+            ["-c", sized, program, *arguments],
             cwd=folder,
             dimensions=(rows, columns),
             env=inherited | {"TERM": "xterm-256color"} | environment,

@@ -162,6 +162,7 @@ class Pipeline:
         for _ in range(self._concurrency * AHEAD):
             self._room.put(None)
         self._in_flight: dict[int, Request] = {}
+        self._settling = threading.Lock()
         self._crash: Exception | None = None
 
     def run(self) -> None:
@@ -228,17 +229,20 @@ class Pipeline:
                 sender.join(_GLANCE)
         for request in list(self._in_flight.values()):
             self._abandon(request)
+        with self._settling:
+            pass  # a sender that was settling its request has done so now
         if self._crash:
             raise self._crash
 
     def _abandon(self, request: Request) -> None:
         """Give up a request because the run ends at once, unless its sender has settled it."""
-        if self._take(request):
-            self._give_up(request, self.stop.reason or "stopped at once")
+        self._once(request, lambda: self._give_up(request, self.stop.reason or "stopped at once"))
 
-    def _take(self, request: Request) -> bool:
-        """Whether the caller is to settle a request: the first who asks is."""
-        return self._in_flight.pop(id(request), None) is not None
+    def _once(self, request: Request, settle: Callable[[], None]) -> None:
+        """Settle a request, unless that was done; waits while another thread is settling one."""
+        with self._settling:
+            if self._in_flight.pop(id(request), None) is not None:
+                settle()
 
     def _give_up(self, request: Request, reason: str) -> None:
         self.ledger.undelivered(reason, _tally(request))
@@ -252,9 +256,7 @@ class Pipeline:
             if self.stop.at_once.is_set():
                 self._abandon(request)
                 continue
-            settle = self._deliver(request)
-            if self._take(request):
-                settle()
+            self._once(request, self._deliver(request))
             self._room.put(None)
 
     def _deliver(self, request: Request) -> Callable[[], None]:

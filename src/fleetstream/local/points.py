@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -53,7 +54,8 @@ class Points:
         kept: list[npt.NDArray[np.intp]] = []
         new: list[tuple[int, Series]] = []
         for sheet in sheets:
-            for name, kind in sheet.values:
+            # A column takes the type of the first record that is stored with it.
+            for name, kind in sorted(sheet.values, key=partial(_first_row, sheet)):
                 self._admit_column(sheet, name, kind)
             numbers = self._admit_series(sheet, new)
             kept.append(np.flatnonzero(sheet.kept))
@@ -231,6 +233,12 @@ class Points:
             if name in self._measure_names:
                 self._catalog.add_measure(self._table, name, kind)
                 self._measures.add((name, kind))
+
+
+def _first_row(sheet: Sheet, column: tuple[str, ScalarType]) -> int:
+    """The first row to be stored that has a value in a column; behind all rows if none has."""
+    present = np.asarray(sheet.values[column].is_valid()) & sheet.kept
+    return int(present.argmax()) if present.any() else len(present)
 
 
 def _repeated(series: npt.NDArray[np.int32], times: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
