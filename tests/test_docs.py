@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from docs import outputs, pictures, record, reference, schema
+from docs import outputs, pictures, record, reference, schema, values
 from PIL import Image
 
 from tests.terminal import FLEETSTREAM
@@ -15,6 +15,10 @@ ROOT = Path(__file__).parent.parent
 
 def test_command_line_reference() -> None:
     assert reference.PAGE.read_text() == reference.reference(), "stale; run `make docs`"
+
+
+def test_values() -> None:
+    assert values.PAGE.read_text() == values.page(), "stale; run `make docs`"
 
 
 def test_summary_schema() -> None:
