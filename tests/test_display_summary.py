@@ -117,7 +117,7 @@ def test_people_are_told_everything(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ("--missing-cpu", "5", "--sin-signal-cpu=20"),
+        ("--missing-cpu", "100", "--sin-signal-cpu=20"),
         ("--seed=9", "--record-model", "multi", "--to", "duckdb:it's here.duckdb"),
     ],
 )
