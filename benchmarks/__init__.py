@@ -1,0 +1,1 @@
+"""Benchmarks: ratios between things measured in the same run, never times of their own."""
