@@ -1,6 +1,6 @@
 """The straightforward tool: one `write_records` of boto3 a series, a dict a record.
 
-It draws one value at a time for each measure of a host, and sends the records of one
+It draws one value at a time, and sends the records of one
 host or process together, with their dimensions and time as common attributes.
 """
 
@@ -13,41 +13,55 @@ from typing import Any
 import boto3
 
 from fleetstream.distributions import Choice
-from fleetstream.fleet import Fleet, SeriesTable
-from fleetstream.measures import measures_of
+from fleetstream.fleet import Fleet, Kind
+from fleetstream.measures import Measure, measures_of
 
 
-def main(url: str, series: int, threads: int) -> None:
-    """Write one sweep of so many hosts; prints how many values that were."""
+def main(url: str, sweeps: int, threads: int) -> None:
+    """Write so many sweeps of the whole fleet; prints how many values that were."""
     client = boto3.client("timestream-write", region_name="us-east-1", endpoint_url=url)
-    hosts = Fleet().hosts
+    series = [
+        (table.kind, dimensions)
+        for table in Fleet().tables.values()
+        for dimensions in table.dimensions.to_pylist()
+    ]
 
-    def write(place: int) -> int:
-        records, common = record_dicts(hosts, place)
+    def write(one: tuple[Kind, dict[str, str]]) -> int:
+        records, common = record_dicts(*one)
         client.write_records(
             DatabaseName="db", TableName="tb", Records=records, CommonAttributes=common
         )
         return len(records)
 
     with ThreadPoolExecutor(threads) as pool:
-        print(sum(pool.map(write, range(series))))
+        print(sum(pool.map(write, series * sweeps)))
 
 
-def record_dicts(table: SeriesTable, place: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def record_dicts(
+    kind: Kind, dimensions: dict[str, str]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The records of one series, and what they have in common."""
-    dimensions = table.dimensions.slice(place % len(table), 1).to_pylist()[0]
     common = {
         "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
-        "MeasureValueType": "DOUBLE",
         "Time": str(int(time.time())),
         "TimeUnit": "SECONDS",
     }
-    records = []
-    for measure in measures_of(table.kind):
-        assert not isinstance(measure.distribution, Choice)
-        value = round(random.uniform(0, 100), measure.decimals)
-        records.append({"MeasureName": measure.name, "MeasureValue": str(value)})
+    records = [
+        {
+            "MeasureName": measure.name,
+            "MeasureValue": value_text(measure),
+            "MeasureValueType": measure.type,
+        }
+        for measure in measures_of(kind)
+    ]
     return records, common
+
+
+def value_text(measure: Measure) -> str:
+    """A value of a measure, as the API wants it."""
+    if isinstance(measure.distribution, Choice):
+        return random.choices(measure.distribution.words, measure.distribution.likelihoods)[0]
+    return str(round(random.uniform(0, 100), measure.decimals or None))
 
 
 if __name__ == "__main__":

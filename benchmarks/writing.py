@@ -19,7 +19,8 @@ from fleetstream.records import RecordModel
 from fleetstream.sinks.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 
-BASELINE_SERIES = 3_000
+BASELINE_SWEEPS = 3
+SWEEPS = 5
 SCALES = {RecordModel.MULTI: 100, RecordModel.SINGLE: 20}
 TARGETS = {RecordModel.MULTI: 200, RecordModel.SINGLE: 20}
 
@@ -39,7 +40,7 @@ def results(url: str) -> Iterator[Result]:
 
 
 def _straightforward(url: str) -> float:
-    used = run("-m", "benchmarks.straightforward", url, str(BASELINE_SERIES), "10")
+    used = run("-m", "benchmarks.straightforward", url, str(BASELINE_SWEEPS), "10")
     return int(used.output) / used.cpu
 
 
@@ -48,10 +49,10 @@ def _ours(url: str, model: RecordModel) -> float:
     with tempfile.TemporaryDirectory() as folder:
         used = fleetstream(
             *("ingest", "-r", "us-east-1", "-url", url, "-d", "db", "-t", "tb", "--quiet"),
-            *("--record-model", model, "--host-scale", str(scale), "--autostop", "2"),
+            *("--record-model", model, "--host-scale", str(scale), "--autostop", str(SWEEPS)),
             folder=folder,
         )
-    return 2 * scale * 26_260 / used.cpu
+    return SWEEPS * scale * 26_260 / used.cpu
 
 
 def _against_floor(url: str, model: RecordModel) -> Result:

@@ -317,11 +317,11 @@ def test_a_file_that_another_process_has_open(tmp_path: Path) -> None:
 
 def test_several_batches_wait_for_one_insert(tmp_path: Path) -> None:
     """A large insert is several times faster than small ones."""
-    workload = Workload(Fleet(15), 1)
+    workload = Workload(Fleet(60), 1)
     hosts = [block for block in workload.blocks if block.kind is Kind.METRICS]
     with opened(tmp_path / "fleet.duckdb", RecordModel.SINGLE) as sink:
         made = [list(sink.prepare(workload.batch(block, TIMESTAMP))) for block in hosts]
-        assert [len(requests) for requests in made] == [0, 0, 1, 0]
-        assert made[2][0].values == 300_000
-        assert [request.values for request in sink.flush()] == [3_000]
+        assert [len(requests) for requests in made] == [*[0] * 9, 1, *[0] * 3]
+        assert made[9][0].values == 1_000_000
+        assert [request.values for request in sink.flush()] == [212_000]
         assert list(sink.flush()) == []

@@ -59,7 +59,7 @@ def show_preview(workload: Workload, model: RecordModel) -> None:
         shown = min(len(table), EXCERPT) if console.is_terminal else len(table)
         console.print(f"\n[bold]Dimensions of {kind}[/bold]: {', '.join(DIMENSIONS[kind])}")
         for row in _rows(table, shown):
-            console.print(json.dumps(row), soft_wrap=True, markup=False)
+            print(json.dumps(row))
         if shown < len(table):
             console.print(
                 f"… and {len(table) - shown:,} more; `--dry-run --format json` lists all."
