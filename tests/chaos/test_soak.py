@@ -46,6 +46,7 @@ def test_a_long_run_loses_nothing(scene: Callable[..., Scene]) -> None:
             run.send(signal.SIGKILL)
             run.process.wait()
             run = act.resume()
+    time.sleep(5)  # a generator that was resumed just now has to be up to hear the signal
     run.send(signal.SIGINT)
     code, printed = run.end()
     if code:
