@@ -65,6 +65,7 @@ def _memory(url: str, requests: int) -> tuple[float, float]:
         while ledger.totals().requests < share:
             Pipeline(_sweeps(workload, second, 50), sink, ledger, Stop(), concurrency=10).run()
             second += 50
+            assert ledger.totals().delivered
         gc.collect()
         samples.append(process.memory_info().rss / 2**20)
     return samples[0], samples[1]
@@ -80,5 +81,8 @@ def _cost(url: str, scale: int, sweeps: int) -> float:
     workload = Workload(Fleet(scale), 7)
     sink = TimestreamSink(Target("db", "tb", "us-east-1", url), RecordModel.MULTI)
     batches = _sweeps(workload, 0, sweeps)
-    pipeline = Pipeline(batches, sink, Ledger(), Stop(), concurrency=10)
-    return cpu_seconds(pipeline.run) / (sweeps * workload.values_per_sweep)
+    ledger = Ledger()
+    pipeline = Pipeline(batches, sink, ledger, Stop(), concurrency=10)
+    seconds = cpu_seconds(pipeline.run)
+    assert ledger.totals().delivered
+    return seconds / (sweeps * workload.values_per_sweep)

@@ -19,8 +19,8 @@ from fleetstream.records import RecordModel
 from fleetstream.sinks.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 
-BASELINE_SWEEPS = 3
-SWEEPS = 5
+BASELINE_SWEEPS = 4
+SWEEPS = 12
 SCALES = {RecordModel.MULTI: 100, RecordModel.SINGLE: 20}
 TARGETS = {RecordModel.MULTI: 200, RecordModel.SINGLE: 20}
 
@@ -64,8 +64,9 @@ def _against_floor(url: str, model: RecordModel) -> Result:
     bodies += [request.payload for request in sink.flush()]
 
     def ours() -> None:
-        sweep = workload.sweep(10**15)
-        Pipeline(sweep, sink, Ledger(), Stop(), concurrency=10).run()
+        ledger = Ledger()
+        Pipeline(workload.sweep(10**15), sink, ledger, Stop(), concurrency=10).run()
+        assert ledger.totals().delivered
 
     costs = medians([lambda: cpu_seconds(lambda: _post(url, bodies)), lambda: cpu_seconds(ours)], 7)
     floor, cost = (seconds / len(bodies) * 1e6 for seconds in costs)
