@@ -16,6 +16,7 @@ from fleetstream.cli.options import (
     workload_of,
 )
 from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
+from fleetstream.cli.pace import add_pace_options, clock_of, pace_of
 
 if TYPE_CHECKING:
     from fleetstream.ledger import Ledger
@@ -32,12 +33,14 @@ Examples:
   fleetstream ingest
   fleetstream ingest --autostop 3 --include-region eu-central-1
   fleetstream ingest -r us-east-1 -d testDb -t testTable -c 30
+  fleetstream ingest --start -24h --interval 10s --follow
   fleetstream ingest --resume fleetstream-1795489292.json
 """
 
 FIXED = (
     *("seed", "host_scale", "include_region", "include_ms", "missing_cpu", "autostop"),
     *("sin_signal_cpu", "sin_frq_cpu", "saw_signal_cpu", "saw_frq_cpu", "record_model"),
+    *("start", "end", "interval", "follow", "max_lag"),
     *("to", "database_name", "table_name", "region", "endpoint_url", "profile", "manifest"),
 )
 """Options that a manifest answers."""
@@ -65,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="processes that generate and send; 0 means one a core (default: 1)",
     )
+    add_pace_options(pace)
     add_delivery_options(parser)
     recovery = parser.add_argument_group("its manifest")
     recovery.add_argument(
@@ -146,7 +150,9 @@ def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
                 )
         return read_manifest(options.resume), options.resume
     workload = workload_of(options)
-    manifest = describe(workload, target_of(options), options.record_model, options.autostop)
+    manifest = describe(
+        workload, target_of(options), options.record_model, options.autostop, pace_of(options)
+    )
     if options.manifest is None and manifest.target_options().url == "null:":
         return manifest, None
     return manifest, options.manifest or _unused(Path(f"fleetstream-{workload.seed}.json"))
@@ -172,21 +178,27 @@ def _stream(
     stop: "Stop",
 ) -> "tuple[Losses, str | None]":
     """Run until the end; gives what was not stored, and why the manifest was not if so."""
-    from fleetstream.clock import LiveClock, ResumedClock
+    from fleetstream.clock import ResumedClock
     from fleetstream.pipeline import Pipeline, Sweeps
+    from fleetstream.rate import limited
     from fleetstream.recovery.journal import Journal, Recorder
     from fleetstream.recovery.undelivered import Losses, UndeliveredStore
     from fleetstream.workers import Assignment, Workers
 
-    unfinished = list(manifest.unsettled)
-    clock = ResumedClock(unfinished, LiveClock(stop.gently.wait, last=manifest.last))
+    onward, timed_from = clock_of(manifest.pace, manifest.last, stop, ledger)
+    clock = ResumedClock(manifest.unsettled, onward)
     sweeps = manifest.autostop and max(manifest.autostop - manifest.sweeps, 0)
     if manifest.autostop and not sweeps:
         return Losses(), None
 
     if processes > 1:
         assignment = Assignment(
-            manifest, options.concurrency, options.give_up_after, options.undelivered
+            manifest,
+            options.concurrency,
+            options.give_up_after,
+            options.undelivered,
+            options.rate,
+            timed_from,
         )
         workers = Workers(assignment, processes, clock, ledger, stop, sweeps=sweeps)
         journal = Journal(manifest, path, ledger, lambda: workers.standings)
@@ -202,13 +214,14 @@ def _stream(
 
         source = Sweeps(workload, clock, sweeps, begin=journal.begin, end=end)
         Pipeline(
-            source,
+            limited(source, options.rate, stop),
             sink,
             ledger,
             stop,
             concurrency=options.concurrency,
             give_up_after=options.give_up_after,
             watcher=recorder,
+            timed_from=timed_from,
         ).run()
         losses = recorder.store.losses
     journal.close(finished=not stop.gently.is_set())

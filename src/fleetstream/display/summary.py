@@ -96,6 +96,8 @@ def _rows(
         faults = ", ".join(f"{count:,} × {fault}" for fault, count in totals.faults.most_common())
         throttled = f"{totals.throttled:,} × throttled" if totals.throttled else ""
         rows.append(("Retried", ", ".join(filter(None, [throttled, faults]))))
+    if totals.skipped:
+        rows.append(("Skipped", f"{totals.skipped:,} sweeps that could not start in time"))
     for name, tally in (("Rejected", totals.rejected), ("Undelivered", totals.undelivered)):
         if tally.records:
             rows.append((name, f"{tally.records:,} records, {tally.values:,} values"))
