@@ -67,6 +67,9 @@ MICROSERVICES = (
 AVAILABILITY_ZONES = 3
 """Zones in a region; the instances of a microservice in a silo take them in turn."""
 
+MAX_HOST_SCALE = 10_000
+"""Ten million hosts: about what one machine's memory holds."""
+
 HOST_DIMENSIONS = (
     "region",
     "cell",
@@ -109,7 +112,7 @@ class Fleet:
 
     ``host_scale`` multiplies the instances of each microservice in each silo. ``regions`` and
     ``microservices`` name those to keep; empty keeps all. Order and repetition of the names do not
-    matter. Raises :class:`ValueError` with a sentence for a host scale below 1 or an unknown name.
+    matter. Raises :class:`ValueError` with a sentence for a host scale out of range or an unknown name.
     """
 
     def __init__(
@@ -118,8 +121,10 @@ class Fleet:
         regions: Sequence[str] = (),
         microservices: Sequence[str] = (),
     ) -> None:
-        if host_scale < 1:
-            raise ValueError(f"The host scale is {host_scale}, but must be at least 1.")
+        if not 1 <= host_scale <= MAX_HOST_SCALE:
+            raise ValueError(
+                f"The host scale is {host_scale}, but must be from 1 to {MAX_HOST_SCALE:,}."
+            )
         self.host_scale = host_scale
         self.regions = _chosen("region", regions, [region.name for region in REGIONS])
         self.microservices = _chosen(

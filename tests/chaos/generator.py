@@ -86,7 +86,10 @@ def expected(manifest_path: Path) -> Truth:
 def records_of(records: Records) -> Truth:
     """Records by their keys; a multi-measure record's value is the JSON of all its values."""
     dimensions = [records.dimension(name).to_pylist() for name in records.dimension_names]
-    series = [tuple(sorted(zip(records.dimension_names, row, strict=True))) for row in zip(*dimensions, strict=True)]
+    series = [
+        tuple(sorted(zip(records.dimension_names, row, strict=True)))
+        for row in zip(*dimensions, strict=True)
+    ]
     columns = [column.to_pylist() for column in records.measure_columns]
     truth: Truth = {}
     for place, row in enumerate(records.rows.tolist()):
@@ -112,7 +115,7 @@ def undelivered(folder: Path, model: RecordModel) -> Truth:
 
 
 def stored(url: str, model: RecordModel = RecordModel.SINGLE) -> Truth:
-    """Everything in the table, read through the query API; fails on anything that is there twice."""
+    """Everything in the table, by the query API; fails on anything that is there twice."""
     client = boto3.client(
         "timestream-query",
         region_name="us-east-1",

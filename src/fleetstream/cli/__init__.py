@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name in given[:1]:
             module = import_module(f"fleetstream.cli.{name}")
             module.configure(command)
-            command.set_defaults(run=module.run)
+            command.set_defaults(run=module.run, given=given[1:])
     options = parser.parse_args(given)
     try:
         code: int = options.run(options)

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetstream.cli.display import add_display_options, check_writable, repeating, show_end
 from fleetstream.cli.options import (
     add_delivery_options,
     add_fleet_options,
@@ -16,7 +17,7 @@ from fleetstream.cli.options import (
     workload_of,
 )
 from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
-from fleetstream.cli.pace import add_pace_options, clock_of, pace_of
+from fleetstream.cli.pace import add_pace_options, clock_of, pace_of, sweeps_left
 
 if TYPE_CHECKING:
     from fleetstream.ledger import Ledger
@@ -70,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_pace_options(pace)
     add_delivery_options(parser)
+    add_display_options(parser)
     recovery = parser.add_argument_group("its manifest")
     recovery.add_argument(
         "--manifest",
@@ -103,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
         from fleetstream.display.preview import preview_json, show_preview
 
         workload = workload_of(options)
+        pace_of(options)  # so that what can't be run can't be previewed either
         if options.format == "json":
             print(preview_json(workload, options.record_model))
         else:
@@ -112,14 +115,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ingest(options: argparse.Namespace) -> int:
+    from fleetstream.display.history import History
     from fleetstream.display.progress import Progress
-    from fleetstream.display.summary import show_summary
+    from fleetstream.display.run import Run
+    from fleetstream.display.summary import summarise
     from fleetstream.ledger import Ledger
     from fleetstream.pipeline import Stop
     from fleetstream.sinks import TargetUnusable
     from fleetstream.sinks.targets import open_sink
     from fleetstream.workers import processes_for
 
+    check_writable("--summary", options.summary)
     manifest, path = _manifest(options)
     workload = manifest.workload()
     try:
@@ -128,12 +134,23 @@ def _ingest(options: argparse.Namespace) -> int:
         sink.open()
     except TargetUnusable as error:
         return unusable(error)
+    command = repeating(options.given, manifest, resumed=options.resume is not None)
+    run = Run(
+        workload,
+        sink,
+        manifest.record_model,
+        sweeps_left(manifest),
+        command,
+        options.write_price,
+    )
     stop, ledger = Stop(), Ledger()
-    with closing(sink), stopped_by_signals(stop), Progress(workload, sink, ledger):
+    history = History(ledger)
+    progress = Progress(run, history, stop, quiet=options.quiet, log_format=options.log_format)
+    with closing(sink), stopped_by_signals(stop), progress:
         losses, failure = _stream(options, processes, manifest, path, workload, sink, ledger, stop)
-    show_summary(workload, sink, ledger, stop.reason, losses)
     if failure:
         print(f"The manifest could not be kept: {failure}", file=sys.stderr)
+    show_end(options, summarise(run, ledger, stop.reason, losses))
     return DELIVERED if ledger.totals().delivered else UNDELIVERED
 
 

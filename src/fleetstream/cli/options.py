@@ -46,6 +46,17 @@ def percentage(text: str) -> float:
     return number
 
 
+def dollars(text: str) -> float:
+    """A price in US dollars, or a sentence on why it is none."""
+    try:
+        price = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number.") from None
+    if not 0 <= price < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no price; one is 0 or more.")
+    return price
+
+
 def one_of(what: str, known: list[str]) -> Callable[[str], tuple[str, ...]]:
     """Reads comma-separated lists of names, of which there must be at least one."""
 

@@ -22,12 +22,20 @@ def unusable(error: Exception) -> int:
 
 @contextmanager
 def stopped_by_signals(stop: "Stop") -> Iterator[None]:
-    """SIGINT and SIGTERM stop the run: gently at first, at once when they come again."""
+    r"""SIGINT and SIGTERM stop the run: gently at first, at once when they come again.
+
+    SIGQUIT (Ctrl-\) stops it at once, so that even then the terminal is left as it was.
+    """
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         stop.ask()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    def ask_at_once(_number: int, _frame: FrameType | None) -> None:
+        stop.ask()
+        stop.ask()
+
+    handlers = {signal.SIGINT: ask, signal.SIGTERM: ask, signal.SIGQUIT: ask_at_once}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

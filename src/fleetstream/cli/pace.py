@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fleetstream.cli.options import at_least, duration
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fleetstream.clock import Clock
     from fleetstream.ledger import Ledger
     from fleetstream.pipeline import Stop
-    from fleetstream.recovery.manifest import Pace
+    from fleetstream.recovery.manifest import Manifest, Pace
 
 MILLISECOND = 1_000
 """Microseconds; intervals are whole milliseconds."""
@@ -93,11 +93,7 @@ def moment(text: str) -> int:
                 "as -24h."
             ) from None
         when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        epoch = datetime.fromtimestamp(0, UTC)
-        away_from_epoch = when - epoch
-        microseconds = (
-            away_from_epoch.days * 86_400 + away_from_epoch.seconds
-        ) * MICROSECONDS + away_from_epoch.microseconds
+        microseconds = (when - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
     if not 0 <= microseconds < LATEST:
         raise argparse.ArgumentTypeError(f"{text} is not in the years from 1970 to 9999.")
     return microseconds
@@ -142,20 +138,46 @@ def clock_of(
 
     Also gives from which timestamp on sweeps are meant to be at their timestamp, None if none are.
     """
-    from fleetstream.clock import GridClock, HistoryClock, LiveClock, on_grid
+    from fleetstream.clock import GridClock, HistoryClock, LiveClock
 
     wait = stop.gently.wait
     if pace is None:
         return LiveClock(wait, last=last), None
-    if pace.start is None:
-        first = max(on_grid(time.time_ns() // 1_000, pace.step), last + 1)
-    else:
-        first = max(pace.start, last + 1)
-    first = on_grid(first, pace.step)
+    first = _first(pace, last)
     if pace.end is not None:
         return HistoryClock(first, pace.end, pace.step), None
     clock = GridClock(first, pace.step, wait, max_lag=pace.max_lag, skipped=ledger.skipped)
     return clock, clock.live_from
+
+
+def sweeps_left(manifest: "Manifest") -> int:
+    """How many sweeps a run still makes, 0 where it has no end."""
+    counts = []
+    if manifest.autostop:
+        counts.append(max(manifest.autostop - manifest.sweeps, 0))
+    pace = manifest.pace
+    if pace is not None and pace.end is not None:
+        new = range(_first(pace, manifest.last), pace.end, pace.step)
+        counts.append(len(manifest.unsettled) + len(new))
+    return min(counts, default=0)
+
+
+def stretch_options(pace: "Pace") -> list[str]:
+    """The options that name the history of a pace, whenever they are given."""
+    options = []
+    for option, timestamp in (("--start", pace.start), ("--end", pace.end)):
+        if timestamp is not None:
+            when = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=timestamp)
+            options += [option, when.isoformat().replace("+00:00", "Z")]
+    return options
+
+
+def _first(pace: "Pace", last: int) -> int:
+    """The first timestamp of a pace after ``last``; live ones are still to come."""
+    from fleetstream.clock import on_grid
+
+    begin = time.time_ns() // 1_000 if pace.start is None else pace.start
+    return on_grid(max(begin, last + 1), pace.step)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -1,39 +1,42 @@
-"""Progress while a run goes on: a header, then a line now and again."""
+"""Progress while a run goes on: a live view on a terminal, else a log."""
 
-import threading
+import os
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from fleetstream.ledger import Ledger
-from fleetstream.sinks import Sink
-from fleetstream.workload import Workload
+from fleetstream.display.history import History
+from fleetstream.display.log import Log, LogFormat
+from fleetstream.display.run import Run
+from fleetstream.pipeline import Stop
 
-EVERY = 10.0
-"""Seconds between two lines."""
+REFRESHES = 4
+"""Refreshes of the live view a second."""
 
 
 class Progress:
-    """Shows how the run goes, from entering it to leaving it."""
+    """Shows on standard error how a run goes, from entering it to leaving it.
 
-    def __init__(self, workload: Workload, sink: Sink, ledger: Ledger) -> None:
-        self._workload = workload
-        self._sink = sink
-        self._ledger = ledger
-        self._console = Console(highlight=False, stderr=True, soft_wrap=True)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._report, daemon=True)
+    A log is written instead of the live view where standard error is no terminal or a simple one,
+    where the environment variable ``NO_COLOR`` is set, and where ``quiet`` or JSON asks for it.
+    """
+
+    def __init__(
+        self, run: Run, history: History, stop: Stop, *, quiet: bool, log_format: LogFormat
+    ) -> None:
+        self._run = run
+        self._history = history
+        self._stop = stop
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        plain = quiet or log_format == "json" or bool(os.environ.get("NO_COLOR"))
+        self._live = self._console.is_terminal and not self._console.is_dumb_terminal and not plain
+        self._log_format = log_format
+        self._stack = ExitStack()
 
     def __enter__(self) -> "Progress":
-        tables = self._workload.fleet.tables.values()
-        hosts, processes = (len(table) for table in tables)
-        self._console.print(
-            f"Streaming {hosts:,} hosts and {processes:,} processes "
-            f"({self._workload.values_per_sweep:,} values a sweep) into {self._sink.name}; "
-            f"seed {self._workload.seed}. Ctrl-C stops.",
-            markup=False,
-        )
-        self._thread.start()
+        self._stack.enter_context(self._history)
+        self._stack.enter_context(self._view())
         return self
 
     def __exit__(
@@ -42,15 +45,37 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        self._stack.close()
 
-    def _report(self) -> None:
-        while not self._over.wait(EVERY):
-            totals, seconds = self._ledger.totals(), self._ledger.elapsed
-            self._console.print(
-                f"{seconds:.0f} s: {totals.sweeps:,} sweeps, {totals.stored.values:,} values "
-                f"stored ({totals.stored.values / seconds:,.0f}/s), "
-                f"{totals.in_flight.records:,} records in flight",
-                markup=False,
-            )
+    def _view(self) -> AbstractContextManager[object]:
+        if not self._live:
+            return Log(self._run, self._history, self._log_format)
+        from rich.live import Live
+
+        run = self._run
+        self._console.print(
+            f"Streaming {run.hosts:,} hosts and {run.processes:,} processes into "
+            f"{run.sink.name}; seed {run.workload.seed}.",
+            markup=False,
+        )
+        # On the alternate screen, a terminal that is resized leaves nothing behind.
+        return Live(
+            console=self._console,
+            get_renderable=self._panel,
+            screen=True,
+            refresh_per_second=REFRESHES,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def _panel(self) -> RenderableType:
+        from fleetstream.display.live import live_panel
+
+        return live_panel(self._run, self._history.recent, self._notice())
+
+    def _notice(self) -> str:
+        if self._stop.at_once.is_set():
+            return "Leaving"
+        if self._stop.gently.is_set():
+            return "Finishing what is in flight; Ctrl-C again leaves at once"
+        return "Ctrl-C stops"

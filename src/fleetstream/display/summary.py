@@ -1,42 +1,169 @@
-"""The summary at the end of a run."""
+"""The summary at the end of a run, for people and for machines."""
 
+import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
 
+import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.filesize import decimal
+from rich.markup import escape
 
-from fleetstream.ledger import Latencies, Ledger, Tally, Totals
+from fleetstream import _version
+from fleetstream.display.run import Run
+from fleetstream.display.wording import dollars, milliseconds, moment, percentiles
+from fleetstream.ledger import Latencies, Ledger, Tally
+from fleetstream.prices import write_cost
 from fleetstream.recovery.undelivered import Losses
 from fleetstream.signals import MICROSECONDS
 from fleetstream.sinks import Sink
-from fleetstream.workload import Workload
 
 LISTED = 20
 """Timestamps named of those whose records are lost."""
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Amount = Annotated[float, msgspec.Meta(ge=0)]
 
-def show_summary(
-    workload: Workload, sink: Sink, ledger: Ledger, reason: str | None, losses: Losses
-) -> None:
+
+class Fleet(msgspec.Struct, frozen=True):
+    """Who emitted; no regions or microservices are named where all were included."""
+
+    hosts: Count
+    processes: Count
+    values_per_sweep: Count
+    host_scale: Count
+    regions: list[str]
+    microservices: list[str]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """Some records and the values in them, and where it applies why, with counts of records."""
+
+    records: Count
+    values: Count
+    reasons: dict[str, Count] = {}
+
+
+class Requests(msgspec.Struct, frozen=True):
+    """Requests, every attempt counted; latencies are in seconds; bytes are those of bodies.
+
+    ``metered_writes`` counts units of 1 KiB, 0 where the target does not meter; ``cost`` is what
+    they cost in US dollars, at ``write_price`` for a million.
+    """
+
+    total: Count
+    successful: Count
+    retried: Count
+    throttled: Count
+    faults: dict[str, Count]
+    latency: Latencies
+    bytes_sent: Count
+    metered_writes: Count
+    write_price: Amount
+    cost: Amount
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What became of a run of fleetstream.
+
+    ``generated`` is what ``stored``, ``rejected`` and ``undelivered`` add up to. ``seconds`` is how
+    long the run took, ``started`` when it began (ISO 8601, UTC). ``skipped`` counts sweeps left out
+    because they could not start in time. ``command`` repeats the run and
+    ``query`` shows what it wrote, both for a shell. ``ended_by`` says why the run ended early,
+    where it was not the user. ``undelivered_files`` hold the records that were not stored, and
+    ``lost`` counts rows that could not be kept either, by their Unix time in microseconds, for the
+    reason ``lost_because``.
+    """
+
+    version: str
+    target: str
+    record_model: str
+    seed: Count
+    fleet: Fleet
+    command: str
+    query: str | None
+    started: str
+    seconds: Amount
+    sweeps: Count
+    skipped: Count
+    generated: Outcome
+    stored: Outcome
+    rejected: Outcome
+    undelivered: Outcome
+    requests: Requests
+    values_per_second: Amount
+    records_per_second: Amount
+    ended_by: str | None
+    undelivered_files: list[str]
+    lost: dict[str, Count]
+    lost_because: str | None
+
+
+def summarise(run: Run, ledger: Ledger, reason: str | None, losses: Losses) -> Summary:
+    """The summary of a run that is over; ``reason`` says why, where it was not the user."""
+    totals, seconds, fleet = ledger.totals(), ledger.elapsed, run.workload.fleet
+    return Summary(
+        version=_version.__version__,
+        target=run.sink.name,
+        record_model=str(run.record_model),
+        seed=run.workload.seed,
+        fleet=Fleet(
+            run.hosts,
+            run.processes,
+            run.workload.values_per_sweep,
+            fleet.host_scale,
+            list(fleet.regions),
+            list(fleet.microservices),
+        ),
+        command=run.command,
+        query=run.sink.query_hint() if totals.stored.records else None,
+        started=moment(int((time.time() - seconds) * MICROSECONDS)),
+        seconds=seconds,
+        sweeps=totals.sweeps,
+        skipped=totals.skipped,
+        generated=_outcome(totals.generated),
+        stored=_outcome(totals.stored),
+        rejected=_outcome(totals.rejected, totals.rejections),
+        undelivered=_outcome(totals.undelivered, totals.losses),
+        requests=Requests(
+            total=totals.requests,
+            successful=totals.successful,
+            retried=totals.retried,
+            throttled=totals.throttled,
+            faults=dict(totals.faults.most_common()),
+            latency=ledger.latencies(),
+            bytes_sent=totals.bytes_sent,
+            metered_writes=totals.metered_writes,
+            write_price=run.write_price,
+            cost=write_cost(totals.metered_writes, run.write_price),
+        ),
+        values_per_second=totals.stored.values / max(seconds, 1e-9),
+        records_per_second=totals.stored.records / max(seconds, 1e-9),
+        ended_by=reason,
+        undelivered_files=[str(path) for path in losses.files],
+        lost={str(timestamp): rows for timestamp, rows in sorted(losses.lost.items())},
+        lost_because=losses.failure,
+    )
+
+
+def write_summary(path: Path, summary: Summary) -> None:
+    """Write the summary as JSON, as `docs/summary.schema.json` describes it; raises OSError."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+
+
+def show_summary(summary: Summary) -> None:
     """Print the summary to standard output."""
-    totals, latencies, seconds = ledger.totals(), ledger.latencies(), ledger.elapsed
     console = Console(highlight=False, soft_wrap=True)
-    grid = Table.grid(padding=(0, 2))
-    for name, figure in _rows(workload, sink, totals, latencies, seconds):
-        grid.add_row(f"[bold]{name}[/bold]", figure)
     console.print()
-    console.print(grid)
-    for what, reasons in (("Rejected", totals.rejections), ("Undelivered", totals.losses)):
-        for why, records in reasons.most_common():
-            console.print(f"{what}: {records:,} records: {why}", markup=False)
-    if reason:
-        console.print(f"The run was ended: {reason}", markup=False)
-    for line in _loss_lines(workload.seed, losses):
+    for name, figure in _rows(summary):
+        console.print(f"[bold]{name:<15}[/bold]{escape(figure)}")
+    for line in (*_reason_lines(summary), *_loss_lines(summary)):
         console.print(line, markup=False)
-    hint = sink.query_hint()
-    if hint and totals.stored.records:
-        console.print("\nQuery it:")
-        console.print(f"  {hint}", markup=False)
+    for heading, command in (("Repeat it", summary.command), ("Query it", summary.query)):
+        if command:
+            console.print(f"\n{heading}:\n  {command}", markup=False)
 
 
 def show_replay_summary(
@@ -44,7 +171,8 @@ def show_replay_summary(
 ) -> None:
     """Print what a replay has done to standard output."""
     totals = ledger.totals()
-    print(f"Delivered: {_delivered(totals.stored, ledger.elapsed)} to {sink.name}.")
+    rate = totals.stored.records / max(ledger.elapsed, 1e-9)
+    print(f"Delivered: {_delivered(_outcome(totals.stored), rate)} to {sink.name}.")
     for what, reasons in (("Rejected", totals.rejections), ("Undelivered", totals.losses)):
         for why, records in reasons.most_common():
             print(f"{what}: {records:,} records: {why}")
@@ -55,59 +183,64 @@ def show_replay_summary(
     print(f"{left} files are left." if left else "Nothing is left.")
 
 
-def _loss_lines(seed: int, losses: Losses) -> Iterator[str]:
+def _rows(summary: Summary) -> Iterator[tuple[str, str]]:
+    fleet, requests, latency = summary.fleet, summary.requests, summary.requests.latency
+    yield "Target", summary.target
+    yield "Fleet", f"{fleet.hosts:,} hosts, {fleet.processes:,} processes"
+    yield "Seed", str(summary.seed)
+    yield "Total time", f"{summary.seconds:,.1f} s, {summary.sweeps:,} sweeps"
+    yield "Requests", f"{requests.total:,} total, {requests.successful:,} successful"
+    spread = f"sd {milliseconds(latency.deviation)}"
+    yield "Request times", f"mean {milliseconds(latency.mean)}, {spread}"
+    yield "Percentiles", percentiles(latency, separator=", ")
+    yield "Delivered", _delivered(summary.stored, summary.records_per_second)
+    yield "Rate", f"{summary.values_per_second:,.0f} values/s"
+    if requests.bytes_sent:
+        yield "Sent", decimal(requests.bytes_sent)
+    if requests.metered_writes:
+        cost = f"{dollars(requests.cost)} at {dollars(requests.write_price)} a million"
+        yield "Metered writes", f"{requests.metered_writes:,} of 1 KiB, {cost}"
+    if requests.retried:
+        faults = requests.faults | ({"throttled": requests.throttled} if requests.throttled else {})
+        yield "Retried", ", ".join(f"{count:,} × {fault}" for fault, count in faults.items())
+    if summary.skipped:
+        yield "Skipped", f"{summary.skipped:,} sweeps that could not start in time"
+    for name, outcome in (("Rejected", summary.rejected), ("Undelivered", summary.undelivered)):
+        if outcome.records:
+            yield name, f"{outcome.records:,} records, {outcome.values:,} values"
+
+
+def _reason_lines(summary: Summary) -> Iterator[str]:
+    """Why records were not stored, and why the run ended."""
+    for what, outcome in (("Rejected", summary.rejected), ("Undelivered", summary.undelivered)):
+        for why, records in outcome.reasons.items():
+            yield f"{what}: {records:,} records: {why}"
+    if summary.ended_by:
+        yield f"The run was ended: {summary.ended_by}"
+
+
+def _loss_lines(summary: Summary) -> Iterator[str]:
     """Where the records are that were not stored, and which are lost."""
-    if losses.files:
-        folder = losses.files[0].parent
+    if summary.undelivered_files:
+        folder = Path(summary.undelivered_files[0]).parent
         yield (
             f"They are kept in {folder}; `fleetstream replay {folder}` with the options of the "
             "target delivers them."
         )
-    if losses.lost:
-        stamps = sorted(losses.lost)
-        listed = ", ".join(str(stamp // MICROSECONDS) for stamp in stamps[:LISTED])
+    if summary.lost:
+        stamps = [int(stamp) // MICROSECONDS for stamp in summary.lost]
+        listed = ", ".join(map(str, stamps[:LISTED]))
         more = f" and {len(stamps) - LISTED:,} more" if len(stamps) > LISTED else ""
         yield (
-            f"Lost: {losses.lost.total():,} rows, which could not be kept either "
-            f"({losses.failure}). They can be generated again from seed {seed} at the Unix times "
-            f"{listed}{more}."
+            f"Lost: {sum(summary.lost.values()):,} rows, which could not be kept either "
+            f"({summary.lost_because}). They can be generated again from seed {summary.seed} at "
+            f"the Unix times {listed}{more}."
         )
 
 
-def _rows(
-    workload: Workload, sink: Sink, totals: Totals, latencies: Latencies, seconds: float
-) -> list[tuple[str, str]]:
-    times = (
-        f"mean {_ms(latencies.mean)}, sd {_ms(latencies.deviation)}, p50 {_ms(latencies.p50)}, "
-        f"p90 {_ms(latencies.p90)}, p99 {_ms(latencies.p99)}, max {_ms(latencies.longest)}"
-    )
-    rows = [
-        ("Target", sink.name),
-        ("Seed", str(workload.seed)),
-        ("Total time", f"{seconds:,.1f} s, {totals.sweeps:,} sweeps"),
-        ("Requests", f"{totals.requests:,} total, {totals.successful:,} successful"),
-        ("Request times", times),
-        ("Delivered", _delivered(totals.stored, seconds)),
-        ("Rate", f"{totals.stored.values / max(seconds, 1e-9):,.0f} values/s"),
-    ]
-    if totals.metered_writes:
-        rows.append(("Metered writes", f"{totals.metered_writes:,} of 1 KiB"))
-    if totals.retried:
-        faults = ", ".join(f"{count:,} × {fault}" for fault, count in totals.faults.most_common())
-        throttled = f"{totals.throttled:,} × throttled" if totals.throttled else ""
-        rows.append(("Retried", ", ".join(filter(None, [throttled, faults]))))
-    if totals.skipped:
-        rows.append(("Skipped", f"{totals.skipped:,} sweeps that could not start in time"))
-    for name, tally in (("Rejected", totals.rejected), ("Undelivered", totals.undelivered)):
-        if tally.records:
-            rows.append((name, f"{tally.records:,} records, {tally.values:,} values"))
-    return rows
+def _outcome(tally: Tally, reasons: Counter[str] | None = None) -> Outcome:
+    return Outcome(tally.records, tally.values, dict((reasons or Counter()).most_common()))
 
 
-def _delivered(stored: Tally, seconds: float) -> str:
-    rate = stored.records / max(seconds, 1e-9)
+def _delivered(stored: Outcome, rate: float) -> str:
     return f"{stored.records:,} records, {stored.values:,} values ({rate:,.0f} records/s)"
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:,.1f} ms"

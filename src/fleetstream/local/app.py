@@ -129,8 +129,10 @@ class Service:
         table = self._store.catalog.table(request.database_name, request.table_name)
         sheet = read(request, table, time.time_ns())
         if self._faults is not None:
-            for index in self._faults.reject(len(request.records)):
-                sheet.reject_record(index, "The record was rejected by an injected fault.")
+            refused = set(self._faults.reject(len(request.records)))
+            for row, index in enumerate(sheet.indexes):
+                if index in refused:
+                    sheet.reject(row, "The record was rejected by an injected fault.")
         await asyncio.wrap_future(self._writer.write(sheet))
         if sheet.rejections:
             raise RejectedRecordsException(sheet.rejected())

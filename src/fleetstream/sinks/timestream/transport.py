@@ -48,7 +48,7 @@ class Transport:
         except (OSError, http.client.HTTPException) as error:
             self._drop_connection()
             raise Unavailable(_fault(error), str(error)) from error
-        return self._read(status, answer, records)
+        return self.read(status, answer, records)
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -98,11 +98,11 @@ class Transport:
             connection.close()
         self._local.origin = None
 
-    def _read(self, status: int, answer: bytes, records: int) -> Delivery:
-        """What an answer means."""
+    def read(self, status: int, answer: bytes, records: int) -> Delivery:
+        """What an answer to a request of so many records means; raises as :meth:`post`."""
         try:
             content = json.loads(answer)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Unavailable(f"HTTP {status}, not JSON") from error
         if not isinstance(content, dict):
             raise Unavailable(f"HTTP {status}, not an object")

@@ -1,0 +1,25 @@
+"""Fuzzes what answers of the service may do: an outcome, or one of three exceptions."""
+
+import contextlib
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["fleetstream.sinks.timestream.transport", "json"]):
+    from fleetstream.sinks import TargetLost, Throttled, Unavailable
+    from fleetstream.sinks.timestream.account import Account, Target
+    from fleetstream.sinks.timestream.transport import Transport
+
+TRANSPORT = Transport(Account(Target("db", "tb", "us-east-1", "http://127.0.0.1:9")))
+STATUSES = (200, 400, 404, 419, 429, 500, 503)
+
+
+def one(content: bytes) -> None:
+    provider = atheris.FuzzedDataProvider(content)
+    status = STATUSES[provider.ConsumeIntInRange(0, len(STATUSES) - 1)]
+    with contextlib.suppress(Throttled, Unavailable, TargetLost):
+        TRANSPORT.read(status, provider.ConsumeBytes(4096), 3)
+
+
+atheris.Setup(sys.argv, one)
+atheris.Fuzz()
