@@ -65,7 +65,8 @@ def test_holds_what_the_run_did(page: Path) -> None:
     assert np.dot(course.values_per_second, length) == pytest.approx(4 * 1_040, rel=0.3)
     assert sum(counts) == report.summary.requests.total == 4
     assert len(report.excerpt.hosts) == len(report.excerpt.values) == 4
-    assert len(report.excerpt.times) == 4
+    # Two sweeps within one sample's quarter of a second show as one.
+    assert 3 <= len(report.excerpt.times) <= 4
     assert report.options["--include-region"] == "us-west-2"
     assert [example.kind for example in report.examples] == ["metrics", "events"]
 

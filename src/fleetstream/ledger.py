@@ -39,6 +39,7 @@ class Totals:
     """What a ledger knew at one moment; plain numbers that processes can exchange and add up."""
 
     sweeps: int = 0
+    skipped: int = 0
     generated: Tally = Tally()
     stored: Tally = Tally()
     rejected: Tally = Tally()
@@ -110,6 +111,11 @@ class Ledger:
         with self._lock:
             self._totals.sweeps += 1
             self.last_sweep = timestamp
+
+    def skipped(self, count: int) -> None:
+        """So many sweeps were left out because their time had passed."""
+        with self._lock:
+            self._totals.skipped += count
 
     def generated(self, tally: Tally) -> None:
         """Records are ready to be sent."""

@@ -21,6 +21,7 @@ import tenacity
 
 from fleetstream.clock import Clock
 from fleetstream.ledger import Ledger, Tally
+from fleetstream.signals import MICROSECONDS
 from fleetstream.sinks import (
     Delivery,
     Request,
@@ -136,7 +137,10 @@ class Pipeline:
     """Delivers the batches of ``source`` to ``sink``; ``ledger`` knows what became of each record.
 
     Where ``source`` yields None, what the sink keeps is sent too. ``give_up_after`` is for how many
-    seconds no request may succeed before the run is ended, 0 for ever.
+    seconds no request may succeed before the run is ended, 0 for ever. Requests of sweeps from the
+    timestamp ``timed_from`` on are timed from when their sweep was meant to be, not from when they
+    could be sent, so that the stall of a target shows in the times of all requests it held up
+    ("coordinated omission"); None for none.
     """
 
     def __init__(
@@ -149,6 +153,7 @@ class Pipeline:
         concurrency: int = 1,
         give_up_after: float = 300.0,
         watcher: Watcher | None = None,
+        timed_from: int | None = None,
     ) -> None:
         self.ledger = ledger
         self.stop = stop
@@ -157,6 +162,7 @@ class Pipeline:
         self._concurrency = min(concurrency, sink.concurrency or concurrency)
         self._give_up_after = give_up_after
         self._watcher = watcher
+        self._timed_from = timed_from
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(self._concurrency * AHEAD):
@@ -285,7 +291,7 @@ class Pipeline:
 
     def _attempt(self, request: Request) -> Delivery:
         """Send a request once, and note how that went."""
-        began = time.monotonic()
+        began = time.monotonic() - self._lag(request)
         success, writes = False, 0
         try:
             delivery = self._sink.send(request)
@@ -300,6 +306,13 @@ class Pipeline:
         finally:
             self.ledger.attempted(time.monotonic() - began, request.size, writes, success=success)
         return delivery
+
+    def _lag(self, request: Request) -> float:
+        """Seconds since a request was meant to be sent, 0 where that is not known."""
+        timestamp = request.parts[0].records.timestamp
+        if self._timed_from is None or timestamp < self._timed_from:
+            return 0.0
+        return max(time.time() - timestamp / MICROSECONDS, 0.0)
 
     def _settle(self, request: Request, delivery: Delivery) -> None:
         """Note an answered request: what was refused of it, and that the rest is stored."""

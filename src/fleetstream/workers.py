@@ -23,6 +23,7 @@ from pathlib import Path
 from fleetstream.clock import Clock
 from fleetstream.ledger import Ledger, Report
 from fleetstream.pipeline import Pipeline, Stop, Sweeps
+from fleetstream.rate import limited
 from fleetstream.recovery.journal import SETTLE_EVERY, Recorder
 from fleetstream.recovery.manifest import Manifest
 from fleetstream.recovery.outstanding import Standing
@@ -51,6 +52,8 @@ class Assignment:
     concurrency: int
     give_up_after: float
     undelivered: Path
+    rate: float = 0.0
+    timed_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,14 +310,16 @@ def _work(connection: Connection, assignment: Assignment, number: int, count: in
     with contextlib.closing(sink):
         blocks = workload.blocks[number::count]
         sweeps = Sweeps(workload, clock, blocks=blocks, end=recorder.swept)
+        share = sum(map(len, blocks)) / workload.series
         Pipeline(
-            sweeps,
+            limited(sweeps, assignment.rate * share, stop),
             sink,
             ledger,
             stop,
             concurrency=assignment.concurrency,
             give_up_after=assignment.give_up_after,
             watcher=recorder,
+            timed_from=assignment.timed_from,
         ).run()
     over.set()
     reporter.join()

@@ -2,10 +2,11 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Container, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fleetstream._version import __version__
 
@@ -26,7 +27,14 @@ COMMANDS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells what is wrong in a sentence, and where help is; loads the formatter for help alone."""
+    """Tells what is wrong in a sentence, and where help is; loads the formatter for help alone.
+
+    An argument such as ``-24h`` is a value, since no option begins with a digit.
+    """
+
+    def __init__(self, *positional: Any, **settings: Any) -> None:
+        super().__init__(*positional, **settings)
+        self._negative_number_matcher = re.compile(r"-\d")
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and leave with exit code 2."""

@@ -18,6 +18,7 @@ from fleetstream.cli.options import (
     workload_of,
 )
 from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
+from fleetstream.cli.pace import add_pace_options, clock_of, pace_of, sweeps_left
 from fleetstream.cli.repeat import repeating
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ Examples:
   fleetstream ingest
   fleetstream ingest --autostop 3 --include-region eu-central-1
   fleetstream ingest -r us-east-1 -d testDb -t testTable -c 30
+  fleetstream ingest --start -24h --interval 10s --follow
   fleetstream ingest --resume fleetstream-1795489292.json
 """
 
 FIXED = (
     *("seed", "host_scale", "include_region", "include_ms", "missing_cpu", "autostop"),
     *("sin_signal_cpu", "sin_frq_cpu", "saw_signal_cpu", "saw_frq_cpu", "record_model"),
+    *("start", "end", "interval", "follow", "max_lag"),
     *("to", "database_name", "table_name", "region", "endpoint_url", "profile", "manifest"),
 )
 """Options that a manifest answers."""
@@ -62,6 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="stop after N measurements of every series (default: 0, never)",
     )
     add_processes_option(pace)
+    add_pace_options(pace)
     add_delivery_options(parser)
     add_display_options(parser)
     recovery = parser.add_argument_group("its manifest")
@@ -97,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
         from fleetstream.display.preview import preview_json, show_preview
 
         workload = workload_of(options)
+        pace_of(options)  # so that what can't be run can't be previewed either
         if options.format == "json":
             print(preview_json(workload, options.record_model))
         else:
@@ -125,8 +130,14 @@ def _ingest(options: argparse.Namespace) -> int:
     except TargetUnusable as error:
         return unusable(error)
     command = repeating(options.given, manifest, resumed=options.resume is not None)
-    sweeps = manifest.autostop and max(manifest.autostop - manifest.sweeps, 0)
-    run = Run(workload, sink, manifest.record_model, sweeps, command, options.write_price)
+    run = Run(
+        workload,
+        sink,
+        manifest.record_model,
+        sweeps_left(manifest),
+        command,
+        options.write_price,
+    )
     stop, ledger = Stop(), Ledger()
     with closing(sink), stopped_by_signals(stop), shown(options, run, ledger, stop) as history:
         losses, failure = _stream(options, processes, manifest, path, workload, sink, ledger, stop)
@@ -149,7 +160,9 @@ def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
                 )
         return read_manifest(options.resume), options.resume
     workload = workload_of(options)
-    manifest = describe(workload, target_of(options), options.record_model, options.autostop)
+    manifest = describe(
+        workload, target_of(options), options.record_model, options.autostop, pace_of(options)
+    )
     if options.manifest is None and manifest.target_options().url == "null:":
         return manifest, None
     return manifest, options.manifest or _unused(Path(f"fleetstream-{workload.seed}.json"))
@@ -175,21 +188,27 @@ def _stream(
     stop: "Stop",
 ) -> "tuple[Losses, str | None]":
     """Run until the end; gives what was not stored, and why the manifest was not if so."""
-    from fleetstream.clock import LiveClock, ResumedClock
+    from fleetstream.clock import ResumedClock
     from fleetstream.pipeline import Pipeline, Sweeps
+    from fleetstream.rate import limited
     from fleetstream.recovery.journal import Journal, Recorder
     from fleetstream.recovery.undelivered import Losses, UndeliveredStore
     from fleetstream.workers import Assignment, Workers
 
-    unfinished = list(manifest.unsettled)
-    clock = ResumedClock(unfinished, LiveClock(stop.gently.wait, last=manifest.last))
+    onward, timed_from = clock_of(manifest.pace, manifest.last, stop, ledger)
+    clock = ResumedClock(manifest.unsettled, onward)
     sweeps = manifest.autostop and max(manifest.autostop - manifest.sweeps, 0)
     if manifest.autostop and not sweeps:
         return Losses(), None
 
     if processes > 1:
         assignment = Assignment(
-            manifest, options.concurrency, options.give_up_after, options.undelivered
+            manifest,
+            options.concurrency,
+            options.give_up_after,
+            options.undelivered,
+            options.rate,
+            timed_from,
         )
         workers = Workers(assignment, processes, clock, ledger, stop, sweeps=sweeps)
         journal = Journal(manifest, path, ledger, lambda: workers.standings)
@@ -205,13 +224,14 @@ def _stream(
 
         source = Sweeps(workload, clock, sweeps, begin=journal.begin, end=end)
         Pipeline(
-            source,
+            limited(source, options.rate, stop),
             sink,
             ledger,
             stop,
             concurrency=options.concurrency,
             give_up_after=options.give_up_after,
             watcher=recorder,
+            timed_from=timed_from,
         ).run()
         losses = recorder.store.losses
     journal.close(finished=not stop.gently.is_set())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetstream.cli.pace import MILLISECOND, stretch_options
 from fleetstream.signals import Shape
 
 if TYPE_CHECKING:
@@ -22,18 +23,25 @@ def repeating(given: Sequence[str], manifest: "Manifest", *, resumed: bool) -> s
     """
     arguments = list(given)
     if resumed:
-        arguments = [*_without_resume(arguments), *_described(manifest)]
+        arguments = [*_without(["--resume"], arguments), *_described(manifest)]
     elif not any(argument.partition("=")[0] == "--seed" for argument in arguments):
         arguments += ["--seed", str(manifest.seed)]
+    if manifest.pace is not None and manifest.pace.start is not None:
+        # What was given may count from now, which will be another time then.
+        arguments = [
+            *_without(["--start", "--end"], arguments),
+            *stretch_options(manifest.pace),
+        ]
     return shlex.join([_program(), "ingest", *arguments])
 
 
-def _without_resume(arguments: Sequence[str]) -> Iterator[str]:
+def _without(options: Sequence[str], arguments: Sequence[str]) -> Iterator[str]:
+    """``arguments`` but for these options and their values."""
     skip = False
     for argument in arguments:
-        if not skip and argument.partition("=")[0] != "--resume":
+        if not skip and argument.partition("=")[0] not in options:
             yield argument
-        skip = argument == "--resume"
+        skip = argument in options
 
 
 def _described(manifest: "Manifest") -> Iterator[str]:
@@ -59,6 +67,13 @@ def _described(manifest: "Manifest") -> Iterator[str]:
     ):
         if value:
             yield from (option, str(value))
+    pace = manifest.pace
+    if pace is not None:
+        yield from ("--interval", f"{pace.step // MILLISECOND}ms")
+        if pace.max_lag is not None:
+            yield from ("--max-lag", f"{pace.max_lag // MILLISECOND}ms")
+        if pace.start is not None and pace.end is None:
+            yield "--follow"
 
 
 def _program() -> str:

@@ -69,7 +69,8 @@ class Summary(msgspec.Struct, frozen=True):
     """What became of a run of fleetstream.
 
     ``generated`` is what ``stored``, ``rejected`` and ``undelivered`` add up to. ``seconds`` is how
-    long the run took, ``started`` when it began (ISO 8601, UTC). ``command`` repeats the run and
+    long the run took, ``started`` when it began (ISO 8601, UTC). ``skipped`` counts sweeps left out
+    because they could not start in time. ``command`` repeats the run and
     ``query`` shows what it wrote, both for a shell. ``ended_by`` says why the run ended early,
     where it was not the user. ``undelivered_files`` hold the records that were not stored, and
     ``lost`` counts rows that could not be kept either, by their Unix time in microseconds, for the
@@ -86,6 +87,7 @@ class Summary(msgspec.Struct, frozen=True):
     started: str
     seconds: Amount
     sweeps: Count
+    skipped: Count
     generated: Outcome
     stored: Outcome
     rejected: Outcome
@@ -120,6 +122,7 @@ def summarise(run: Run, ledger: Ledger, reason: str | None, losses: Losses) -> S
         started=moment(int((time.time() - seconds) * MICROSECONDS)),
         seconds=seconds,
         sweeps=totals.sweeps,
+        skipped=totals.skipped,
         generated=_outcome(totals.generated),
         stored=_outcome(totals.stored),
         rejected=_outcome(totals.rejected, totals.rejections),
@@ -200,6 +203,8 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str]]:
     if requests.retried:
         faults = requests.faults | ({"throttled": requests.throttled} if requests.throttled else {})
         yield "Retried", ", ".join(f"{count:,} × {fault}" for fault, count in faults.items())
+    if summary.skipped:
+        yield "Skipped", f"{summary.skipped:,} sweeps that could not start in time"
     for name, outcome in (("Rejected", summary.rejected), ("Undelivered", summary.undelivered)):
         if outcome.records:
             yield name, f"{outcome.records:,} records, {outcome.values:,} values"

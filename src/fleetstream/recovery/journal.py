@@ -18,6 +18,9 @@ from fleetstream.sinks import Delivery, Request
 SETTLE_EVERY = 10.0
 """Seconds between two looks at which sweeps are settled; undelivered records are written first."""
 
+WRITE_EVERY = 1.0
+"""Seconds between two manifests of a run whose timestamps are known beforehand."""
+
 
 class Recorder:
     """Watches one pipeline: keeps what it does not deliver, and knows how far it has come."""
@@ -49,6 +52,9 @@ class Journal:
 
     ``standings`` tells how far each pipeline of the run has come. A manifest that can't be written
     does not end a run: ``failure`` says why, and the summary tells.
+
+    A run with a start names its sweeps by its pace alone, so its manifest may lag behind: sweeps
+    that it does not name yet are written again, with the same values, when the run is resumed.
     """
 
     def __init__(
@@ -64,14 +70,20 @@ class Journal:
         self._ledger = ledger
         self._standings = standings
         self._looked = time.monotonic()
+        self._written = 0.0
+        self._named = set(manifest.unsettled)
+        pace = manifest.pace
+        self._write_every = WRITE_EVERY if pace and pace.start is not None else 0.0
 
     def begin(self, timestamp: int) -> None:
-        """A sweep is about to begin; when this returns, the manifest names it."""
-        if timestamp not in self.manifest.unsettled:
+        """A sweep is about to begin; when this returns, the manifest or its pace names it."""
+        if timestamp not in self._named:
+            self._named.add(timestamp)
             self.manifest.unsettled.append(timestamp)
         if time.monotonic() - self._looked >= SETTLE_EVERY:
             self._settle()
-        self._write()
+        if time.monotonic() - self._written >= self._write_every:
+            self._write()
 
     def close(self, *, finished: bool) -> None:
         """The run is over; ``finished`` if it did all that it was to do."""
@@ -82,12 +94,16 @@ class Journal:
     def _settle(self) -> None:
         self._looked = time.monotonic()
         standings = list(self._standings())
-        for timestamp in list(self.manifest.unsettled):
+        begun, self.manifest.unsettled = self.manifest.unsettled, []
+        for timestamp in begun:
             if all(standing.settled(timestamp) for standing in standings):
-                self.manifest.unsettled.remove(timestamp)
+                self._named.discard(timestamp)
                 self.manifest.settle(timestamp)
+            else:
+                self.manifest.unsettled.append(timestamp)
 
     def _write(self) -> None:
+        self._written = time.monotonic()
         self.manifest.ledger = ledger_facts(self._ledger.totals())
         if self.path is None:
             return

@@ -62,6 +62,19 @@ class TargetFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     profile: str | None = None
 
 
+class Pace(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """When a run sweeps: at multiples of ``step``; all times in microseconds.
+
+    From ``start``, or from when the run begins if that is None, until before ``end``, or live and
+    without end if that is None. ``max_lag`` is how late a live sweep may start.
+    """
+
+    step: int
+    start: int | None = None
+    end: int | None = None
+    max_lag: int | None = None
+
+
 class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """A run: what it writes, where to, and how far it has come."""
 
@@ -79,6 +92,8 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     finished: bool
     ledger: dict[str, Any]
     """What the ledger of the latest run knew."""
+    pace: Pace | None = None
+    """None for the current second, as often as it can be had."""
     format: int = FORMAT
     version: str = _version.__version__
 
@@ -126,7 +141,11 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def describe(
-    workload: Workload, target: TargetOptions, model: RecordModel, autostop: int
+    workload: Workload,
+    target: TargetOptions,
+    model: RecordModel,
+    autostop: int,
+    pace: Pace | None = None,
 ) -> Manifest:
     """The manifest of a run that is about to begin."""
     fleet, signal = workload.fleet, workload.signal
@@ -146,6 +165,7 @@ def describe(
         unsettled=[],
         finished=False,
         ledger={},
+        pace=pace,
     )
 
 
@@ -164,6 +184,8 @@ def read_manifest(path: Path) -> Manifest:
         )
     if any(run.step < 1 or run.count < 1 or run.first < 0 for run in manifest.swept):
         raise ValueError(f"{path} is not a manifest of a run: its sweeps make no sense.")
+    if manifest.pace is not None and manifest.pace.step < 1:
+        raise ValueError(f"{path} is not a manifest of a run: its pace makes no sense.")
     if manifest.unsettled and min(manifest.unsettled) < 0:
         raise ValueError(f"{path} is not a manifest of a run: its sweeps make no sense.")
     return manifest

@@ -1,0 +1,197 @@
+"""The pace of a run: its options, and the clock that they make."""
+
+import argparse
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from fleetstream.cli.options import at_least, duration
+from fleetstream.signals import MICROSECONDS
+
+if TYPE_CHECKING:
+    from fleetstream.clock import Clock
+    from fleetstream.ledger import Ledger
+    from fleetstream.pipeline import Stop
+    from fleetstream.recovery.manifest import Manifest, Pace
+
+MILLISECOND = 1_000
+"""Microseconds; intervals are whole milliseconds."""
+
+LONGEST_INTERVAL = 366 * 86_400 * MICROSECONDS
+"""Microseconds; nobody waits longer for a second sweep."""
+
+LATEST = 253_402_300_800 * MICROSECONDS
+"""The end of the year 9999, where ISO 8601's years end too."""
+
+
+def add_pace_options(group: "argparse._ArgumentGroup") -> None:
+    """When the fleet is swept: the options that make a clock."""
+    group.add_argument(
+        "--interval",
+        metavar="TIME",
+        type=interval,
+        default=None,
+        help="sweep at the multiples of this time, such as 10s, however slow the target is "
+        "(default: the current second, as often as the target allows)",
+    )
+    group.add_argument(
+        "--start",
+        metavar="WHEN",
+        type=moment,
+        default=None,
+        help="write history from here on, as fast as the target takes it: a time such as "
+        "2026-11-01T00:00:00Z, or an age such as -24h",
+    )
+    group.add_argument(
+        "--end",
+        metavar="WHEN",
+        type=moment,
+        default=None,
+        help="where history ends, itself not included (default: now)",
+    )
+    group.add_argument("--follow", action="store_true", help="when history is written, go on live")
+    group.add_argument(
+        "--max-lag",
+        metavar="TIME",
+        type=duration,
+        default=None,
+        help="skip live sweeps that could not start within this time (default: make up for all)",
+    )
+    group.add_argument(
+        "--rate",
+        metavar="N",
+        type=at_least(1),
+        default=0,
+        help="write at most N values a second (default: no limit)",
+    )
+
+
+def interval(text: str) -> int:
+    """Microseconds between two sweeps, or a sentence on why it is none."""
+    microseconds = round(duration(text) * MICROSECONDS)
+    if not MILLISECOND <= microseconds <= LONGEST_INTERVAL or microseconds % MILLISECOND:
+        raise argparse.ArgumentTypeError(
+            f"{text} is no interval; it must be a whole number of milliseconds, from 1ms to 366d."
+        )
+    return microseconds
+
+
+def moment(text: str) -> int:
+    """Microseconds of Unix time, from ISO 8601 (UTC unless it says otherwise) or an age.
+
+    An age is a duration with a sign, -24h for a day ago, counted from now.
+    """
+    if text[:1] in ("-", "+"):
+        away = round(duration(text[1:]) * MICROSECONDS)
+        microseconds = time.time_ns() // 1_000 + (away if text[0] == "+" else -away)
+    else:
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a time; write it like 2026-11-01T00:00:00Z, or as an age such "
+                "as -24h."
+            ) from None
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        microseconds = (when - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    if not 0 <= microseconds < LATEST:
+        raise argparse.ArgumentTypeError(f"{text} is not in the years from 1970 to 9999.")
+    return microseconds
+
+
+def pace_of(options: argparse.Namespace) -> "Pace | None":
+    """The pace that the options ask for; raises :class:`ValueError` with a sentence.
+
+    All timestamps are multiples of the interval since the Unix epoch, so that runs of the same
+    interval fit together, whenever they begin.
+    """
+    from fleetstream.clock import on_grid
+    from fleetstream.recovery.manifest import Pace
+
+    _check(options)
+    if options.interval is None:
+        return None
+    max_lag = None if options.max_lag is None else round(options.max_lag * MICROSECONDS)
+    if options.start is None:
+        return Pace(options.interval, max_lag=max_lag)
+    now = time.time_ns() // 1_000
+    start = on_grid(options.start, options.interval)
+    if options.follow:
+        if options.start > now:
+            raise ValueError("--start lies in the future, but --follow needs one in the past.")
+        return Pace(options.interval, start, max_lag=max_lag)
+    end = now if options.end is None else options.end
+    if end <= options.start:
+        raise ValueError("--end must be later than --start; without --end, that is now.")
+    if end <= start:
+        raise ValueError(
+            "No multiple of --interval lies between --start and --end; choose a shorter interval "
+            "or a longer time."
+        )
+    return Pace(options.interval, start, end)
+
+
+def clock_of(
+    pace: "Pace | None", last: int, stop: "Stop", ledger: "Ledger"
+) -> "tuple[Clock, int | None]":
+    """The clock of a pace, going on after the timestamp ``last`` (0 for none).
+
+    Also gives from which timestamp on sweeps are meant to be at their timestamp, None if none are.
+    """
+    from fleetstream.clock import GridClock, HistoryClock, LiveClock
+
+    wait = stop.gently.wait
+    if pace is None:
+        return LiveClock(wait, last=last), None
+    first = _first(pace, last)
+    if pace.end is not None:
+        return HistoryClock(first, pace.end, pace.step), None
+    clock = GridClock(first, pace.step, wait, max_lag=pace.max_lag, skipped=ledger.skipped)
+    return clock, clock.live_from
+
+
+def sweeps_left(manifest: "Manifest") -> int:
+    """How many sweeps a run still makes, 0 where it has no end."""
+    counts = []
+    if manifest.autostop:
+        counts.append(max(manifest.autostop - manifest.sweeps, 0))
+    pace = manifest.pace
+    if pace is not None and pace.end is not None:
+        new = range(_first(pace, manifest.last), pace.end, pace.step)
+        counts.append(len(manifest.unsettled) + len(new))
+    return min(counts, default=0)
+
+
+def stretch_options(pace: "Pace") -> list[str]:
+    """The options that name the history of a pace, whenever they are given."""
+    options = []
+    for option, timestamp in (("--start", pace.start), ("--end", pace.end)):
+        if timestamp is not None:
+            when = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=timestamp)
+            options += [option, when.isoformat().replace("+00:00", "Z")]
+    return options
+
+
+def _first(pace: "Pace", last: int) -> int:
+    """The first timestamp of a pace after ``last``; live ones are still to come."""
+    from fleetstream.clock import on_grid
+
+    begin = time.time_ns() // 1_000 if pace.start is None else pace.start
+    return on_grid(max(begin, last + 1), pace.step)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises :class:`ValueError` where options do not go together."""
+    needs = {
+        "--start": (options.start is not None, "--interval", options.interval is not None),
+        "--end": (options.end is not None, "--start", options.start is not None),
+        "--follow": (options.follow, "--start", options.start is not None),
+        "--max-lag": (options.max_lag is not None, "--interval", options.interval is not None),
+    }
+    for option, (given, needed, there) in needs.items():
+        if given and not there:
+            raise ValueError(f"{option} needs {needed}, which is not given.")
+    if options.follow and options.end is not None:
+        raise ValueError("--follow goes on without end; leave out --end or --follow.")
+    if options.max_lag is not None and options.start is not None and not options.follow:
+        raise ValueError("--max-lag is for live sweeps, but history has none; add --follow.")

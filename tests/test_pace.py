@@ -1,0 +1,166 @@
+"""Backfills, live grids and rates, as runs of the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from fleetstream.cli import main
+from fleetstream.fleet import Fleet
+from fleetstream.pipeline import Stop
+from fleetstream.rate import limited
+from fleetstream.workload import Workload
+
+FLEET = ("--include-region", "eu-central-1", "--seed", "7")
+ROWS = 260
+"""Values a sweep of that region."""
+
+
+def ingest(folder: Path, name: str, *arguments: str) -> int:
+    target = ("--to", f"duckdb:{folder / name}.duckdb", "--manifest", str(folder / f"{name}.json"))
+    return main(["ingest", *target, *FLEET, *arguments])
+
+
+def content(path: Path) -> list[tuple[object, ...]]:
+    with duckdb.connect(path, read_only=True) as connection:
+        return connection.execute("FROM telemetry ORDER BY ALL").fetchall()
+
+
+def times(path: Path) -> list[tuple[int, int]]:
+    """Each timestamp in the table, in milliseconds, and how many rows it has."""
+    with duckdb.connect(path, read_only=True) as connection:
+        query = "SELECT epoch_ms(time), count(*) FROM telemetry GROUP BY 1 ORDER BY 1"
+        return connection.execute(query).fetchall()
+
+
+def test_history_is_swept_at_the_multiples_of_the_interval(tmp_path: Path) -> None:
+    stretch = ("--start", "2026-11-01T00:00:01Z", "--end", "2026-11-01T02:01:00+02:00")
+    assert ingest(tmp_path, "past", *stretch, "--interval", "7s") == 0
+    first, end = 1_793_491_201_000, 1_793_491_260_000
+    expected = [(stamp, ROWS) for stamp in range(first, end) if stamp % 7_000 == 0]
+    assert times(tmp_path / "past.duckdb") == expected
+
+
+def test_a_live_run_after_a_backfill_agrees_with_a_backfill_of_that_stretch(
+    tmp_path: Path,
+) -> None:
+    """--follow goes on without gap or overlap, and live values are those of history."""
+    begun = int(time.time())
+    pace = ("--interval", "500ms")
+    assert ingest(tmp_path, "live", "--start", f"{_iso(begun - 5)}", *pace, "--follow",
+                  "--autostop", "14") == 0  # fmt: skip
+    stretch = ("--start", _iso(begun - 5), "--end", _iso(begun + 2))
+    assert ingest(tmp_path, "past", *stretch, *pace) == 0
+    live = content(tmp_path / "live.duckdb")
+    assert len(live) == 14 * ROWS
+    assert live == content(tmp_path / "past.duckdb")
+
+
+def _iso(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_backfill_that_was_cut_is_resumed_where_it_was_cut(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    stretch = ("--start", "2026-11-01T00:00:00Z", "--end", "2026-11-01T00:05:00Z")
+    pace = ("--interval", "1s", "--rate", "20000")
+    target = ("--to", f"duckdb:{tmp_path / 'cut.duckdb'}", "--manifest", str(tmp_path / "cut.json"))
+    run = subprocess.Popen(
+        [sys.executable, "-m", "fleetstream", "ingest", *target, *FLEET, *stretch, *pace],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ,
+    )
+    while not (tmp_path / "cut.json").exists() or not _named(tmp_path / "cut.json"):
+        assert run.poll() is None
+        time.sleep(0.05)
+    run.send_signal(number)
+    run.wait(60)
+    assert not json.loads((tmp_path / "cut.json").read_bytes())["finished"]
+    assert main(["ingest", "--resume", str(tmp_path / "cut.json")]) == 0
+    first = 1_793_491_200_000
+    expected = [(stamp, ROWS) for stamp in range(first, first + 300_000, 1_000)]
+    assert times(tmp_path / "cut.duckdb") == expected
+
+
+def _named(manifest: Path) -> bool:
+    """Whether a manifest names more than the first sweep."""
+    return len(json.loads(manifest.read_bytes())["unsettled"]) > 1
+
+
+def test_a_live_grid_is_equidistant(tmp_path: Path) -> None:
+    assert ingest(tmp_path, "grid", "--interval", "200ms", "--autostop", "6") == 0
+    stamps = [stamp for stamp, _ in times(tmp_path / "grid.duckdb")]
+    assert [late - early for late, early in zip(stamps[1:], stamps, strict=False)] == [200] * 5
+    assert stamps[0] % 200 == 0
+
+
+@pytest.mark.parametrize("rate", [500, 5_000])
+def test_a_rate_caps_values_a_second(rate: int) -> None:
+    workload = Workload(Fleet(1, ["us-east-2"]), seed=1)
+    sweep = list(workload.sweep(0))
+    began, values = time.monotonic(), 0
+    for piece in limited(sweep * 10, rate, Stop()):
+        assert piece is not None
+        values += piece.num_rows * (piece.num_columns - 9)
+        spent = time.monotonic() - began
+        assert values <= rate * (spent + 1.01)
+        if spent > 1.5:
+            break
+    assert values >= rate
+
+
+def test_a_rate_changes_no_value(tmp_path: Path) -> None:
+    pace = ("--start", "2026-11-01T00:00:00Z", "--end", "2026-11-01T00:00:09Z", "--interval", "1s")
+    assert ingest(tmp_path, "slow", *pace, "--rate", "3000") == 0
+    assert ingest(tmp_path, "fast", *pace) == 0
+    assert content(tmp_path / "slow.duckdb") == content(tmp_path / "fast.duckdb")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--end -1h", "--end needs --start"),
+        ("--start -1h", "--start needs --interval"),
+        ("--follow --interval 1s", "--follow needs --start"),
+        ("--start -1h --follow", "--start needs --interval"),
+        ("--max-lag 3s", "--max-lag needs --interval"),
+        ("--start -1h --interval 1s --max-lag 3s", "add --follow"),
+        ("--start -2h --end -1h --interval 1s --follow", "leave out --end or --follow"),
+        ("--start -1h --end -2h --interval 1s", "--end must be later than --start"),
+        ("--start +1h --interval 1s", "--end must be later than --start"),
+        ("--start +1h --interval 1s --follow", "lies in the future"),
+        ("--interval 0", "is no interval"),
+        ("--interval 0.5ms", "is no interval"),
+        ("--interval 400d", "is no interval"),
+        ("--interval soon", "is not a time"),
+        ("--start yesterday --interval 1s", "is not a time"),
+        ("--start -1x --interval 1s", "is not a time"),
+        ("--start 1950-01-01 --interval 1s", "from 1970 to 9999"),
+        ("--start -99999d --interval 1s", "from 1970 to 9999"),
+        ("--start +9999999999d --interval 1s", "from 1970 to 9999"),
+        ("--rate 0", "the least is 1"),
+        (
+            "--start 2026-01-01T00:00:01Z --end 2026-01-01T00:00:02Z --interval 1h",
+            "No multiple of --interval",
+        ),
+        ("--resume run.json --interval 1s", "can't be given with --resume"),
+    ],
+)
+def test_bad_combinations_get_one_sentence(
+    arguments: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["ingest", "--to", "null:", *arguments.split()])
+    assert left.value.code == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 2
