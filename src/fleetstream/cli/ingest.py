@@ -17,7 +17,7 @@ from fleetstream.cli.options import (
     target_of,
     workload_of,
 )
-from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
+from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable, warn_of
 from fleetstream.cli.pace import add_pace_options, clock_of, pace_of, sweeps_left
 from fleetstream.cli.repeat import repeating
 
@@ -126,6 +126,7 @@ def _ingest(options: argparse.Namespace) -> int:
     try:
         sink = open_sink(manifest.target_options(), manifest.record_model)
         processes = processes_for(options.processes, sink)
+        warn_of(manifest.target_options())
         sink.open()
     except TargetUnusable as error:
         return unusable(error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fleetstream.pipeline import Stop
+    from fleetstream.sinks.targets import TargetOptions
 
 DELIVERED, UNDELIVERED, UNUSABLE = 0, 1, 3
 """Exit codes: all stored; something was not; the target can't be used and nothing was written."""
@@ -18,6 +19,16 @@ def unusable(error: Exception) -> int:
     """Say that the target can't be used; gives the exit code."""
     print(f"Error: {error}", file=sys.stderr)
     return UNUSABLE
+
+
+def warn_of(target: "TargetOptions") -> None:
+    """Say so where records would go over a network for everybody to read."""
+    if target.readable_on_the_way:
+        print(
+            f"Warning: {target.endpoint_url} is not encrypted, and is not on this machine; use "
+            "https:// if the endpoint has it.",
+            file=sys.stderr,
+        )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from fleetstream.cli.options import add_delivery_options, add_target_options, target_of
-from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
+from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable, warn_of
 
 DESCRIPTION = """\
 Write what an earlier run could not deliver, and remove the files whose records are all stored.
@@ -45,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"There are no undelivered records in {str(options.folder)!r}.")
     try:
         sink = open_sink(target_of(options), options.record_model)
+        warn_of(target_of(options))
         sink.open()
     except TargetUnusable as error:
         return unusable(error)

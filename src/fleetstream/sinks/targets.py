@@ -5,6 +5,7 @@ Each opener imports its own module, so that a run loads the libraries of its tar
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +35,12 @@ class TargetOptions:
             "--profile": self.profile,
         }
         return {option: value for option, value in given.items() if value is not None}
+
+    @property
+    def readable_on_the_way(self) -> bool:
+        """Whether records would leave this machine unencrypted."""
+        parts = urlsplit(self.endpoint_url or "")
+        return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
 
     @property
     def url(self) -> str:
@@ -116,6 +123,13 @@ TARGETS: dict[str, Callable[[str, TargetOptions, RecordModel], Sink]] = {
     "null": _null,
 }
 """What opens each kind of target, by the part of its URL before the colon."""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_endpoint(url: str) -> None:
