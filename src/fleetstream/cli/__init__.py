@@ -22,6 +22,7 @@ COMMANDS = {
     "plot": "draw what would be generated",
     "replay": "write what an earlier run could not deliver",
     "serve": "run a local Amazon Timestream for tests and for people without an account",
+    "verify": "prove that a target holds what runs have written, value by value",
     "completion": "print what makes a shell complete commands and options",
 }
 

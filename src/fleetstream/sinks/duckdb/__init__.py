@@ -36,7 +36,10 @@ __all__ = ["DEFAULT_SCHEMA", "DEFAULT_TABLE", "DuckDBSink"]
 
 
 class DuckDBSink:
-    """Writes to a table of a DuckDB file, made if it is not there."""
+    """Writes to a table of a DuckDB file, made if it is not there.
+
+    ``path`` is the file, ``table`` the quoted name of the table.
+    """
 
     concurrency = 1
     exclusive = True
@@ -48,9 +51,9 @@ class DuckDBSink:
         schema: str = DEFAULT_SCHEMA,
         table: str = DEFAULT_TABLE,
     ) -> None:
-        self._path = path
+        self.path = path
         self._model = model
-        self._table = f"{_quoted(schema)}.{_quoted(table)}"
+        self.table = f"{_quoted(schema)}.{_quoted(table)}"
         self._schema = schema
         self._name = table
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -60,7 +63,7 @@ class DuckDBSink:
     @property
     def name(self) -> str:
         """The file and the table."""
-        return f"DuckDB, {self._schema}.{self._name} in {self._path}"
+        return f"DuckDB, {self._schema}.{self._name} in {self.path}"
 
     def open(self) -> None:
         """Open the file and make or extend the table.
@@ -68,29 +71,29 @@ class DuckDBSink:
         Raises :class:`ValueError` where the path can't be a DuckDB file, and
         :class:`~fleetstream.sinks.TargetUnusable` where the file or the table can't be used.
         """
-        if not self._path.parent.is_dir():
+        if not self.path.parent.is_dir():
             raise ValueError(
-                f"There is no folder {str(self._path.parent)!r} to write {self._path.name!r} in; "
+                f"There is no folder {str(self.path.parent)!r} to write {self.path.name!r} in; "
                 "make it first, or name another path."
             )
-        if self._path.is_dir():
-            raise ValueError(f"{str(self._path)!r} is a folder, but must be a DuckDB file.")
+        if self.path.is_dir():
+            raise ValueError(f"{str(self.path)!r} is a folder, but must be a DuckDB file.")
         try:
-            self._connection = duckdb.connect(self._path, config=SETTINGS)
+            self._connection = duckdb.connect(self.path, config=SETTINGS)
         except duckdb.IOException as error:
-            raise _explain(self._path, error) from error
+            raise _explain(self.path, error) from error
         except duckdb.Error as error:
             raise ValueError(
-                f"{str(self._path)!r} can't be opened as a DuckDB file: {_first_line(error)}"
+                f"{str(self.path)!r} can't be opened as a DuckDB file: {_first_line(error)}"
             ) from error
         try:
             self._make_schema(self._connection)
             self._make_table(self._connection)
         except duckdb.Error as error:
             raise TargetUnusable(
-                f"The table {self._table} in {self._path} can't be written to: {_first_line(error)}"
+                f"The table {self.table} in {self.path} can't be written to: {_first_line(error)}"
             ) from error
-        self._once = WrittenOnce(self._connection, self._table)
+        self._once = WrittenOnce(self._connection, self.table)
 
     def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
         """Everything that waits, as soon as it is enough for an insert."""
@@ -113,7 +116,7 @@ class DuckDBSink:
             return Delivery(self._once.insert(rows, [part.records for part in request.parts]))
         except duckdb.Error as error:
             raise TargetLost(
-                f"{self._path} takes no more rows: {_first_line(error)} What it holds is intact."
+                f"{self.path} takes no more rows: {_first_line(error)} What it holds is intact."
             ) from error
 
     def close(self) -> None:
@@ -126,10 +129,10 @@ class DuckDBSink:
         average = '"measure_value::double"' if self._model is RecordModel.SINGLE else "cpu_user"
         query = (
             f"SELECT measure_name, count(*) AS records, round(avg({average}), 2) AS mean "
-            f"FROM {self._table} GROUP BY ALL ORDER BY ALL"
+            f"FROM {self.table} GROUP BY ALL ORDER BY ALL"
         )
         code = (
-            f"import duckdb; duckdb.connect({_literal(str(self._path))}, read_only=True)"
+            f"import duckdb; duckdb.connect({_literal(str(self.path))}, read_only=True)"
             f".sql({_literal(query)}).show(max_rows=50)"
         )
         return f"{shlex.quote(_interpreter())} -c {shlex.quote(code)}"
@@ -142,21 +145,21 @@ class DuckDBSink:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         if catalog.lower() == self._schema.lower():
             # A catalog is named after its file, and DuckDB wants to be told which of the two.
-            self._table = f"{schema}.{_quoted(self._name)}"
+            self.table = f"{schema}.{_quoted(self._name)}"
 
     def _make_table(self, connection: duckdb.DuckDBPyConnection) -> None:
         columns = COLUMNS[self._model]
         listed = ", ".join(f"{_quoted(name)} {kind}" for name, kind in columns.items())
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {self._table} ({listed})")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {self.table} ({listed})")
         present = {
-            row[0]: row[1] for row in connection.execute(f"DESCRIBE {self._table}").fetchall()
+            row[0]: row[1] for row in connection.execute(f"DESCRIBE {self.table}").fetchall()
         }
         for name, kind in columns.items():
             if name not in present:
-                connection.execute(f"ALTER TABLE {self._table} ADD COLUMN {_quoted(name)} {kind}")
+                connection.execute(f"ALTER TABLE {self.table} ADD COLUMN {_quoted(name)} {kind}")
             elif present[name] != kind:
                 raise TargetUnusable(
-                    f"The table {self._table} in {self._path} has a column {name!r} of type "
+                    f"The table {self.table} in {self.path} has a column {name!r} of type "
                     f"{present[name]}, where {kind} is needed; name another table with "
                     "--table-name."
                 )

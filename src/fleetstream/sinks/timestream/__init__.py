@@ -15,7 +15,7 @@ __all__ = ["Target", "TimestreamSink"]
 
 
 class TimestreamSink:
-    """Writes to a table of Amazon Timestream.
+    """Writes to a table of Amazon Timestream, which ``account`` gives access to.
 
     Raises :class:`ValueError` when no region is given anywhere, and
     :class:`fleetstream.sinks.TargetUnusable` when there is no such profile; the table itself is
@@ -26,21 +26,21 @@ class TimestreamSink:
     exclusive = False
 
     def __init__(self, target: Target, model: RecordModel) -> None:
-        self._account = Account(target)
-        self._transport = Transport(self._account)
+        self.account = Account(target)
+        self._transport = Transport(self.account)
         self._assembly = Assembly(target.database, target.table, model)
 
     @property
     def name(self) -> str:
         """The table and where it is."""
-        target = self._account.target
+        target = self.account.target
         at = f" at {urlsplit(target.endpoint_url).netloc}" if target.endpoint_url else ""
-        region = self._account.region
+        region = self.account.region
         return f"Amazon Timestream, {target.database}.{target.table} in {region}{at}"
 
     def open(self) -> None:
         """Ask for the table with DescribeTable."""
-        self._account.check()
+        self.account.check()
 
     def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
         """Full requests of 100 records; the rest waits for the next batch of the same sweep."""
@@ -60,9 +60,9 @@ class TimestreamSink:
 
     def query_hint(self) -> str | None:
         """A query with the AWS command line."""
-        target = self._account.target
+        target = self.account.target
         endpoint = f" --endpoint-url {target.endpoint_url}" if target.endpoint_url else ""
         return (
-            f"aws timestream-query query --region {self._account.region}{endpoint} --query-string "
+            f"aws timestream-query query --region {self.account.region}{endpoint} --query-string "
             f'\'SELECT count(*) FROM "{target.database}"."{target.table}"\''
         )

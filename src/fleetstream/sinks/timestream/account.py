@@ -7,6 +7,7 @@ is told in sentences.
 
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -86,6 +87,23 @@ class Account:
         """The file of trusted certificates that botocore's settings name, if they name one."""
         bundle: str | None = self._session._session.get_config_variable("ca_bundle")  # noqa: SLF001
         return bundle
+
+    def query_client(self) -> Any:
+        """Boto3's client of the query API, for the same table.
+
+        A given endpoint is taken for that of the query API too, unless it is one of AWS's own for
+        writes alone (``ingest-…``); then the other is discovered.
+        """
+        url = self.target.endpoint_url
+        if url is not None and (urlsplit(url).hostname or "").startswith("ingest"):
+            url = None
+        return self._session.client(
+            "timestream-query",
+            endpoint_url=url,
+            config=botocore.config.Config(
+                connect_timeout=5, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}
+            ),
+        )
 
     def check(self) -> None:
         """Make sure that the table can be reached; raises :class:`TargetUnusable` if not."""
