@@ -26,28 +26,11 @@ LATEST = 253_402_300_800 * MICROSECONDS
 
 def add_pace_options(group: "argparse._ArgumentGroup") -> None:
     """When the fleet is swept: the options that make a clock."""
-    group.add_argument(
-        "--interval",
-        metavar="TIME",
-        type=interval,
-        default=None,
-        help="sweep at the multiples of this time, such as 10s, however slow the target is "
+    add_stretch_options(
+        group,
+        "sweep at the multiples of this time, such as 10s, however slow the target is "
         "(default: the current second, as often as the target allows)",
-    )
-    group.add_argument(
-        "--start",
-        metavar="WHEN",
-        type=moment,
-        default=None,
-        help="write history from here on, as fast as the target takes it: a time such as "
-        "2026-11-01T00:00:00Z, or an age such as -24h",
-    )
-    group.add_argument(
-        "--end",
-        metavar="WHEN",
-        type=moment,
-        default=None,
-        help="where history ends, itself not included (default: now)",
+        "write history from here on, as fast as the target takes it",
     )
     group.add_argument("--follow", action="store_true", help="when history is written, go on live")
     group.add_argument(
@@ -63,6 +46,29 @@ def add_pace_options(group: "argparse._ArgumentGroup") -> None:
         type=at_least(1),
         default=0,
         help="write at most N values a second (default: no limit)",
+    )
+
+
+def add_stretch_options(
+    group: "argparse._ArgumentGroup", interval_help: str, start_help: str
+) -> None:
+    """Which stretch of time is swept, and how often."""
+    group.add_argument(
+        "--interval", metavar="TIME", type=interval, default=None, help=interval_help
+    )
+    group.add_argument(
+        "--start",
+        metavar="WHEN",
+        type=moment,
+        default=None,
+        help=f"{start_help}: a time such as 2026-11-01T00:00:00Z, or an age such as -24h",
+    )
+    group.add_argument(
+        "--end",
+        metavar="WHEN",
+        type=moment,
+        default=None,
+        help="where history ends, itself not included (default: now)",
     )
 
 

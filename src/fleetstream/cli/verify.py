@@ -2,11 +2,19 @@
 
 import argparse
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetstream.cli.options import add_target_options, target_of
+from fleetstream.cli.options import (
+    add_fleet_options,
+    add_target_options,
+    add_value_options,
+    target_of,
+    workload_of,
+)
 from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
+from fleetstream.cli.pace import add_stretch_options, pace_of
 
 if TYPE_CHECKING:
     from fleetstream.recovery.manifest import Manifest
@@ -15,14 +23,24 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Compare what a table holds with what runs must have written, every value of it: what is missing,
 extra, different or there twice. Each run has left a manifest that says what it wrote, and where. A
-table that several runs have written to needs all their manifests.
+table that several runs have written to needs all their manifests. For history, the options of the
+run do as well.
 
 Examples:
   fleetstream verify fleetstream-1795489292.json
   fleetstream verify monday.json tuesday.json --to duckdb:copy.duckdb
+  fleetstream verify --seed 7 --interval 60s --start 2026-11-23 --end 2026-11-24
 
 Exit code 0: it matches. 1: it does not. 3: it can't be read.
 """
+
+
+DESCRIBING = (
+    *("seed", "host_scale", "include_region", "include_ms", "missing_cpu"),
+    *("sin_signal_cpu", "sin_frq_cpu", "saw_signal_cpu", "saw_frq_cpu"),
+    *("start", "end", "interval"),
+)
+"""Options that say what was written, where no manifest does."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,21 +48,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.set_defaults(default_of=parser.get_default)
     parser.add_argument(
-        "manifests", metavar="MANIFEST", type=Path, nargs="+", help="the manifest of a run"
+        "manifests", metavar="MANIFEST", type=Path, nargs="*", help="the manifest of a run"
     )
     add_target_options(parser)
+    add_fleet_options(parser)
+    add_value_options(parser)
+    add_stretch_options(
+        parser.add_argument_group("its sweeps, without a manifest"),
+        "the time between two sweeps, such as 10s",
+        "where history begins",
+    )
+    parser.set_defaults(follow=False, max_lag=None)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; gives the exit code."""
     from fleetstream.display.verification import Verification, show_findings
     from fleetstream.pipeline import Stop
-    from fleetstream.recovery.manifest import read_manifest
     from fleetstream.sinks import TargetUnusable
     from fleetstream.verify import Expectation, verify
     from fleetstream.verify.readers import open_reader
 
-    manifests = [read_manifest(path) for path in options.manifests]
+    manifests = _manifests(options)
     target = _target(options, manifests)
     stop = Stop()
     try:
@@ -59,13 +84,39 @@ def run(options: argparse.Namespace) -> int:
     return DELIVERED if findings.matches else UNDELIVERED
 
 
+def _manifests(options: argparse.Namespace) -> "list[Manifest]":
+    """What was written: as manifests say, or as the options do."""
+    from fleetstream.recovery.manifest import Run, describe, read_manifest
+
+    if options.manifests:
+        for name in DESCRIBING:
+            if getattr(options, name) != options.default_of(name):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} can't be given with a manifest, since the "
+                    "manifest says it; leave it out."
+                )
+        return [read_manifest(path) for path in options.manifests]
+    if options.seed is None or options.start is None or options.interval is None:
+        raise ValueError(
+            "Name the manifest of a run, or say with --seed, --interval and --start what was "
+            "written."
+        )
+    pace = pace_of(options)
+    assert pace is not None
+    assert pace.start is not None
+    assert pace.end is not None
+    sweeps = range(pace.start, pace.end, pace.step)
+    manifest = describe(workload_of(options), target_of(options), options.record_model, 0, pace)
+    manifest.swept = [Run(sweeps.start, sweeps.step, len(sweeps))]
+    manifest.finished = True
+    return [manifest]
+
+
 def _target(options: argparse.Namespace, manifests: "list[Manifest]") -> "TargetOptions":
     """The table to read: as the options say, or as the manifests do.
 
     Raises :class:`ValueError` with a sentence where they do not go together.
     """
-    from fleetstream.sinks.targets import TargetOptions
-
     models = {manifest.record_model for manifest in manifests}
     if len(models) > 1:
         raise ValueError(
@@ -73,13 +124,13 @@ def _target(options: argparse.Namespace, manifests: "list[Manifest]") -> "Target
             "verify them one by one."
         )
     model = options.record_model
-    if model != options.default_of("record_model") and model not in models:
+    if options.manifests and model != options.default_of("record_model") and model not in models:
         raise ValueError(
             f"The record model of the run is {models.pop()}, as its manifest says; leave out "
             "--record-model."
         )
     given = target_of(options)
-    if given != TargetOptions():
+    if given.to is not None:
         return given
     targets = {manifest.target_options() for manifest in manifests}
     if len(targets) > 1:
@@ -87,4 +138,5 @@ def _target(options: argparse.Namespace, manifests: "list[Manifest]") -> "Target
             "These runs have written to different targets; name the one to verify with --to, or "
             "verify them one by one."
         )
-    return targets.pop()
+    changes = {name: value for name, value in asdict(given).items() if value is not None}
+    return replace(targets.pop(), **changes)

@@ -6,6 +6,7 @@ is told in sentences.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -145,13 +146,7 @@ class Account:
 
     def sign(self, url: str, body: bytes) -> dict[str, str]:
         """The headers of a signed WriteRecords request; fresh credentials are fetched if due."""
-        try:
-            credentials = self._session.get_credentials()
-            frozen = credentials.get_frozen_credentials() if credentials else None
-        except aws.BotoCoreError as error:
-            raise TargetLost(f"AWS credentials could not be refreshed: {error}") from error
-        if frozen is None or not frozen.access_key:
-            raise TargetLost("There are no AWS credentials any more.")
+        frozen = self._frozen()
         request = AWSRequest(
             "POST",
             url,
@@ -160,6 +155,33 @@ class Account:
         )
         SigV4Auth(frozen, SIGNING_NAME, self.region).add_auth(request)
         return dict(request.headers.items())
+
+    def renewed(self, headers: Mapping[str, str]) -> bool:
+        """Look for credentials afresh, since the service does not take those of ``headers`` more.
+
+        Botocore refreshes credentials whose end it knows; those in a file or from a login are read
+        again only here. Gives whether the ones found now are others.
+        """
+        try:
+            self._session = boto3.Session(
+                profile_name=self.target.profile, region_name=self._session.region_name
+            )
+        except aws.BotoCoreError:
+            return False
+        frozen = self._frozen()
+        same_key = f"Credential={frozen.access_key}/" in headers["Authorization"]
+        return not same_key or headers.get("X-Amz-Security-Token") != frozen.token
+
+    def _frozen(self) -> Any:
+        """The credentials of now; raises :class:`TargetLost`."""
+        try:
+            credentials = self._session.get_credentials()
+            frozen = credentials.get_frozen_credentials() if credentials else None
+        except aws.BotoCoreError as error:
+            raise TargetLost(f"AWS credentials could not be refreshed: {error}") from error
+        if frozen is None or not frozen.access_key:
+            raise TargetLost("There are no AWS credentials any more.")
+        return frozen
 
     def _whereabouts(self) -> str:
         url = self.target.endpoint_url or self._client.meta.endpoint_url
@@ -201,6 +223,11 @@ def explain_code(code: str, message: str, target: Target) -> str:
     if code in _CREDENTIALS:
         return f"The AWS credentials {_CREDENTIALS[code]}; renew them, or use another --profile."
     return f"Amazon Timestream refuses the table {table}: {code}, {message or 'no reason given'}."
+
+
+def is_of_credentials(code: str) -> bool:
+    """Whether an error code means that other credentials would help."""
+    return code in _CREDENTIALS
 
 
 def ends_the_run(code: str) -> bool:

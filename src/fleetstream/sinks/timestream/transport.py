@@ -17,13 +17,22 @@ from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
 from fleetstream.sinks import Delivery, Rejection, TargetLost, Throttled, Unavailable
-from fleetstream.sinks.timestream.account import Account, ends_the_run, explain_code
+from fleetstream.sinks.timestream.account import (
+    Account,
+    ends_the_run,
+    explain_code,
+    is_of_credentials,
+)
 
 ANSWER_TIMEOUT = 30.0
 """Seconds to wait for a connection or for more of an answer."""
 
 MAX_ANSWER = 2**20
 """Bytes of an answer that are read: 100 rejections with long reasons fit several times."""
+
+
+class CredentialsRefused(TargetLost):
+    """The service does not take the credentials of a request."""
 
 
 class Transport:
@@ -48,7 +57,12 @@ class Transport:
         except (OSError, http.client.HTTPException) as error:
             self._drop_connection()
             raise Unavailable(_fault(error), str(error)) from error
-        return self.read(status, answer, records)
+        try:
+            return self.read(status, answer, records)
+        except CredentialsRefused:
+            if self._account.renewed(headers):
+                raise Unavailable("credentials renewed") from None
+            raise
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -122,6 +136,8 @@ class Transport:
         if code == "InvalidEndpointException":
             self._account.forget_endpoint()
             raise Unavailable("endpoint moved", message)
+        if is_of_credentials(code):
+            raise CredentialsRefused(explain_code(code, message, self._account.target))
         if ends_the_run(code):
             raise TargetLost(explain_code(code, message, self._account.target))
         if code and http.HTTPStatus.BAD_REQUEST <= status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
