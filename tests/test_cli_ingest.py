@@ -350,7 +350,16 @@ def test_help_is_in_groups() -> None:
     ).stdout
     groups = re.findall(r"^(\S.*):$", printed, re.MULTILINE)
     assert [group.lower() for group in groups] == [
-        *("examples", "options", "the target", "the fleet", "its values", "its pace", "delivery"),
+        *(
+            "examples",
+            "options",
+            "the target",
+            "the fleet",
+            "its values",
+            "its pace",
+            "disorder",
+            "delivery",
+        ),
         *("what is shown", "its manifest", "a look beforehand"),
     ]
 

@@ -117,7 +117,7 @@ from fleetstream.sinks.null import NullSink
 from fleetstream.workload import Workload
 
 model = RecordModel.SINGLE
-run = Run(Workload(Fleet(1, ["eu-central-1"]), 7), NullSink(model), model, 0, "", 0.5)
+run = Run(Workload(Fleet(1, ["eu-central-1"]), 7), NullSink(model), model, 0, "", None, 0.5)
 with recorded(Ledger()) as history, progress(run, history, Stop(), None, None):
     raise RuntimeError("boom")
 """

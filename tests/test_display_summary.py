@@ -41,7 +41,8 @@ def ingest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def made_up() -> tuple[Run, Ledger, Losses]:
     """A run in which everything happened that can."""
     workload = Workload(Fleet(1, ["eu-central-1"]), 7)
-    run = Run(workload, NullSink(RecordModel.SINGLE), RecordModel.SINGLE, 3, "fleetstream x", 0.5)
+    commands = ("fleetstream x", "fleetstream verify x.json")
+    run = Run(workload, NullSink(RecordModel.SINGLE), RecordModel.SINGLE, 3, *commands, 0.5)
     ledger = Ledger()
     ledger.generated(Tally(1_000, 1_000))
     ledger.stored(Tally(900, 900))
@@ -51,6 +52,8 @@ def made_up() -> tuple[Run, Ledger, Losses]:
     ledger.attempted(0.04, size=5_000_000, writes=0, success=False)
     ledger.throttled()
     ledger.failed("connection cut")
+    ledger.disordered("late", 30)
+    ledger.disordered("duplicate", 20)
     ledger.swept(1_795_000_000_000_000)
     lost = Counter({1_795_000_000_000_000 + second * 1_000_000: 2 for second in range(25)})
     losses = Losses([Path("kept/metrics-1-2.parquet")], lost, "kept: No space left on device")
@@ -100,6 +103,7 @@ def test_people_are_told_everything(capsys: pytest.CaptureFixture[str]) -> None:
         "Sent           10.0 MB",
         "Metered writes 3,000,000 of 1 KiB, $1.50 at $0.50 a million",
         "Retried        1 × connection cut, 1 × throttled",
+        "Disorder       20 records duplicate, 30 records late",
         "Rejected       40 records, 40 values",
         "Undelivered    60 records, 60 values",
         "Rejected: 40 records: too [old]",
@@ -112,6 +116,7 @@ def test_people_are_told_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Lost: 50 rows" in text
     assert "1795000019 and 5 more." in text
     assert "Repeat it:\n  fleetstream x\n" in text
+    assert "Verify it:\n  fleetstream verify x.json\n" in text
 
 
 @pytest.mark.parametrize(

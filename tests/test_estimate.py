@@ -119,7 +119,7 @@ def test_a_month_says_what_is_not_exact() -> None:
     [
         (("--for", "1h", "--autostop", "3"), "Both --for and --autostop say how much"),
         (("--for", "0"), "shorter than a second"),
-        (("--start", "yesterday"), "'yesterday' is not a time; write it as 2026-11-01T00:00:00Z."),
+        (("--start", "yesterday"), "'yesterday' is not a time; write it like 2026-11-01T00:00:00Z"),
         (("--to", "null:"), "Only writes to Amazon Timestream are metered"),
         (("--write-price", "-1"), "-1 is no price"),
     ],

@@ -34,7 +34,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def run() -> Run:
     workload = Workload(Fleet(1, ["eu-central-1"]), 7)
-    return Run(workload, NullSink(RecordModel.SINGLE), RecordModel.SINGLE, 0, "", 0.5)
+    return Run(workload, NullSink(RecordModel.SINGLE), RecordModel.SINGLE, 0, "", None, 0.5)
 
 
 def exposed(ledger: Ledger) -> str:

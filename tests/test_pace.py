@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,7 @@ from fleetstream.fleet import Fleet
 from fleetstream.pipeline import Stop
 from fleetstream.rate import limited
 from fleetstream.workload import Workload
+from tests.local_server import LocalTimestream
 
 FLEET = ("--include-region", "eu-central-1", "--seed", "7")
 ROWS = 260
@@ -164,3 +166,59 @@ def test_bad_combinations_get_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 2
+
+
+HOUR = 3_600
+
+
+@pytest.fixture
+def timestream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalTimestream]:
+    """Tables that keep 6 hours in their memory store; `past` takes older records too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    with LocalTimestream() as server:
+        server.write.create_database(DatabaseName="fleet")
+        server.write.create_table(DatabaseName="fleet", TableName="now")
+        server.write.create_table(
+            DatabaseName="fleet",
+            TableName="past",
+            RetentionProperties={
+                "MemoryStoreRetentionPeriodInHours": 6,
+                "MagneticStoreRetentionPeriodInDays": 30,
+            },
+            MagneticStoreWriteProperties={"EnableMagneticStoreWrites": True},
+        )
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("table", "stretch", "refusal"),
+    [
+        ("now", (-5.5 * HOUR, -5.4 * HOUR), None),
+        ("now", (-7 * HOUR, -6.9 * HOUR), "keeps 6 h in its memory store, takes no writes to its"),
+        ("now", (-0.2 * HOUR, 0.2 * HOUR), None),
+        ("now", (-0.2 * HOUR, 0.4 * HOUR), "nothing more than 15 minutes ahead. Move --end"),
+        ("past", (-29 * 24 * HOUR, -29 * 24 * HOUR + 600), None),
+        ("past", (-31 * 24 * HOUR, -30.9 * 24 * HOUR), "keeps 30 d in its magnetic store"),
+    ],
+)
+def test_history_that_the_table_does_not_take_is_refused_beforehand(
+    timestream: LocalTimestream,
+    capsys: pytest.CaptureFixture[str],
+    table: str,
+    stretch: tuple[float, float],
+    refusal: str | None,
+) -> None:
+    start, end = (_iso(int(time.time() + seconds)) for seconds in stretch)
+    target = ("-r", "us-east-1", "-url", timestream.url, "-d", "fleet", "-t", table)
+    run = ("--start", start, "--end", end, "--interval", "5m", "--summary", "summary.json")
+    code = main(["ingest", *target, *FLEET, *run])
+    if refusal is None:
+        assert code == 0
+        summary = json.loads(Path("summary.json").read_bytes())
+        assert summary["stored"]["records"] == summary["generated"]["records"] > 0
+    else:
+        assert code == 3
+        assert refusal in capsys.readouterr().err
+        assert not list(Path().iterdir())

@@ -46,6 +46,7 @@ class Totals:
     undelivered: Tally = Tally()
     rejections: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
+    disorder: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     successful: int = 0
     throttled: int = 0
@@ -121,6 +122,11 @@ class Ledger:
         """Records are ready to be sent."""
         with self._lock:
             self._totals.generated += tally
+
+    def disordered(self, what: str, records: int) -> None:
+        """So many records are sent late, out of order, or once more."""
+        with self._lock:
+            self._totals.disorder[what] += records
 
     def attempted(self, seconds: float, size: int, writes: int, *, success: bool) -> None:
         """The target answered a request of ``size`` bytes and ``writes`` metered writes."""

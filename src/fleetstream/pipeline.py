@@ -20,7 +20,9 @@ import pyarrow as pa
 import tenacity
 
 from fleetstream.clock import Clock
+from fleetstream.disorder import Disordered
 from fleetstream.ledger import Ledger, Tally
+from fleetstream.records import timestamp_of
 from fleetstream.signals import MICROSECONDS
 from fleetstream.sinks import (
     Delivery,
@@ -102,8 +104,9 @@ class Sweeps:
     """The batches of sweep after sweep: ``workload`` at the timestamps of ``clock``.
 
     ``count`` ends them after so many sweeps, 0 never; ``blocks`` are those to generate, by default
-    all. Yields None in place of a batch where the clock makes a pause. ``begin`` and ``end`` are
-    called with the timestamp before and after each sweep.
+    all; ``disordered`` gives them out where there is to be disorder. Yields None in place of a
+    batch where the clock makes a pause. ``begin`` and ``end`` are called with the timestamp before
+    and after each sweep.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class Sweeps:
         count: int = 0,
         *,
         blocks: Sequence[Block] | None = None,
+        disordered: Disordered | None = None,
         begin: Callable[[int], None] = lambda _timestamp: None,
         end: Callable[[int], None] = lambda _timestamp: None,
     ) -> None:
@@ -120,6 +124,7 @@ class Sweeps:
         self._clock = clock
         self._count = count or None
         self._blocks = workload.blocks if blocks is None else blocks
+        self._disordered = disordered
         self._begin = begin
         self._end = end
 
@@ -127,20 +132,39 @@ class Sweeps:
         for timestamp in islice(self._clock, self._count):
             self._begin(timestamp)
             for block in self._blocks:
-                yield self._workload.batch(block, timestamp)
+                if self._disordered:
+                    yield from self._disordered.batches(block, timestamp)
+                else:
+                    yield self._workload.batch(block, timestamp)
+            if self._disordered:
+                yield from self._disordered.due(timestamp)
             self._end(timestamp)
             if not self._clock.due:
                 yield None
+        yield from self.rest()
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """What is held back still."""
+        return self._disordered.rest() if self._disordered else iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class _InFlight:
+    """A request without an outcome, and the sweep in which it was made."""
+
+    request: Request
+    sweep: int
 
 
 class Pipeline:
     """Delivers the batches of ``source`` to ``sink``; ``ledger`` knows what became of each record.
 
     Where ``source`` yields None, what the sink keeps is sent too. ``give_up_after`` is for how many
-    seconds no request may succeed before the run is ended, 0 for ever. Requests of sweeps from the
-    timestamp ``timed_from`` on are timed from when their sweep was meant to be, not from when they
-    could be sent, so that the stall of a target shows in the times of all requests it held up
-    ("coordinated omission"); None for none.
+    seconds no request may succeed before the run is ended, 0 for ever. Requests made in sweeps from
+    the timestamp ``timed_from`` on are timed from when their sweep was meant to be, not from when
+    they could be sent, so that the stall of a target shows in the times of all requests it held up
+    ("coordinated omission"); None for none. ``rest`` gives what the source holds back still when
+    the run is stopped.
     """
 
     def __init__(
@@ -154,6 +178,7 @@ class Pipeline:
         give_up_after: float = 300.0,
         watcher: Watcher | None = None,
         timed_from: int | None = None,
+        rest: Callable[[], Iterable[pa.RecordBatch]] = tuple,
     ) -> None:
         self.ledger = ledger
         self.stop = stop
@@ -163,11 +188,14 @@ class Pipeline:
         self._give_up_after = give_up_after
         self._watcher = watcher
         self._timed_from = timed_from
+        self._rest = rest
+        self._sweep = 0
+        """The latest timestamp that came from the source."""
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(self._concurrency * AHEAD):
             self._room.put(None)
-        self._in_flight: dict[int, Request] = {}
+        self._in_flight: dict[int, _InFlight] = {}
         self._settling = threading.Lock()
         self._crash: Exception | None = None
 
@@ -191,9 +219,14 @@ class Pipeline:
             if batch is None:
                 self._offer_all(self._sink.flush())
                 continue
-            if self._watcher:
-                self._watcher.entered(batch)
+            self._enter(batch)
             self._offer_all(self._until_stopped(self._sink.prepare(batch)))
+
+    def _enter(self, batch: pa.RecordBatch) -> None:
+        """Note a batch that goes to the sink."""
+        self._sweep = max(self._sweep, timestamp_of(batch))
+        if self._watcher:
+            self._watcher.entered(batch)
 
     def _until_stopped(self, requests: Iterable[Request]) -> Iterator[Request]:
         """A batch may make a thousand requests; those not made yet are not in flight."""
@@ -205,7 +238,7 @@ class Pipeline:
     def _offer_all(self, requests: Iterable[Request]) -> None:
         for request in requests:
             self.ledger.generated(_tally(request))
-            self._in_flight[id(request)] = request
+            self._in_flight[id(request)] = _InFlight(request, self._sweep)
             if self._await_room():
                 self._waiting.put(request)
             else:
@@ -227,14 +260,18 @@ class Pipeline:
 
     def _drain(self, senders: list[threading.Thread]) -> None:
         """Finish what is in flight, or give it up, so that every record has an outcome."""
+        if not self.stop.at_once.is_set():
+            for batch in self._rest():
+                self._enter(batch)
+                self._offer_all(self._sink.prepare(batch))
         self._offer_all(self._sink.flush())
         for _ in senders:
             self._waiting.put(None)
         for sender in senders:
             while sender.is_alive() and not self._leaving():
                 sender.join(_GLANCE)
-        for request in list(self._in_flight.values()):
-            self._abandon(request)
+        for unsettled in list(self._in_flight.values()):
+            self._abandon(unsettled.request)
         with self._settling:
             pass  # a sender that was settling its request has done so now
         if self._crash:
@@ -309,10 +346,10 @@ class Pipeline:
 
     def _lag(self, request: Request) -> float:
         """Seconds since a request was meant to be sent, 0 where that is not known."""
-        timestamp = request.parts[0].records.timestamp
-        if self._timed_from is None or timestamp < self._timed_from:
+        unsettled = self._in_flight.get(id(request))
+        if self._timed_from is None or unsettled is None or unsettled.sweep < self._timed_from:
             return 0.0
-        return max(time.time() - timestamp / MICROSECONDS, 0.0)
+        return max(time.time() - unsettled.sweep / MICROSECONDS, 0.0)
 
     def _settle(self, request: Request, delivery: Delivery) -> None:
         """Note an answered request: what was refused of it, and that the rest is stored."""

@@ -89,7 +89,7 @@ class Records:
     @cached_property
     def timestamp(self) -> int:
         """The timestamp of the batch, microseconds of Unix time."""
-        return int(self.batch.column(self._time)[0].value)
+        return timestamp_of(self.batch)
 
     def values_in(self, start: int, stop: int) -> int:
         """How many values the records ``[start, stop)`` hold."""
@@ -152,6 +152,11 @@ def _only(column: pa.Array, wanted: pa.BooleanArray) -> pa.Array:
 def kind_of(batch: pa.RecordBatch) -> Kind:
     """The kind of series that a batch holds, from its schema's metadata."""
     return Kind((batch.schema.metadata or {})[b"kind"].decode())
+
+
+def timestamp_of(batch: pa.RecordBatch) -> int:
+    """The timestamp of a batch, microseconds of Unix time."""
+    return int(batch.column(batch.schema.get_field_index(TIME))[0].value)
 
 
 def batch_schema(kind: Kind) -> pa.Schema:

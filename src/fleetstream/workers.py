@@ -21,6 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fleetstream.clock import Clock
+from fleetstream.disorder import Disordered
 from fleetstream.ledger import Ledger, Report
 from fleetstream.pipeline import Pipeline, Stop, Sweeps
 from fleetstream.rate import limited
@@ -309,7 +310,10 @@ def _work(connection: Connection, assignment: Assignment, number: int, count: in
     sink = open_sink(manifest.target_options(), manifest.record_model)
     with contextlib.closing(sink):
         blocks = workload.blocks[number::count]
-        sweeps = Sweeps(workload, clock, blocks=blocks, end=recorder.swept)
+        model, disordered = manifest.record_model, None
+        if manifest.disorder is not None:
+            disordered = Disordered(workload, manifest.disorder, model, ledger, recorder)
+        sweeps = Sweeps(workload, clock, blocks=blocks, disordered=disordered, end=recorder.swept)
         share = sum(map(len, blocks)) / workload.series
         Pipeline(
             limited(sweeps, assignment.rate * share, stop),
@@ -320,6 +324,7 @@ def _work(connection: Connection, assignment: Assignment, number: int, count: in
             give_up_after=assignment.give_up_after,
             watcher=recorder,
             timed_from=assignment.timed_from,
+            rest=sweeps.rest,
         ).run()
     over.set()
     reporter.join()

@@ -15,6 +15,7 @@ missing. Its schema's metadata names the ``kind`` of its series.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,13 @@ BLOCK = 5_000
 MAX_SEED = 2**64 - 1
 
 _STREAMS = {Kind.METRICS: 0, Kind.EVENTS: 1}
+
+
+class Purpose(IntEnum):
+    """What random numbers are for; each purpose has a stream of its own."""
+
+    VALUES = 0
+    DISORDER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class Workload:
     def batch(self, block: Block, timestamp: int) -> pa.RecordBatch:
         """The batch of ``block`` at ``timestamp`` (microseconds of Unix time)."""
         table = self.fleet.tables[block.kind]
-        draws = self._draws(block, table, timestamp)
+        draws = self.draws(block, timestamp)
         measures = measures_of(block.kind)
         for measure in measures:
             draws.columns[measure.name] = measure.rounded(measure.distribution.values(draws))
@@ -112,12 +120,17 @@ class Workload:
             schema=self._schemas[block.kind],
         )
 
-    def _draws(self, block: Block, table: SeriesTable, timestamp: int) -> "_BlockDraws":
+    def draws(
+        self, block: Block, timestamp: int, purpose: Purpose = Purpose.VALUES
+    ) -> "BlockDraws":
+        """The random numbers of ``block`` at ``timestamp`` (microseconds of Unix time)."""
+        table = self.fleet.tables[block.kind]
         rows = slice(block.start, block.stop)
-        counter = [0, timestamp, block.number, _STREAMS[block.kind]]
+        stream = _STREAMS[block.kind] + len(_STREAMS) * purpose
+        counter = [0, timestamp, block.number, stream]
         philox = np.random.Philox(key=self.seed, counter=np.array(counter, np.uint64))
         loads = self._loads if block.kind is Kind.METRICS else np.empty(0, np.uint8)
-        return _BlockDraws(
+        return BlockDraws(
             random=np.random.Generator(philox),
             width=min(BLOCK, table.unfiltered - block.number * BLOCK),
             rows=_narrowing(table.numbers[rows] - block.number * BLOCK),
@@ -127,7 +140,7 @@ class Workload:
             seconds=timestamp / MICROSECONDS,
         )
 
-    def _missing(self, kind: Kind, draws: "_BlockDraws") -> npt.NDArray[np.bool_] | None:
+    def _missing(self, kind: Kind, draws: "BlockDraws") -> npt.NDArray[np.bool_] | None:
         """Which hosts have no CPU values; drawn last, so that nothing else depends on it."""
         if kind is not Kind.METRICS or not self.missing_cpu:
             return None
@@ -135,8 +148,11 @@ class Workload:
 
 
 @dataclass(slots=True)
-class _BlockDraws:
-    """The random numbers and surroundings of one block at one timestamp."""
+class BlockDraws:
+    """The random numbers and surroundings of one block at one timestamp.
+
+    Drawn for all series of the block, in the order of asking, and narrowed to those kept.
+    """
 
     random: np.random.Generator
     width: int
@@ -148,12 +164,15 @@ class _BlockDraws:
     columns: dict[str, Column] = field(default_factory=dict)
 
     def uniform(self) -> Column:
+        """Numbers from 0 to 1, one a series."""
         return self.random.random(self.width)[self.rows]
 
     def normal(self) -> Column:
+        """Standard normal numbers, one a series."""
         return self.random.standard_normal(self.width)[self.rows]
 
     def overlay(self, uniform: Column) -> Column | None:
+        """The signal at the timestamp, ``uniform`` being its noise; None where there is none."""
         return self.signal.values(self.seconds, uniform) if self.signal else None
 
 

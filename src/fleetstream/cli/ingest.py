@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetstream.cli.disorder import add_disorder_options, disorder_of
 from fleetstream.cli.display import add_display_options, check_writable, show_end, shown
 from fleetstream.cli.options import (
     add_delivery_options,
@@ -18,8 +19,8 @@ from fleetstream.cli.options import (
     workload_of,
 )
 from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable, warn_of
-from fleetstream.cli.pace import add_pace_options, clock_of, pace_of, sweeps_left
-from fleetstream.cli.repeat import repeating
+from fleetstream.cli.pace import add_pace_options, check_window, clock_of, pace_of, sweeps_left
+from fleetstream.cli.repeat import repeating, verifying
 
 if TYPE_CHECKING:
     from fleetstream.ledger import Ledger
@@ -43,7 +44,7 @@ Examples:
 FIXED = (
     *("seed", "host_scale", "include_region", "include_ms", "missing_cpu", "autostop"),
     *("sin_signal_cpu", "sin_frq_cpu", "saw_signal_cpu", "saw_frq_cpu", "record_model"),
-    *("start", "end", "interval", "follow", "max_lag"),
+    *("start", "end", "interval", "follow", "max_lag", "late", "out_of_order", "duplicate"),
     *("to", "database_name", "table_name", "region", "endpoint_url", "profile", "manifest"),
 )
 """Options that a manifest answers."""
@@ -66,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_processes_option(pace)
     add_pace_options(pace)
+    add_disorder_options(parser)
     add_delivery_options(parser)
     add_display_options(parser)
     recovery = parser.add_argument_group("its manifest")
@@ -101,7 +103,9 @@ def run(options: argparse.Namespace) -> int:
         from fleetstream.display.preview import preview_json, show_preview
 
         workload = workload_of(options)
-        pace_of(options)  # so that what can't be run can't be previewed either
+        # What can't be run can't be previewed either.
+        pace_of(options)
+        disorder_of(options)
         if options.format == "json":
             print(preview_json(workload, options.record_model))
         else:
@@ -128,6 +132,7 @@ def _ingest(options: argparse.Namespace) -> int:
         processes = processes_for(options.processes, sink)
         warn_of(manifest.target_options())
         sink.open()
+        check_window(manifest.pace, manifest.last, sink)
     except TargetUnusable as error:
         return unusable(error)
     command = repeating(options.given, manifest, resumed=options.resume is not None)
@@ -137,6 +142,7 @@ def _ingest(options: argparse.Namespace) -> int:
         manifest.record_model,
         sweeps_left(manifest),
         command,
+        verifying(path),
         options.write_price,
     )
     stop, ledger = Stop(), Ledger()
@@ -162,7 +168,12 @@ def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
         return read_manifest(options.resume), options.resume
     workload = workload_of(options)
     manifest = describe(
-        workload, target_of(options), options.record_model, options.autostop, pace_of(options)
+        workload,
+        target_of(options),
+        options.record_model,
+        options.autostop,
+        pace_of(options),
+        disorder_of(options),
     )
     if options.manifest is None and manifest.target_options().url == "null:":
         return manifest, None
@@ -190,6 +201,7 @@ def _stream(
 ) -> "tuple[Losses, str | None]":
     """Run until the end; gives what was not stored, and why the manifest was not if so."""
     from fleetstream.clock import ResumedClock
+    from fleetstream.disorder import Disordered
     from fleetstream.pipeline import Pipeline, Sweeps
     from fleetstream.rate import limited
     from fleetstream.recovery.journal import Journal, Recorder
@@ -223,7 +235,12 @@ def _stream(
             ledger.swept(timestamp)
             recorder.swept(timestamp)
 
-        source = Sweeps(workload, clock, sweeps, begin=journal.begin, end=end)
+        model, disordered = manifest.record_model, None
+        if manifest.disorder is not None:
+            disordered = Disordered(workload, manifest.disorder, model, ledger, recorder)
+        source = Sweeps(
+            workload, clock, sweeps, disordered=disordered, begin=journal.begin, end=end
+        )
         Pipeline(
             limited(source, options.rate, stop),
             sink,
@@ -233,6 +250,7 @@ def _stream(
             give_up_after=options.give_up_after,
             watcher=recorder,
             timed_from=timed_from,
+            rest=source.rest,
         ).run()
         losses = recorder.store.losses
     journal.close(finished=not stop.gently.is_set())

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet
 from fleetstream.records import RecordModel
-from fleetstream.signals import PERIODS, Shape, Signal
+from fleetstream.signals import MICROSECONDS, PERIODS, Shape, Signal
 from fleetstream.sinks.targets import DEFAULT_TARGET, TargetOptions
 from fleetstream.workload import Workload
+
+LATEST = 253_402_300_800 * MICROSECONDS
+"""The end of the year 9999, where ISO 8601's years end too."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
@@ -260,17 +263,25 @@ def duration(text: str) -> float:
 
 
 def moment(text: str) -> int:
-    """Microseconds of Unix time from ISO 8601, UTC where it names no zone."""
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time; write it as 2026-11-01T00:00:00Z."
-        ) from None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    microseconds = (when - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
-    if microseconds < 0:
-        raise argparse.ArgumentTypeError(f"{text} is too early; the earliest is 1970-01-01.")
+    """Microseconds of Unix time, from ISO 8601 (UTC unless it says otherwise) or an age.
+
+    An age is a duration with a sign, -24h for a day ago, counted from now.
+    """
+    if text[:1] in ("-", "+"):
+        away = round(duration(text[1:]) * MICROSECONDS)
+        microseconds = time.time_ns() // 1_000 + (away if text[0] == "+" else -away)
+    else:
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a time; write it like 2026-11-01T00:00:00Z, or as an age such "
+                "as -24h."
+            ) from None
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        microseconds = (when - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    if not 0 <= microseconds < LATEST:
+        raise argparse.ArgumentTypeError(f"{text} is not in the years from 1970 to 9999.")
     return microseconds
 
 

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from fleetstream.cli.options import at_least, duration
+from fleetstream.cli.options import at_least, duration, moment
 from fleetstream.signals import MICROSECONDS
 
 if TYPE_CHECKING:
@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from fleetstream.ledger import Ledger
     from fleetstream.pipeline import Stop
     from fleetstream.recovery.manifest import Manifest, Pace
+    from fleetstream.sinks import Sink
 
 MILLISECOND = 1_000
 """Microseconds; intervals are whole milliseconds."""
 
 LONGEST_INTERVAL = 366 * 86_400 * MICROSECONDS
 """Microseconds; nobody waits longer for a second sweep."""
-
-LATEST = 253_402_300_800 * MICROSECONDS
-"""The end of the year 9999, where ISO 8601's years end too."""
 
 
 def add_pace_options(group: "argparse._ArgumentGroup") -> None:
@@ -82,29 +80,6 @@ def interval(text: str) -> int:
     return microseconds
 
 
-def moment(text: str) -> int:
-    """Microseconds of Unix time, from ISO 8601 (UTC unless it says otherwise) or an age.
-
-    An age is a duration with a sign, -24h for a day ago, counted from now.
-    """
-    if text[:1] in ("-", "+"):
-        away = round(duration(text[1:]) * MICROSECONDS)
-        microseconds = time.time_ns() // 1_000 + (away if text[0] == "+" else -away)
-    else:
-        try:
-            when = datetime.fromisoformat(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a time; write it like 2026-11-01T00:00:00Z, or as an age such "
-                "as -24h."
-            ) from None
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        microseconds = (when - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
-    if not 0 <= microseconds < LATEST:
-        raise argparse.ArgumentTypeError(f"{text} is not in the years from 1970 to 9999.")
-    return microseconds
-
-
 def pace_of(options: argparse.Namespace) -> "Pace | None":
     """The pace that the options ask for; raises :class:`ValueError` with a sentence.
 
@@ -156,6 +131,22 @@ def clock_of(
     return clock, clock.live_from
 
 
+def check_window(pace: "Pace | None", last: int, sink: "Sink") -> None:
+    """Raises :class:`TargetUnusable` where a target does not take a pace's history."""
+    from fleetstream.sinks import TargetUnusable
+
+    window = sink.window
+    if pace is None or pace.start is None or window is None:
+        return
+    first = _first(pace, last)
+    for option, timestamp in (("--start", first), ("--end", (pace.end or first + 1) - 1)):
+        if not window.earliest <= timestamp <= window.latest:
+            raise TargetUnusable(
+                f"{sink.name} takes records of now from {_iso(window.earliest)} until "
+                f"{_iso(window.latest)}. {window.because} Move {option}, or change the table."
+            )
+
+
 def sweeps_left(manifest: "Manifest") -> int:
     """How many sweeps a run still makes, 0 where it has no end."""
     counts = []
@@ -173,9 +164,14 @@ def stretch_options(pace: "Pace") -> list[str]:
     options = []
     for option, timestamp in (("--start", pace.start), ("--end", pace.end)):
         if timestamp is not None:
-            when = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=timestamp)
-            options += [option, when.isoformat().replace("+00:00", "Z")]
+            options += [option, _iso(timestamp)]
     return options
+
+
+def _iso(timestamp: int) -> str:
+    """A timestamp in microseconds as ISO 8601, UTC."""
+    when = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=timestamp)
+    return when.isoformat().replace("+00:00", "Z")
 
 
 def _first(pace: "Pace", last: int) -> int:

@@ -1,4 +1,4 @@
-"""The command that repeats a run."""
+"""The commands that repeat a run, and verify it."""
 
 import shlex
 import shutil
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleetstream.cli.disorder import disorder_options
 from fleetstream.cli.pace import MILLISECOND, stretch_options
 from fleetstream.signals import Shape
 
@@ -33,6 +34,11 @@ def repeating(given: Sequence[str], manifest: "Manifest", *, resumed: bool) -> s
             *stretch_options(manifest.pace),
         ]
     return shlex.join([_program(), "ingest", *arguments])
+
+
+def verifying(manifest: Path | None) -> str | None:
+    """The command, quoted for a shell, that verifies a run by its manifest; None without one."""
+    return shlex.join([_program(), "verify", str(manifest)]) if manifest else None
 
 
 def _without(options: Sequence[str], arguments: Sequence[str]) -> Iterator[str]:
@@ -67,6 +73,8 @@ def _described(manifest: "Manifest") -> Iterator[str]:
     ):
         if value:
             yield from (option, str(value))
+    if manifest.disorder is not None:
+        yield from disorder_options(manifest.disorder)
     pace = manifest.pace
     if pace is not None:
         yield from ("--interval", f"{pace.step // MILLISECOND}ms")

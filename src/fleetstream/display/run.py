@@ -12,7 +12,8 @@ from fleetstream.workload import Workload
 class Run:
     """What is known of a run before it begins.
 
-    ``sweeps`` is how many it makes, 0 for no end; ``command`` repeats it; ``write_price`` is in US
+    ``sweeps`` is how many it makes, 0 for no end; ``command`` repeats it and
+    ``verification`` verifies it, None where nothing can; ``write_price`` is in US
     dollars for a million metered writes.
     """
 
@@ -21,6 +22,7 @@ class Run:
     record_model: RecordModel
     sweeps: int
     command: str
+    verification: str | None
     write_price: float
 
     @property

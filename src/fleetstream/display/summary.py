@@ -70,11 +70,12 @@ class Summary(msgspec.Struct, frozen=True):
 
     ``generated`` is what ``stored``, ``rejected`` and ``undelivered`` add up to. ``seconds`` is how
     long the run took, ``started`` when it began (ISO 8601, UTC). ``skipped`` counts sweeps left out
-    because they could not start in time. ``command`` repeats the run and
-    ``query`` shows what it wrote, both for a shell. ``ended_by`` says why the run ended early,
-    where it was not the user. ``undelivered_files`` hold the records that were not stored, and
-    ``lost`` counts rows that could not be kept either, by their Unix time in microseconds, for the
-    reason ``lost_because``.
+    because they could not start in time; ``disorder`` counts records that were sent late, out of
+    order or once more, on purpose. ``command`` repeats the run, ``query`` shows what it wrote and
+    ``verification`` proves it, all for a shell. ``ended_by`` says why the run ended early, where it
+    was not the user. ``undelivered_files`` hold the records that were not stored, and ``lost``
+    counts rows that could not be kept either, by their Unix time in microseconds, for the reason
+    ``lost_because``.
     """
 
     version: str
@@ -84,10 +85,12 @@ class Summary(msgspec.Struct, frozen=True):
     fleet: Fleet
     command: str
     query: str | None
+    verification: str | None
     started: str
     seconds: Amount
     sweeps: Count
     skipped: Count
+    disorder: dict[str, Count]
     generated: Outcome
     stored: Outcome
     rejected: Outcome
@@ -119,10 +122,12 @@ def summarise(run: Run, ledger: Ledger, reason: str | None, losses: Losses) -> S
         ),
         command=run.command,
         query=run.sink.query_hint() if totals.stored.records else None,
+        verification=run.verification,
         started=moment(int((time.time() - seconds) * MICROSECONDS)),
         seconds=seconds,
         sweeps=totals.sweeps,
         skipped=totals.skipped,
+        disorder=dict(totals.disorder),
         generated=_outcome(totals.generated),
         stored=_outcome(totals.stored),
         rejected=_outcome(totals.rejected, totals.rejections),
@@ -161,7 +166,8 @@ def show_summary(summary: Summary) -> None:
         console.print(f"[bold]{name:<15}[/bold]{escape(figure)}")
     for line in (*_reason_lines(summary), *_loss_lines(summary)):
         console.print(line, markup=False)
-    for heading, command in (("Repeat it", summary.command), ("Query it", summary.query)):
+    commands = (summary.command, summary.query, summary.verification)
+    for heading, command in zip(("Repeat it", "Query it", "Verify it"), commands, strict=True):
         if command:
             console.print(f"\n{heading}:\n  {command}", markup=False)
 
@@ -205,6 +211,9 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "Retried", ", ".join(f"{count:,} × {fault}" for fault, count in faults.items())
     if summary.skipped:
         yield "Skipped", f"{summary.skipped:,} sweeps that could not start in time"
+    if summary.disorder:
+        counts = (f"{count:,} records {what}" for what, count in sorted(summary.disorder.items()))
+        yield "Disorder", ", ".join(counts)
     for name, outcome in (("Rejected", summary.rejected), ("Undelivered", summary.undelivered)):
         if outcome.records:
             yield name, f"{outcome.records:,} records, {outcome.values:,} values"

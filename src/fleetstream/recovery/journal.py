@@ -30,6 +30,7 @@ class Recorder:
         self._outstanding = Outstanding()
         self.swept = self._outstanding.swept
         self.entered: Callable[[pa.RecordBatch], None] = self._outstanding.entered
+        self.released: Callable[[pa.RecordBatch], None] = self._outstanding.released
         self.settled: Callable[[Request], None] = self._outstanding.settled
 
     def undelivered(self, request: Request, reason: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from fleetstream import _version
+from fleetstream.disorder import Disorder
 from fleetstream.fleet import Fleet
 from fleetstream.records import RecordModel
 from fleetstream.signals import Shape, Signal
@@ -92,6 +93,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     finished: bool
     ledger: dict[str, Any]
     """What the ledger of the latest run knew."""
+    disorder: Disorder | None = None
     pace: Pace | None = None
     """None for the current second, as often as it can be had."""
     format: int = FORMAT
@@ -146,6 +148,7 @@ def describe(
     model: RecordModel,
     autostop: int,
     pace: Pace | None = None,
+    disorder: Disorder | None = None,
 ) -> Manifest:
     """The manifest of a run that is about to begin."""
     fleet, signal = workload.fleet, workload.signal
@@ -166,6 +169,7 @@ def describe(
         finished=False,
         ledger={},
         pace=pace,
+        disorder=disorder,
     )
 
 

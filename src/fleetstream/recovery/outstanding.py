@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from fleetstream.records import TIME
+from fleetstream.records import TIME, timestamp_of
 from fleetstream.sinks import Request
 
 
@@ -39,23 +39,35 @@ class Outstanding:
             self._swept = timestamp
 
     def entered(self, batch: pa.RecordBatch) -> None:
-        """A batch goes to the sink."""
-        place = batch.schema.get_field_index(TIME)
-        measures = batch.columns[place + 1 :]
-        values = sum(batch.num_rows - column.null_count for column in measures)
+        """A batch goes to the sink, or is held back."""
+        timestamp, values = _values(batch)
         with self._lock:
-            self._values[int(batch.column(place)[0].value)] += values
+            self._values[timestamp] += values
+
+    def released(self, batch: pa.RecordBatch) -> None:
+        """A batch that was held back has gone to the sink."""
+        timestamp, values = _values(batch)
+        with self._lock:
+            self._take(timestamp, values)
 
     def settled(self, request: Request) -> None:
         """All values of a request have an outcome."""
         with self._lock:
             for part in request.parts:
-                timestamp = part.records.timestamp
-                self._values[timestamp] -= part.values
-                if not self._values[timestamp]:
-                    del self._values[timestamp]
+                self._take(part.records.timestamp, part.values)
 
     def standing(self) -> Standing:
         """How far it has come by now."""
         with self._lock:
             return Standing(self._swept, frozenset(self._values))
+
+    def _take(self, timestamp: int, values: int) -> None:
+        self._values[timestamp] -= values
+        if not self._values[timestamp]:
+            del self._values[timestamp]
+
+
+def _values(batch: pa.RecordBatch) -> tuple[int, int]:
+    """The timestamp of a batch, and how many values it holds."""
+    measures = batch.columns[batch.schema.get_field_index(TIME) + 1 :]
+    return timestamp_of(batch), sum(batch.num_rows - column.null_count for column in measures)

@@ -89,6 +89,18 @@ class Delivery:
     rejections: tuple[Rejection, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The timestamps that a target takes, microseconds of Unix time, the bounds included.
+
+    ``because`` says in a sentence why no others.
+    """
+
+    earliest: int
+    latest: int
+    because: str
+
+
 class Throttled(Exception):
     """The target asks for patience; the same request will go through later."""
 
@@ -128,6 +140,11 @@ class Sink(Protocol):
     @property
     def exclusive(self) -> bool:
         """Whether only one process can write to the target."""
+        ...
+
+    @property
+    def window(self) -> Window | None:
+        """The timestamps that it takes, known once it is open; None where it takes all."""
         ...
 
     def open(self) -> None:

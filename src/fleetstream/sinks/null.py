@@ -14,6 +14,7 @@ class NullSink:
     name = "nothing (null:)"
     concurrency = 1
     exclusive = False
+    window = None
 
     def __init__(self, model: RecordModel) -> None:
         self._model = model

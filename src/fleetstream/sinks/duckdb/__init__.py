@@ -43,6 +43,7 @@ class DuckDBSink:
 
     concurrency = 1
     exclusive = True
+    window = None
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from fleetstream.records import RecordModel
-from fleetstream.sinks import Delivery, Request
+from fleetstream.sinks import Delivery, Request, Window
 from fleetstream.sinks.timestream.account import Account, Target
 from fleetstream.sinks.timestream.assembly import Assembly
 from fleetstream.sinks.timestream.transport import Transport
@@ -37,6 +37,11 @@ class TimestreamSink:
         at = f" at {urlsplit(target.endpoint_url).netloc}" if target.endpoint_url else ""
         region = self.account.region
         return f"Amazon Timestream, {target.database}.{target.table} in {region}{at}"
+
+    @property
+    def window(self) -> Window | None:
+        """What the table's retention leaves."""
+        return self.account.window
 
     def open(self) -> None:
         """Ask for the table with DescribeTable."""

@@ -17,12 +17,16 @@ import botocore.exceptions as aws
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from fleetstream.sinks import TargetLost, TargetUnusable
+from fleetstream.signals import MICROSECONDS
+from fleetstream.sinks import TargetLost, TargetUnusable, Window
 
 SIGNING_NAME = "timestream"
 OPERATION = "Timestream_20181101.WriteRecords"
 
 _ATTEMPTS = 3
+_AHEAD = 15
+"""Minutes that a record's time may lie in the future."""
+
 _ACCESS = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}
 _CREDENTIALS = {
     "ExpiredTokenException": "have expired",
@@ -75,6 +79,8 @@ class Account:
             ) from error
         except aws.BotoCoreError as error:
             raise TargetUnusable(f"The target can't be used: {error}") from error
+        self.window: Window | None = None
+        """The times that the table takes, known once it was asked for."""
         self._discovered: str | None = None
         self._rediscover_at = 0.0
 
@@ -110,7 +116,9 @@ class Account:
         """Make sure that the table can be reached; raises :class:`TargetUnusable` if not."""
         target = self.target
         try:
-            self._client.describe_table(DatabaseName=target.database, TableName=target.table)
+            answer = self._client.describe_table(
+                DatabaseName=target.database, TableName=target.table
+            )
         except aws.ClientError as error:
             raise TargetUnusable(self._explain(error)) from error
         except (aws.NoCredentialsError, aws.PartialCredentialsError) as error:
@@ -125,6 +133,7 @@ class Account:
             ) from error
         except aws.BotoCoreError as error:
             raise TargetUnusable(f"The target can't be used: {error}") from error
+        self.window = _window(answer.get("Table", {}))
 
     def endpoint(self) -> str:
         """The URL to send writes to: as given, or as discovered and then kept for its period.
@@ -208,6 +217,28 @@ class Account:
         except aws.ClientError as error:
             return bool(error.response["Error"]["Code"] != "ResourceNotFoundException")
         return True
+
+
+def _window(table: dict[str, Any]) -> Window | None:
+    """The times that a table takes, by its description; None where that does not say.
+
+    The service's guide has the rule in "Quotas": from the start of the memory store's retention, or
+    of the magnetic store's if writes to it are on, until 15 minutes ahead.
+    """
+    retention = table.get("RetentionProperties")
+    if not retention:
+        return None
+    hours = retention["MemoryStoreRetentionPeriodInHours"]
+    why = f"The table keeps {hours:,} h in its memory store, takes no writes to its magnetic store"
+    if table.get("MagneticStoreWriteProperties", {}).get("EnableMagneticStoreWrites"):
+        days = retention["MagneticStoreRetentionPeriodInDays"]
+        hours, why = 24 * days, f"The table keeps {days:,} d in its magnetic store"
+    now = time.time_ns() // 1_000
+    return Window(
+        max(now - hours * 3_600 * MICROSECONDS, 0),
+        now + _AHEAD * 60 * MICROSECONDS,
+        f"{why}, and takes nothing more than {_AHEAD} minutes ahead.",
+    )
 
 
 def explain_code(code: str, message: str, target: Target) -> str:
