@@ -104,6 +104,21 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
     assert "stopped at once" in terminal.written.decode()
 
 
+def test_throttling_is_shown_as_a_rate(tmp_path: Path) -> None:
+    with LocalTimestream(faults=["throttle=0.5"]) as server:
+        server.write.create_database(DatabaseName="busy")
+        server.write.create_table(DatabaseName="busy", TableName="busy")
+        target = ("-d", "busy", "-t", "busy", "-r", "us-east-1", "-url", server.url)
+        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        terminal = Terminal(tmp_path, *SMALL, *target, **keys)
+        terminal.wait_for(
+            lambda text: re.search(r"Throttled/s +[\d.,]+ +[\d.]*[1-9]", text) is not None,
+            timeout=60,
+        )
+        terminal.process.sendintr()
+        assert terminal.finish() == 0
+
+
 CRASH = """
 from pathlib import Path
 from fleetstream.display.history import recorded

@@ -76,6 +76,11 @@ class Interval:
         return (self.after.totals.requests - self.before.totals.requests) / self.seconds
 
     @property
+    def throttled_per_second(self) -> float:
+        """Requests that the target asked to be sent later."""
+        return (self.after.totals.throttled - self.before.totals.throttled) / self.seconds
+
+    @property
     def bytes_per_second(self) -> float:
         """Bytes of requests' bodies."""
         return (self.after.totals.bytes_sent - self.before.totals.bytes_sent) / self.seconds

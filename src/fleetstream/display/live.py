@@ -95,6 +95,9 @@ def _rates(now: Interval, mean: Interval) -> Iterator[Text]:
     if mean.after.totals.bytes_sent:
         sent = [decimal(int(each.bytes_per_second)) for each in (now, mean)]
         rates.append(("Sent/s", sent[0], sent[1]))
+    if mean.after.totals.throttled:
+        throttled = [rate(each.throttled_per_second) for each in (now, mean)]
+        rates.append(("Throttled/s", throttled[0], throttled[1]))
     for name, latest, average in rates:
         yield _line(name, (latest.rjust(_RATES), "bold"), average.rjust(_RATES))
 

@@ -87,6 +87,7 @@ def _figures(interval: Interval) -> dict[str, Any]:
         "values_per_second": round(interval.values_per_second),
         "requests_per_second": round(interval.requests_per_second, 1),
         "bytes_per_second": round(interval.bytes_per_second),
+        "throttled_per_second": round(interval.throttled_per_second, 1),
         "stored_records": totals.stored.records,
         "stored_values": totals.stored.values,
         "rejected_records": totals.rejected.records,
