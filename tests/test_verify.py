@@ -14,7 +14,7 @@ import pytest
 from fleetstream.cli import main
 from fleetstream.records import RecordModel
 from tests.local_server import LocalTimestream
-from tests.terminal import FLEETSTREAM
+from tests.terminal import FLEETSTREAM, Terminal
 
 SMALL = ("--include-region", "eu-central-1")
 STRETCH = ("--start", "2026-11-01", "--interval", "60s")
@@ -220,6 +220,14 @@ def test_a_run_that_was_cut_may_lack_part_of_its_last_sweep_until_it_is_resumed(
     printed = capsys.readouterr().out
     assert " are there; " not in printed
     assert printed.endswith("It matches.\n")
+
+
+def test_a_terminal_shows_how_far_it_is(million: Path) -> None:
+    terminal = Terminal(million, "verify", "fleet.json")
+    terminal.wait_for(lambda text: "values, left:" in text)
+    assert terminal.finish() == 0
+    assert "It matches." in terminal.text
+    assert "Verifying" not in terminal.text
 
 
 def test_a_stopped_verification_is_no_proof(million: Path) -> None:
