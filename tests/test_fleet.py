@@ -16,7 +16,10 @@ from fleetstream.fleet import (
     Fleet,
     Kind,
     SeriesTable,
+    Shard,
 )
+from fleetstream.signals import MICROSECONDS, Shape, Signal
+from fleetstream.workload import Workload
 
 GEOGRAPHY = {
     "us-east-1": (15, 3),
@@ -203,3 +206,42 @@ def test_unknown_names() -> None:
 
 def test_tables_are_in_the_order_of_a_sweep() -> None:
     assert list(Fleet().tables) == [Kind.METRICS, Kind.EVENTS]
+
+
+@given(st.data())
+def test_the_shards_of_a_fleet_are_the_whole_of_it(data: st.DataObject) -> None:
+    """Each host is in one part, with its processes, and keeps its values there, bit for bit."""
+    scale = data.draw(st.sampled_from([1, 1, 7]))
+    regions = data.draw(st.lists(st.sampled_from(list(GEOGRAPHY)), max_size=2))
+    services = data.draw(st.lists(st.sampled_from(list(SERVICES)), max_size=2))
+    whole = Fleet(scale, regions, services)
+    count = data.draw(st.integers(1, min(len(whole.hosts), 40)))
+    signal = data.draw(st.sampled_from([None, Signal(Shape.SINE, 20, "h")]))
+    missing = data.draw(st.sampled_from([0.0, 30.0]))
+    timestamp = data.draw(st.integers(0, 4 * 10**9)) * MICROSECONDS
+
+    def rows(fleet: Fleet) -> dict[bytes, list[tuple[object, ...]]]:
+        found: dict[bytes, list[tuple[object, ...]]] = {}
+        for batch in Workload(fleet, 7, signal, missing).sweep(timestamp):
+            columns = [column.to_pylist() for column in batch.columns]
+            found.setdefault(batch.schema.metadata[b"kind"], []).extend(zip(*columns, strict=True))
+        return found
+
+    parts = [Fleet(scale, regions, services, Shard(n + 1, count)) for n in range(count)]
+    union: dict[bytes, list[tuple[object, ...]]] = {}
+    for part in parts:
+        for kind, found in rows(part).items():
+            union.setdefault(kind, []).extend(found)
+        assert set(part.processes.hosts) == set(part.hosts.numbers)
+    assert union == rows(whole)
+    sizes = [len(part.hosts) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(
+    ("shard", "sentence"),
+    [((0, 4), "no part 0 of 4"), ((5, 4), "no part 5 of 4"), ((1, 11), "too few for 11 parts")],
+)
+def test_parts_that_there_are_not(shard: tuple[int, int], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Fleet(1, ["eu-central-1"], (), Shard(*shard))

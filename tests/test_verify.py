@@ -193,6 +193,22 @@ def test_a_table_of_several_runs_needs_all_their_manifests(tmp_path: Path) -> No
     assert main(["verify", east]) == 1
 
 
+def test_shards_that_write_to_one_table_make_the_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stretch = ("--seed", "7", *STRETCH, "--end", "2026-11-01T00:05:00Z")
+    for number in (1, 2, 3):
+        assert main(["ingest", *stretch, "--shard", f"{number}/3"]) == 0
+    printed = capsys.readouterr().out
+    assert "Fleet          336 hosts" in printed
+    manifests = [f"fleetstream-7-{number}of3.json" for number in (1, 2, 3)]
+    assert main(["verify", *manifests]) == 0
+    assert main(["verify", *stretch]) == 0
+    assert main(["verify", *manifests[:2]]) == 1
+    assert found(capsys.readouterr().out)["Extra"] > 40_000
+
+
 def test_a_run_that_was_cut_may_lack_part_of_its_last_sweep_until_it_is_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,13 +107,24 @@ class SeriesTable:
         return len(self.numbers)
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of ``count`` parts of a fleet that are as nearly equal as can be, ``number`` from 1."""
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
 class Fleet:
     """A fleet of servers.
 
     ``host_scale`` multiplies the instances of each microservice in each silo. ``regions`` and
     ``microservices`` name those to keep; empty keeps all. Order and repetition of the names do not
-    matter. Raises :class:`ValueError` with a sentence for a host scale out of range or an unknown
-    name.
+    matter. ``shard`` keeps one part of the hosts that are left, with their processes. Raises
+    :class:`ValueError` with a sentence for what is out of range or an unknown name.
     """
 
     def __init__(
@@ -121,6 +132,7 @@ class Fleet:
         host_scale: int = 1,
         regions: Sequence[str] = (),
         microservices: Sequence[str] = (),
+        shard: Shard | None = None,
     ) -> None:
         if not 1 <= host_scale <= MAX_HOST_SCALE:
             raise ValueError(
@@ -131,6 +143,7 @@ class Fleet:
         self.microservices = _chosen(
             "microservice", microservices, [service.name for service in MICROSERVICES]
         )
+        self.shard = shard
         self.hosts, self.processes = _build(self)
 
     @property
@@ -143,7 +156,7 @@ class Fleet:
         """What tells this fleet from others, in a word: two fleets with the same are equal."""
         regions = "+".join(self.regions) or "all"
         microservices = "+".join(self.microservices) or "all"
-        return f"{self.host_scale}/{regions}/{microservices}"
+        return f"{self.host_scale}/{regions}/{microservices}/{self.shard or 'whole'}"
 
 
 def _chosen(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
@@ -169,7 +182,9 @@ def _build(fleet: Fleet) -> tuple[SeriesTable, SeriesTable]:
     instance = np.tile(template_instance, len(silos))
     number = np.arange(len(silo), dtype=np.int64)
 
-    wanted = _wanted(fleet, region_of_silo[silo], service)
+    wanted = np.flatnonzero(_wanted(fleet, region_of_silo[silo], service))
+    if fleet.shard is not None:
+        wanted = wanted[_part(fleet.shard, len(wanted))]
     silo, service, instance, host = silo[wanted], service[wanted], instance[wanted], number[wanted]
     names = [
         f"i-AUa00Zt2-{microservice.name}-{i:04d}.amazonaws.com"
@@ -203,6 +218,18 @@ def _build(fleet: Fleet) -> tuple[SeriesTable, SeriesTable]:
         per_silo * len(silos),
     )
     return hosts, _processes(place, service, host, template_service, len(silos))
+
+
+def _part(shard: Shard, hosts: int) -> slice:
+    """Which of so many hosts a shard keeps; raises :class:`ValueError` where there are none."""
+    number, count = shard.number, shard.count
+    if not 1 <= number <= count:
+        raise ValueError(f"There is no part {number} of {count}; parts are numbered from 1.")
+    if count > hosts:
+        raise ValueError(
+            f"The fleet has {hosts:,} hosts, too few for {count:,} parts; ask for fewer."
+        )
+    return slice(hosts * (number - 1) // count, hosts * number // count)
 
 
 def _processes(

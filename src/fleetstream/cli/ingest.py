@@ -42,7 +42,7 @@ Examples:
 """
 
 FIXED = (
-    *("seed", "host_scale", "include_region", "include_ms", "missing_cpu", "autostop"),
+    *("seed", "host_scale", "include_region", "include_ms", "shard", "missing_cpu", "autostop"),
     *("sin_signal_cpu", "sin_frq_cpu", "saw_signal_cpu", "saw_frq_cpu", "record_model"),
     *("start", "end", "interval", "follow", "max_lag", "late", "out_of_order", "duplicate"),
     *("to", "database_name", "table_name", "region", "endpoint_url", "profile", "manifest"),
@@ -177,7 +177,10 @@ def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
     )
     if options.manifest is None and manifest.target_options().url == "null:":
         return manifest, None
-    return manifest, options.manifest or _unused(Path(f"fleetstream-{workload.seed}.json"))
+    shard = workload.fleet.shard
+    part = f"-{shard.number}of{shard.count}" if shard else ""
+    path = options.manifest or _unused(Path(f"fleetstream-{workload.seed}{part}.json"))
+    return manifest, path
 
 
 def _unused(path: Path) -> Path:

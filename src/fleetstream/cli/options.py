@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet
+from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet, Shard
 from fleetstream.records import RecordModel
 from fleetstream.signals import MICROSECONDS, PERIODS, Shape, Signal
 from fleetstream.sinks.targets import DEFAULT_TARGET, TargetOptions
@@ -88,6 +88,14 @@ def one_of(what: str, known: list[str]) -> Callable[[str], tuple[str, ...]]:
     return read
 
 
+def shard(text: str) -> Shard:
+    """A part of the fleet, from a text like 2/4."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} names no part; write it like 2/4.")
+    return Shard(int(match[1]), int(match[2]))
+
+
 def frequency(text: str) -> str:
     """The code of a signal's period, or a sentence on why it is none."""
     if text not in PERIODS:
@@ -121,6 +129,13 @@ def add_fleet_options(parser: argparse.ArgumentParser) -> None:
         type=one_of("microservice", [service.name for service in MICROSERVICES]),
         default=(),
         help="only these microservices, separated by commas (default: all)",
+    )
+    group.add_argument(
+        "--shard",
+        metavar="I/N",
+        type=shard,
+        default=None,
+        help="only the I-th of N equal parts of these hosts, to share them among machines",
     )
 
 
@@ -306,7 +321,7 @@ def workload_of(options: argparse.Namespace) -> Workload:
         signal = Signal(Shape.SINE, options.sin_signal_cpu, options.sin_frq_cpu)
     elif options.saw_signal_cpu:
         signal = Signal(Shape.SAWTOOTH, options.saw_signal_cpu, options.saw_frq_cpu)
-    fleet = Fleet(options.host_scale, options.include_region, options.include_ms)
+    fleet = Fleet(options.host_scale, options.include_region, options.include_ms, options.shard)
     seed = int(time.time()) if options.seed is None else options.seed
     return Workload(fleet, seed, signal, options.missing_cpu)
 

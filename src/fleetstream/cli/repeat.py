@@ -65,6 +65,7 @@ def _described(manifest: "Manifest") -> Iterator[str]:
         ("--host-scale", fleet.host_scale),
         ("--include-region", ",".join(fleet.regions)),
         ("--include-ms", ",".join(fleet.microservices)),
+        ("--shard", fleet.shard),
         ("--missing-cpu", manifest.missing_cpu),
         (f"--{form}-signal-cpu", signal and signal.ratio),
         (f"--{form}-frq-cpu", signal and signal.frequency),

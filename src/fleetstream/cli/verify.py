@@ -36,7 +36,7 @@ Exit code 0: it matches. 1: it does not. 3: it can't be read.
 
 
 DESCRIBING = (
-    *("seed", "host_scale", "include_region", "include_ms", "missing_cpu"),
+    *("seed", "host_scale", "include_region", "include_ms", "shard", "missing_cpu"),
     *("sin_signal_cpu", "sin_frq_cpu", "saw_signal_cpu", "saw_frq_cpu"),
     *("start", "end", "interval"),
 )

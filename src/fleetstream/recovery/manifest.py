@@ -15,7 +15,7 @@ import msgspec
 
 from fleetstream import _version
 from fleetstream.disorder import Disorder
-from fleetstream.fleet import Fleet
+from fleetstream.fleet import Fleet, Shard
 from fleetstream.records import RecordModel
 from fleetstream.signals import Shape, Signal
 from fleetstream.sinks.targets import TargetOptions
@@ -42,6 +42,7 @@ class FleetFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     host_scale: int
     regions: list[str]
     microservices: list[str]
+    shard: Shard | None = None
 
 
 class SignalFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -104,7 +105,8 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
         signal = None
         if self.signal is not None:
             signal = Signal(self.signal.shape, self.signal.ratio, self.signal.frequency)
-        fleet = Fleet(self.fleet.host_scale, self.fleet.regions, self.fleet.microservices)
+        facts = self.fleet
+        fleet = Fleet(facts.host_scale, facts.regions, facts.microservices, facts.shard)
         return Workload(fleet, self.seed, signal, self.missing_cpu)
 
     def target_options(self) -> TargetOptions:
@@ -154,7 +156,9 @@ def describe(
     fleet, signal = workload.fleet, workload.signal
     return Manifest(
         seed=workload.seed,
-        fleet=FleetFacts(fleet.host_scale, list(fleet.regions), list(fleet.microservices)),
+        fleet=FleetFacts(
+            fleet.host_scale, list(fleet.regions), list(fleet.microservices), fleet.shard
+        ),
         signal=None
         if signal is None
         else SignalFacts(signal.shape, signal.ratio, signal.frequency),
