@@ -52,6 +52,9 @@ class ScriptedSink:
             part = Part(records, start, min(start + SIZE, len(records)))
             yield Request((part,), (id(batch), start))
 
+    def pause(self) -> Iterable[Request]:
+        return self.flush()
+
     def flush(self) -> Iterable[Request]:
         return ()
 

@@ -278,7 +278,7 @@ def _wait_for_handler(process: int) -> None:
         (("{manifest}", "--record-model", "multi"), 2, "leave out --record-model"),
         (("{manifest}", "{multi}"), 2, "different record models"),
         (("{manifest}", "{other}"), 2, "have written to different targets"),
-        (("{manifest}", "--to", "null:"), 2, "keeps nothing"),
+        (("{manifest}", "--to", "null:"), 2, "can't be read again"),
         (("{manifest}", "--to", "duckdb:none.duckdb"), 3, "There is no file 'none.duckdb'"),
         (("{manifest}", "--table-name", "none"), 3, "main.none in {single} can't be read"),
         (("{multi}", "--to", "duckdb:{single}"), 3, "has no column"),

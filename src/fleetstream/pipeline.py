@@ -159,7 +159,7 @@ class _InFlight:
 class Pipeline:
     """Delivers the batches of ``source`` to ``sink``; ``ledger`` knows what became of each record.
 
-    Where ``source`` yields None, what the sink keeps is sent too. ``give_up_after`` is for how many
+    Where ``source`` yields None, the sink makes use of the pause. ``give_up_after`` is for how many
     seconds no request may succeed before the run is ended, 0 for ever. Requests made in sweeps from
     the timestamp ``timed_from`` on are timed from when their sweep was meant to be, not from when
     they could be sent, so that the stall of a target shows in the times of all requests it held up
@@ -217,7 +217,7 @@ class Pipeline:
             if self.stop.gently.is_set():
                 return
             if batch is None:
-                self._offer_all(self._sink.flush())
+                self._offer_all(self._sink.pause())
                 continue
             self._enter(batch)
             self._offer_all(self._until_stopped(self._sink.prepare(batch)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet, Shard
 from fleetstream.records import RecordModel
 from fleetstream.signals import MICROSECONDS, PERIODS, Shape, Signal
-from fleetstream.sinks.targets import DEFAULT_TARGET, TargetOptions
+from fleetstream.sinks.targets import DEFAULT_TARGET, FORMS, TargetOptions
 from fleetstream.workload import Workload
 
 LATEST = 253_402_300_800 * MICROSECONDS
@@ -181,8 +181,8 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         "--to",
         metavar="URL",
         default=None,
-        help="timestream, duckdb:PATH or null: (default: timestream if an option of its own is "
-        f"given, else {DEFAULT_TARGET})",
+        help=f"{FORMS} (default: timestream if an option of its own is given, else "
+        f"{DEFAULT_TARGET})",
     )
     group.add_argument(
         "-d",

@@ -25,7 +25,7 @@ def warn_of(target: "TargetOptions") -> None:
     """Say so where records would go over a network for everybody to read."""
     if target.readable_on_the_way:
         print(
-            f"Warning: {target.endpoint_url} is not encrypted, and is not on this machine; use "
+            f"Warning: {target.endpoint} is not encrypted, and is not on this machine; use "
             "https:// if the endpoint has it.",
             file=sys.stderr,
         )

@@ -155,6 +155,10 @@ class Sink(Protocol):
         """The requests that ``batch`` completes; what does not fill one is kept for the next."""
         ...
 
+    def pause(self) -> Iterable[Request]:
+        """Requests for what is kept and should not wait, now that no batch comes for a while."""
+        ...
+
     def flush(self) -> Iterable[Request]:
         """Requests for everything kept."""
         ...

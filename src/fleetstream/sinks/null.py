@@ -27,9 +27,11 @@ class NullSink:
         records = Records(batch, self._model)
         yield Request((Part(records, 0, len(records)),), None)
 
-    def flush(self) -> Iterable[Request]:
+    def pause(self) -> Iterable[Request]:
         """Nothing, since nothing is kept."""
         return ()
+
+    flush = pause
 
     def send(self, request: Request) -> Delivery:  # noqa: ARG002 - the interface
         """Everything is always well."""

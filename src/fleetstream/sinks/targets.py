@@ -7,10 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fleetstream.records import RecordModel
 from fleetstream.sinks import Sink
+
+if TYPE_CHECKING:
+    from fleetstream.sinks.files.storage import Storage
 
 DEFAULT_TARGET = "duckdb:fleetstream.duckdb"
 
@@ -27,27 +31,44 @@ class TargetOptions:
     profile: str | None = None
 
     @property
-    def only_timestream(self) -> dict[str, str]:
-        """What is given that Amazon Timestream alone understands, by option."""
-        given = {
+    def given(self) -> dict[str, str]:
+        """What is given beside the target itself, by option."""
+        options = {
+            "--database-name": self.database_name,
+            "--table-name": self.table_name,
             "--region": self.region,
             "--endpoint-url": self.endpoint_url,
             "--profile": self.profile,
         }
-        return {option: value for option, value in given.items() if value is not None}
-
-    @property
-    def readable_on_the_way(self) -> bool:
-        """Whether records would leave this machine unencrypted."""
-        parts = urlsplit(self.endpoint_url or "")
-        return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+        return {option: value for option, value in options.items() if value is not None}
 
     @property
     def url(self) -> str:
         """The target: as given, or Timestream where something of its own is given, or DuckDB."""
         if self.to is not None:
             return self.to
-        return "timestream" if self.only_timestream or self.database_name else DEFAULT_TARGET
+        return "timestream" if self.given.keys() - {"--table-name"} else DEFAULT_TARGET
+
+    @property
+    def endpoint(self) -> str | None:
+        """The address that records go to, where one is given."""
+        address = self.url.partition(":")[2]
+        return self.endpoint_url or (address if "://" in address else None)
+
+    @property
+    def readable_on_the_way(self) -> bool:
+        """Whether records would leave this machine unencrypted."""
+        parts = urlsplit(self.endpoint or "")
+        return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetKind:
+    """A kind of target: how its URL looks, what opens it, and which options it understands."""
+
+    form: str
+    open: Callable[[str, TargetOptions, RecordModel], Sink]
+    options: frozenset[str] = frozenset()
 
 
 def open_sink(options: TargetOptions, model: RecordModel) -> Sink:
@@ -57,18 +78,15 @@ def open_sink(options: TargetOptions, model: RecordModel) -> Sink:
     and :class:`~fleetstream.sinks.TargetUnusable` where it can't be used.
     """
     scheme, _, rest = options.url.partition(":")
-    opener = TARGETS.get(scheme)
-    if opener is None:
-        raise ValueError(
-            f"There is no target {options.url!r}; name one of timestream, duckdb:PATH or null:."
-        )
-    if options.only_timestream and opener is not _timestream:
-        option = next(iter(options.only_timestream))
-        raise ValueError(
-            f"{option} is for Amazon Timestream, but --to names {options.url!r}; leave one of the "
-            "two out."
-        )
-    return opener(rest, options, model)
+    kind = TARGETS.get(scheme)
+    if kind is None:
+        raise ValueError(f"There is no target {options.url!r}; name one of {FORMS}.")
+    for option in options.given:
+        if option not in kind.options:
+            raise ValueError(
+                f"{option} means nothing to the target {options.url!r}; leave one of the two out."
+            )
+    return kind.open(rest, options, model)
 
 
 def _timestream(rest: str, options: TargetOptions, model: RecordModel) -> Sink:
@@ -117,12 +135,70 @@ def _null(rest: str, _options: TargetOptions, model: RecordModel) -> Sink:
     return NullSink(model)
 
 
-TARGETS: dict[str, Callable[[str, TargetOptions, RecordModel], Sink]] = {
-    "timestream": _timestream,
-    "duckdb": _duckdb,
-    "null": _null,
+def _parquet(rest: str, _options: TargetOptions, model: RecordModel) -> Sink:
+    from fleetstream.sinks.files.storage import folder
+
+    if not rest:
+        raise ValueError("The target 'parquet:' needs a folder, for example parquet:lake.")
+    storage = folder(Path(rest))
+    return _parquet_files(storage, model, f"{storage.root}/*/*/*.parquet")
+
+
+def _s3(rest: str, options: TargetOptions, model: RecordModel) -> Sink:
+    from fleetstream.sinks.files.storage import bucket
+
+    place = rest.removeprefix("//")
+    if place == rest or not place.partition("/")[0]:
+        raise ValueError("The target 's3:' needs a bucket, for example s3://my-bucket/fleet.")
+    if options.endpoint_url is not None:
+        _check_endpoint(options.endpoint_url)
+    return _parquet_files(bucket(place, options.region, options.endpoint_url), model, None)
+
+
+def _parquet_files(storage: "Storage", model: RecordModel, found: str | None) -> Sink:
+    """Parquet in a storage; ``found`` is what DuckDB finds its files by."""
+    from fleetstream.sinks.files import FilesSink
+    from fleetstream.sinks.files.parquet import Parquet
+
+    query = found and (
+        "SELECT day, region, count(*) AS records FROM "
+        f"read_parquet('{found.replace(chr(39), 2 * chr(39))}', hive_partitioning=true) "
+        "GROUP BY ALL ORDER BY ALL"
+    )
+    return FilesSink(storage, Parquet(model), model, query)
+
+
+def _csv(rest: str, _options: TargetOptions, model: RecordModel) -> Sink:
+    from fleetstream.sinks.files import FilesSink
+    from fleetstream.sinks.files.batch_load import BatchLoad
+    from fleetstream.sinks.files.storage import folder
+
+    if not rest:
+        raise ValueError("The target 'csv:' needs a folder, for example csv:batch-load.")
+    storage = folder(Path(rest))
+    found = f"{storage.root}/metrics/*.csv".replace("'", "''")
+    query = (
+        f"SELECT measure_name, count(*) AS records FROM read_csv('{found}', all_varchar=true) "
+        "GROUP BY ALL ORDER BY ALL"
+    )
+    return FilesSink(storage, BatchLoad(model), model, query)
+
+
+_TABLE = frozenset({"--database-name", "--table-name"})
+_AWS = frozenset({"--region", "--endpoint-url"})
+
+TARGETS = {
+    "timestream": TargetKind("timestream", _timestream, _TABLE | _AWS | {"--profile"}),
+    "duckdb": TargetKind("duckdb:PATH", _duckdb, _TABLE),
+    "parquet": TargetKind("parquet:DIR", _parquet),
+    "s3": TargetKind("s3://BUCKET/PREFIX", _s3, _AWS),
+    "csv": TargetKind("csv:DIR", _csv),
+    "null": TargetKind("null:", _null, _TABLE),
 }
-"""What opens each kind of target, by the part of its URL before the colon."""
+"""The kinds of targets, by the part of their URL before the colon."""
+
+FORMS = ", ".join(kind.form for kind in TARGETS.values())
+"""How targets are written."""
 
 
 def _is_loopback(host: str) -> bool:

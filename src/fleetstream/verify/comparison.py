@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fleetstream.fleet import DIMENSIONS
 from fleetstream.records import TIME, RecordModel
-from fleetstream.sinks.duckdb.layout import COLUMNS, KEY_COLUMNS, MEASURE_NAME
+from fleetstream.sinks.layout import COLUMNS, KEY_COLUMNS, MEASURE_NAME
 from fleetstream.verify.expectation import PARTIAL
 from fleetstream.verify.findings import SHOWN, Example, Fault, Findings
 

@@ -7,7 +7,7 @@ import duckdb
 from fleetstream.records import TIME, RecordModel
 from fleetstream.sinks import TargetUnusable
 from fleetstream.sinks.duckdb import DuckDBSink
-from fleetstream.sinks.duckdb.layout import COLUMNS
+from fleetstream.sinks.layout import COLUMNS
 
 
 class DuckDBReader:

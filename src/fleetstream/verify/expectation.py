@@ -12,7 +12,7 @@ import pyarrow as pa
 from fleetstream.records import Records
 from fleetstream.recovery.manifest import Manifest, Run
 from fleetstream.sinks import Part
-from fleetstream.sinks.duckdb.layout import in_columns
+from fleetstream.sinks.layout import in_columns
 
 PARTIAL = "__partial"
 """The column that says whether a record's sweep was cut, so that the record may not be there."""

@@ -1,7 +1,7 @@
 """Readers: what a target holds, stretch by stretch of time."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -39,7 +39,7 @@ class Reader(Protocol):
     def held(self, begin: int | None, end: int | None) -> str | pa.Table:
         """The records from ``begin`` until before ``end`` (µs, None: without bound).
 
-        A query or a table with the columns of :mod:`fleetstream.sinks.duckdb.layout`; a table may
+        A query or a table with the columns of :mod:`fleetstream.sinks.layout`; a table may
         lack columns that no record has.
         """
         ...
@@ -52,20 +52,40 @@ class Reader(Protocol):
 def open_reader(options: TargetOptions, model: RecordModel) -> Reader:
     """The reader of a target, not opened yet; raises as its sink would.
 
-    Raises :class:`ValueError` with a sentence where the target keeps nothing.
+    Raises :class:`ValueError` with a sentence where the target can't be read.
     """
     sink = open_sink(options, model)
-    scheme = options.url.partition(":")[0]
-    if scheme == "duckdb":
-        from fleetstream.sinks.duckdb import DuckDBSink
-        from fleetstream.verify.duckdb_reader import DuckDBReader
+    make = READERS.get(options.url.partition(":")[0])
+    if make is None:
+        raise ValueError(
+            f"What {options.url!r} keeps can't be read again, so there is nothing to verify; load "
+            "it into a target that can, and name that."
+        )
+    return make(sink, model)
 
-        assert isinstance(sink, DuckDBSink)
-        return DuckDBReader(sink, model)
-    if scheme == "timestream":
-        from fleetstream.sinks.timestream import TimestreamSink
-        from fleetstream.verify.timestream_reader import TimestreamReader
 
-        assert isinstance(sink, TimestreamSink)
-        return TimestreamReader(sink.account, sink.name, model)
-    raise ValueError(f"{options.url!r} keeps nothing, so there is nothing to verify.")
+def _duckdb(sink: Any, model: RecordModel) -> Reader:
+    from fleetstream.verify.duckdb_reader import DuckDBReader
+
+    return DuckDBReader(sink, model)
+
+
+def _timestream(sink: Any, model: RecordModel) -> Reader:
+    from fleetstream.verify.timestream_reader import TimestreamReader
+
+    return TimestreamReader(sink.account, sink.name, model)
+
+
+def _files(sink: Any, model: RecordModel) -> Reader:
+    from fleetstream.verify.files_reader import FilesReader
+
+    return FilesReader(sink, model)
+
+
+READERS: dict[str, Callable[[Any, RecordModel], Reader]] = {
+    "duckdb": _duckdb,
+    "timestream": _timestream,
+    "parquet": _files,
+    "s3": _files,
+}
+"""What makes the reader of a target, from its sink, by the part of its URL before the colon."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from fleetstream.records import TIME, RecordModel
 from fleetstream.sinks import TargetUnusable
-from fleetstream.sinks.duckdb.layout import COLUMNS
+from fleetstream.sinks.layout import COLUMNS
 from fleetstream.sinks.timestream.account import Account
 
 _ARROW_TYPES = {

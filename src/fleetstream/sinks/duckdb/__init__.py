@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from fleetstream.records import RecordModel, Records
 from fleetstream.sinks import Delivery, Part, Request, TargetLost, TargetUnusable
-from fleetstream.sinks.duckdb.layout import COLUMNS, in_columns
 from fleetstream.sinks.duckdb.once import WrittenOnce
+from fleetstream.sinks.layout import COLUMNS, in_columns
 
 FULL = 1_000_000
 """Values in an insert, about: more would gain no speed."""
@@ -104,6 +104,10 @@ class DuckDBSink:
         self._waiting_values += part.values
         if self._waiting_values >= FULL:
             yield from self.flush()
+
+    def pause(self) -> Iterable[Request]:
+        """Everything that waits."""
+        return self.flush()
 
     def flush(self) -> Iterable[Request]:
         """Everything that waits."""

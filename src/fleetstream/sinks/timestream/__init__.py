@@ -1,6 +1,6 @@
 """Amazon Timestream for LiveAnalytics, or anything that speaks its WriteRecords."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -50,6 +50,10 @@ class TimestreamSink:
     def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
         """Full requests of 100 records; the rest waits for the next batch of the same sweep."""
         return self._assembly.prepare(batch)
+
+    def pause(self) -> Iterable[Request]:
+        """Everything that waits."""
+        return self.flush()
 
     def flush(self) -> Iterator[Request]:
         """What was kept, as one request that is not full."""
