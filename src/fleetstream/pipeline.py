@@ -307,8 +307,9 @@ class Pipeline:
         try:
             try:
                 delivery = self._attempt(request)
-            except (Throttled, Unavailable):
-                self.stop.at_once.wait(random.uniform(0, _FIRST_PAUSE))  # noqa: S311 - jitter
+            except (Throttled, Unavailable) as error:
+                pause = random.uniform(0, _FIRST_PAUSE)  # noqa: S311 - jitter
+                self.stop.at_once.wait(_asked_for(error) + pause)
                 delivery = self._retrying(self._attempt, request)
         except (Throttled, Unavailable) as error:
             reason = error.kind if isinstance(error, Unavailable) else "throttled"
@@ -373,13 +374,24 @@ class Pipeline:
             failing = time.monotonic() - state.start_time
             return isinstance(error, Unavailable) and 0 < self._give_up_after <= failing
 
+        jitter = tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=LONGEST_PAUSE)
+
+        def pause(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            return _asked_for(error) + jitter(state)
+
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((Throttled, Unavailable)),
-            wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=LONGEST_PAUSE),
+            wait=pause,
             stop=lambda state: self.stop.at_once.is_set() or hopeless(state),
             sleep=tenacity.sleep_using_event(self.stop.at_once),
             reraise=True,
         )
+
+
+def _asked_for(error: BaseException | None) -> float:
+    """Seconds that the target asks to wait at least."""
+    return error.wait if isinstance(error, Throttled) else 0.0
 
 
 def _tally(request: Request) -> Tally:

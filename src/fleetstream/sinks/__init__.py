@@ -102,7 +102,11 @@ class Window:
 
 
 class Throttled(Exception):
-    """The target asks for patience; the same request will go through later."""
+    """The target asks for patience, of ``wait`` seconds at least; the request will go through."""
+
+    def __init__(self, detail: str = "", wait: float = 0.0) -> None:
+        super().__init__(detail)
+        self.wait = wait
 
 
 class Unavailable(Exception):

@@ -184,6 +184,18 @@ def _csv(rest: str, _options: TargetOptions, model: RecordModel) -> Sink:
     return FilesSink(storage, BatchLoad(model), model, query)
 
 
+def _influx(rest: str, options: TargetOptions, model: RecordModel) -> Sink:
+    try:
+        from fleetstream.sinks.influx import InfluxSink
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "InfluxDB needs a library more; install it with: pip install 'fleetstream[influx]'"
+        ) from error
+    from fleetstream.sinks.influx.server import place
+
+    return InfluxSink(place(rest, options.database_name), model)
+
+
 _TABLE = frozenset({"--database-name", "--table-name"})
 _AWS = frozenset({"--region", "--endpoint-url"})
 
@@ -193,6 +205,7 @@ TARGETS = {
     "parquet": TargetKind("parquet:DIR", _parquet),
     "s3": TargetKind("s3://BUCKET/PREFIX", _s3, _AWS),
     "csv": TargetKind("csv:DIR", _csv),
+    "influx": TargetKind("influx:URL", _influx, frozenset({"--database-name"})),
     "null": TargetKind("null:", _null, _TABLE),
 }
 """The kinds of targets, by the part of their URL before the colon."""

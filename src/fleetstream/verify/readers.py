@@ -82,10 +82,17 @@ def _files(sink: Any, model: RecordModel) -> Reader:
     return FilesReader(sink, model)
 
 
+def _influx(sink: Any, model: RecordModel) -> Reader:
+    from fleetstream.verify.influx_reader import InfluxReader
+
+    return InfluxReader(sink, model)
+
+
 READERS: dict[str, Callable[[Any, RecordModel], Reader]] = {
     "duckdb": _duckdb,
     "timestream": _timestream,
     "parquet": _files,
     "s3": _files,
+    "influx": _influx,
 }
 """What makes the reader of a target, from its sink, by the part of its URL before the colon."""

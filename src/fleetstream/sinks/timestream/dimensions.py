@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from fleetstream.records import Indices, Records
 from fleetstream.sinks.memo import Memo, address
+from fleetstream.sinks.texts import Texts, padded
 from fleetstream.sinks.timestream.packing import Packing
-from fleetstream.sinks.timestream.texts import Texts, padded
 
 KEPT_BYTES = 128 * 2**20
 """Bytes of dimension sets kept: enough for some hundred thousand series."""
@@ -84,7 +84,7 @@ class Dimensions:
                 common[request].append(words[int(indices[first_rows[request]])].as_py())
         all_common = np.all(shared, axis=0)[packing.segment_requests]
         return DimensionSets(
-            own=padded(_joined(own_pieces, all_common)),
+            own=padded(_joined(own_pieces, all_common), " "),
             own_bytes=own_bytes,
             common=[f'"Dimensions":[{",".join(each)}]' if each else "" for each in common],
             common_bytes=common_bytes,

@@ -14,10 +14,13 @@ import numpy.typing as npt
 
 from fleetstream.records import Indices, RecordModel, Records
 from fleetstream.signals import MICROSECONDS
+from fleetstream.sinks.sheet import BLANK, Bytes, Form, Place, column
+from fleetstream.sinks.texts import Style, Texts, Words, number_texts
 from fleetstream.sinks.timestream.dimensions import DimensionSets
 from fleetstream.sinks.timestream.packing import Packing, measure_type
-from fleetstream.sinks.timestream.sheet import BLANK, Bytes, Form, Place, column
-from fleetstream.sinks.timestream.texts import Texts, Words, number_texts
+
+JSON = Style('"', '"', lambda word: json.dumps(word)[1:], " ")
+"""The inside of a JSON string and its closing quote; blanks may follow it."""
 
 
 class Renderer:
@@ -25,7 +28,7 @@ class Renderer:
 
     def __init__(self, database: str, table: str) -> None:
         self._target = f'"DatabaseName":{json.dumps(database)},"TableName":{json.dumps(table)}'
-        self._words = Words()
+        self._words = Words(JSON)
 
     def bodies(self, packing: Packing, dimensions: DimensionSets) -> Iterator[bytes]:
         """The body of each request, in order."""
@@ -104,7 +107,7 @@ class Renderer:
     def _values(self, records: Records) -> list[Texts]:
         """The texts of each measure's values."""
         return [
-            self._words.of(values) if kind == "VARCHAR" else number_texts(values, field)
+            self._words.of(values) if kind == "VARCHAR" else number_texts(values, field, JSON)
             for kind, values, field in zip(
                 _types(records), records.measure_columns, records.measure_fields, strict=True
             )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.sinks.timestream.texts import Texts
+from fleetstream.sinks.texts import Texts
 
 BLANK = ord(" ")
 

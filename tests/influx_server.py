@@ -1,0 +1,81 @@
+"""A real InfluxDB 1 in a process of its own."""
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from tests.programs import program
+
+
+class InfluxDB:
+    """`influxd` on free ports of loopback with its data in ``folder``, from `with` to its end.
+
+    With ``users`` it asks for credentials: `admin` with the password `secret` has them.
+    """
+
+    def __init__(self, folder: Path, *, users: bool = False) -> None:
+        self._folder = folder
+        self._users = users
+
+    def __enter__(self) -> Self:
+        influxd = program("influxd")
+        http, rpc = _free_port(), _free_port()
+        self.url = f"http://127.0.0.1:{http}"
+        config = self._folder / "influxd.conf"
+        config.write_text(
+            f'reporting-disabled = true\nbind-address = "127.0.0.1:{rpc}"\n'
+            f'[meta]\ndir = "{self._folder}/meta"\n'
+            f'[data]\ndir = "{self._folder}/data"\nwal-dir = "{self._folder}/wal"\n'
+            f'[http]\nbind-address = "127.0.0.1:{http}"\nlog-enabled = false\n'
+            f"auth-enabled = {str(self._users).lower()}\n"
+            "[monitor]\nstore-enabled = false\n"
+        )
+        self.process = subprocess.Popen(
+            [influxd, "-config", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                requests.get(f"{self.url}/ping", timeout=1)
+                break
+            except requests.ConnectionError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        if self._users:
+            self.query("CREATE USER admin WITH PASSWORD 'secret' WITH ALL PRIVILEGES")
+        self.query("CREATE DATABASE fleet")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.process.kill()
+        self.process.wait(30)
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        """The series of an InfluxQL answer."""
+        answer = requests.post(
+            f"{self.url}/query",
+            {"db": "fleet", "q": statement, "epoch": "u"},
+            auth=("admin", "secret") if self._users else None,
+            timeout=60,
+        ).json()
+        (result,) = answer["results"]
+        assert "error" not in result, result
+        series: list[dict[str, Any]] = result.get("series", [])
+        return series
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
