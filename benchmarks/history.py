@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.influx_server import InfluxDB
+
 from benchmarks.measure import Usage, fleetstream
 from benchmarks.results import Result, at_least
 
@@ -13,16 +15,26 @@ RUN = ("ingest", "--quiet", "--seed", "7", "--manifest", "run.json", "--summary"
 
 
 def results() -> Iterator[Result]:
-    """What generating, writing and verifying take of a CPU."""
+    """What generating, writing and verifying take of a CPU, with each target that is read back."""
     with tempfile.TemporaryDirectory() as folder:
         alone = fleetstream(*RUN, *STRETCH, "--to", "null:", folder=folder)
-        written = fleetstream(*RUN, *STRETCH, "--to", "duckdb:day.duckdb", folder=folder)
+    yield _day("DuckDB", alone, 1.0, "--to", "duckdb:day.duckdb")
+    yield _day("Parquet", alone, 1.0, "--to", "parquet:lake")
+    with tempfile.TemporaryDirectory() as folder, InfluxDB(Path(folder)) as server:
+        target = ("--to", f"influx:{server.url}", "-d", "fleet", "--record-model", "multi")
+        yield _day("InfluxDB 1", alone, 0.1, *target)
+
+
+def _day(name: str, alone: Usage, target: float, *options: str) -> Result:
+    """Write a day, and verify it; what a server takes of the CPU is not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        written = fleetstream(*RUN, *STRETCH, *options, folder=folder)
         verified = fleetstream("verify", "run.json", folder=folder)
         assert verified.output.endswith("It matches.\n")
         values = json.loads((Path(folder) / "summary.json").read_bytes())["stored"]["values"]
-    yield at_least(
-        "values of a day of history in DuckDB that are verified a second, in millions",
-        1.0,
+    return at_least(
+        f"values of a day of history in {name} that are verified a second, in millions",
+        target,
         values / verified.wall / 1e6,
         f"{values:,} values, all there; a CPU second generates {_per_second(values, alone)} "
         f"million, writes {_per_second(values, written)} million, verifies "

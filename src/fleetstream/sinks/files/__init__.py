@@ -176,8 +176,8 @@ class FilesSink:
             connection.register("held", held.select(rows.column_names))
             connection.execute("CREATE TABLE there AS SELECT *, true AS __old FROM held")
             rejections = add_absent(connection, "there", rows)
-            connection.execute("SELECT * EXCLUDE (__old) FROM there WHERE __old IS NULL")
-            new: pa.Table = connection.to_arrow_table()
+            added = connection.sql("SELECT * EXCLUDE (__old) FROM there WHERE __old IS NULL")
+            new: pa.Table = added.to_arrow_table()
         return new.cast(rows.schema), rejections
 
 

@@ -1,0 +1,1 @@
+"""All targets under the same contract."""
