@@ -37,6 +37,19 @@ def results(url: str) -> Iterator[Result]:
         )
     for model in (RecordModel.MULTI, RecordModel.SINGLE):
         yield _against_floor(url, model)
+    rate = medians([lambda: _influx(url)], 3)[0]
+    yield at_least("values per CPU second into InfluxDB, in millions", 3, rate / 1e6, "")
+
+
+def _influx(url: str) -> float:
+    """The same, as gzipped line protocol."""
+    with tempfile.TemporaryDirectory() as folder:
+        used = fleetstream(
+            *("ingest", "--to", f"influx:{url}?version=3", "-d", "db", "--quiet"),
+            *("--record-model", "multi", "--host-scale", "100", "--autostop", str(SWEEPS)),
+            folder=folder,
+        )
+    return SWEEPS * 100 * 26_260 / used.cpu
 
 
 def _straightforward(url: str) -> float:

@@ -63,3 +63,28 @@ def test_a_full_disk_for_duckdb(tmp_path: Path, small_disk: Callable[[str], Path
     with duckdb.connect(database) as connection:
         (count,) = connection.execute("SELECT count(*) FROM telemetry").fetchone() or (0,)
     assert count == ledger["stored"]["records"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_full_disk_for_files(
+    tmp_path: Path, small_disk: Callable[[str], Path], form: str
+) -> None:
+    """What is there is whole, and the rest is kept elsewhere and can be replayed."""
+    disk = small_disk("12m")
+    place = f"{form}:{disk / 'files'}"
+    stretch = ("--start", "2026-11-01", "--end", "2026-11-02", "--interval", "20s")
+    run = Generator(tmp_path, "--to", place, "--seed", "3", *stretch)
+    code, printed = run.end()
+    assert code == 1, printed
+    assert "takes no more files: No space left on device" in printed
+    ledger = run.ledger
+    assert ledger["adds_up"]
+    assert ledger["undelivered"]["records"] > 0
+    assert not list((disk / "files").rglob("*.unfinished"))
+    if form == "parquet":
+        with duckdb.connect() as connection:
+            files = f"{disk}/files/*/*/*.parquet"
+            query = f"SELECT count(*) FROM read_parquet('{files}')"
+            (count,) = connection.execute(query).fetchone() or (0,)
+        # Of the request that failed, files may be there; they are not written again.
+        assert ledger["stored"]["records"] <= count <= ledger["generated"]["records"]
