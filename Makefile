@@ -29,5 +29,5 @@ soak: $(READY)
 $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[influx,local,plot]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[influx,local,plot,ray]' --group dev
 	@touch $@

@@ -40,6 +40,7 @@ class Totals:
 
     sweeps: int = 0
     skipped: int = 0
+    replaced: int = 0
     generated: Tally = Tally()
     stored: Tally = Tally()
     rejected: Tally = Tally()
@@ -187,6 +188,14 @@ class Ledger:
             if report is not None:
                 report.totals.losses[reason] += report.totals.in_flight.records
                 report.totals.undelivered += report.totals.in_flight
+
+    def replaced(self, source: int) -> None:
+        """Another process is gone, and what it had in flight is generated again elsewhere."""
+        with self._lock:
+            self._totals.replaced += 1
+            report = self._reports.get(source)
+            if report is not None:
+                report.totals.generated -= report.totals.in_flight
 
     def totals(self) -> Totals:
         """What is known now, as a copy."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fleetstream.cli.disorder import add_disorder_options, disorder_of
 from fleetstream.cli.display import add_display_options, check_writable, show_end, shown
 from fleetstream.cli.options import (
+    add_cluster_options,
     add_delivery_options,
     add_fleet_options,
     add_processes_option,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fleetstream.recovery.manifest import Manifest
     from fleetstream.recovery.undelivered import Losses
     from fleetstream.sinks import Sink
+    from fleetstream.workers import Crew
     from fleetstream.workload import Workload
 
 DESCRIPTION = """\
@@ -66,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="stop after N measurements of every series (default: 0, never)",
     )
     add_processes_option(pace)
+    add_cluster_options(pace)
     add_pace_options(pace)
     add_disorder_options(parser)
     add_delivery_options(parser)
@@ -121,7 +124,6 @@ def _ingest(options: argparse.Namespace) -> int:
     from fleetstream.pipeline import Stop
     from fleetstream.sinks import TargetUnusable
     from fleetstream.sinks.targets import open_sink
-    from fleetstream.workers import processes_for
 
     check_writable("--summary", options.summary)
     check_writable("--report", options.report)
@@ -129,10 +131,12 @@ def _ingest(options: argparse.Namespace) -> int:
     workload = manifest.workload()
     try:
         sink = open_sink(manifest.target_options(), manifest.record_model)
-        processes = processes_for(options.processes, sink)
+        crew, count = _crew(options, sink)
         warn_of(manifest.target_options())
         sink.open()
         check_window(manifest.pace, manifest.last, sink)
+        if crew:
+            crew.open(count)
     except TargetUnusable as error:
         return unusable(error)
     command = repeating(options.given, manifest, resumed=options.resume is not None)
@@ -147,11 +151,41 @@ def _ingest(options: argparse.Namespace) -> int:
     )
     stop, ledger = Stop(), Ledger()
     with closing(sink), stopped_by_signals(stop), shown(options, run, ledger, stop) as history:
-        losses, failure = _stream(options, processes, manifest, path, workload, sink, ledger, stop)
+        work = (crew, count, manifest, path, workload, sink, ledger, stop)
+        losses, failure = _stream(options, *work)
     if failure:
         print(f"The manifest could not be kept: {failure}", file=sys.stderr)
     show_end(options, run, history, summarise(run, ledger, stop.reason, losses))
     return DELIVERED if ledger.totals().delivered else UNDELIVERED
+
+
+def _crew(options: argparse.Namespace, sink: "Sink") -> "tuple[Crew | None, int]":
+    """Who shares the work, None for this process alone, and how many they are.
+
+    Raises :class:`ValueError` with a sentence where options do not go together.
+    """
+    from fleetstream.workers import ProcessCrew, processes_for
+
+    if options.ray is None:
+        if options.workers is not None:
+            raise ValueError("--workers is for a Ray cluster; name one with --ray.")
+        count = processes_for(options.processes, sink)
+        return (ProcessCrew() if count > 1 else None), count
+    if options.workers is None:
+        raise ValueError("--ray needs --workers, the number of workers on the cluster.")
+    if options.processes != options.default_of("processes"):
+        raise ValueError("--processes and --ray both share the work; leave one of them out.")
+    if sink.exclusive:
+        raise ValueError(
+            f"{sink.name} can be written by one process only, so --ray can't be used with it."
+        )
+    try:
+        from fleetstream.workers.ray_crew import RayCrew
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "--ray needs a library more; install it with: pip install 'fleetstream[ray]'"
+        ) from error
+    return RayCrew(options.ray), options.workers
 
 
 def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
@@ -194,7 +228,8 @@ def _unused(path: Path) -> Path:
 
 def _stream(
     options: argparse.Namespace,
-    processes: int,
+    crew: "Crew | None",
+    count: int,
     manifest: "Manifest",
     path: Path | None,
     workload: "Workload",
@@ -217,16 +252,17 @@ def _stream(
     if manifest.autostop and not sweeps:
         return Losses(), None
 
-    if processes > 1:
+    if crew:
         assignment = Assignment(
             manifest,
+            count,
             options.concurrency,
             options.give_up_after,
-            options.undelivered,
+            options.undelivered.absolute(),
             options.rate,
             timed_from,
         )
-        workers = Workers(assignment, processes, clock, ledger, stop, sweeps=sweeps)
+        workers = Workers(crew, assignment, clock, ledger, stop, sweeps=sweeps)
         journal = Journal(manifest, path, ledger, lambda: workers.standings)
         workers.run(journal.begin)
         losses = sum(workers.losses, start=Losses())

@@ -265,6 +265,23 @@ def add_processes_option(group: "argparse._ArgumentGroup") -> None:
     )
 
 
+def add_cluster_options(group: "argparse._ArgumentGroup") -> None:
+    """A Ray cluster that shares the work."""
+    group.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        default=None,
+        help="have workers on a Ray cluster generate and send: HOST:PORT, or local",
+    )
+    group.add_argument(
+        "--workers",
+        metavar="N",
+        type=at_least(1),
+        default=None,
+        help="how many workers on the cluster, each with a core",
+    )
+
+
 def duration(text: str) -> float:
     """Seconds, from a number with a unit (ms, s, m, h or d) or the bare number 0."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)

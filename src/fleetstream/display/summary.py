@@ -70,12 +70,12 @@ class Summary(msgspec.Struct, frozen=True):
 
     ``generated`` is what ``stored``, ``rejected`` and ``undelivered`` add up to. ``seconds`` is how
     long the run took, ``started`` when it began (ISO 8601, UTC). ``skipped`` counts sweeps left out
-    because they could not start in time; ``disorder`` counts records that were sent late, out of
-    order or once more, on purpose. ``command`` repeats the run, ``query`` shows what it wrote and
-    ``verification`` proves it, all for a shell. ``ended_by`` says why the run ended early, where it
-    was not the user. ``undelivered_files`` hold the records that were not stored, and ``lost``
-    counts rows that could not be kept either, by their Unix time in microseconds, for the reason
-    ``lost_because``.
+    because they could not start in time; ``replaced`` workers that were lost; ``disorder`` records
+    that were sent late, out of order or once more, on purpose. ``command`` repeats the run,
+    ``query`` shows what it wrote and ``verification`` proves it, all for a shell. ``ended_by`` says
+    why the run ended early, where it was not the user. ``undelivered_files`` hold the records that
+    were not stored, and ``lost`` counts rows that could not be kept either, by their Unix time in
+    microseconds, for the reason ``lost_because``.
     """
 
     version: str
@@ -90,6 +90,7 @@ class Summary(msgspec.Struct, frozen=True):
     seconds: Amount
     sweeps: Count
     skipped: Count
+    replaced: Count
     disorder: dict[str, Count]
     generated: Outcome
     stored: Outcome
@@ -127,6 +128,7 @@ def summarise(run: Run, ledger: Ledger, reason: str | None, losses: Losses) -> S
         seconds=seconds,
         sweeps=totals.sweeps,
         skipped=totals.skipped,
+        replaced=totals.replaced,
         disorder=dict(totals.disorder),
         generated=_outcome(totals.generated),
         stored=_outcome(totals.stored),
@@ -211,6 +213,8 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "Retried", ", ".join(f"{count:,} × {fault}" for fault, count in faults.items())
     if summary.skipped:
         yield "Skipped", f"{summary.skipped:,} sweeps that could not start in time"
+    if summary.replaced:
+        yield "Replaced", f"{summary.replaced:,} workers; what they had not settled came again"
     if summary.disorder:
         counts = (f"{count:,} records {what}" for what, count in sorted(summary.disorder.items()))
         yield "Disorder", ", ".join(counts)

@@ -1,0 +1,71 @@
+"""Orders: what a run's parent and its workers say to each other; all of it travels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleetstream.ledger import Report
+from fleetstream.recovery.manifest import Manifest
+from fleetstream.recovery.outstanding import Standing
+from fleetstream.recovery.undelivered import Losses
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What every worker needs to know; it generates every ``count``-th block."""
+
+    manifest: Manifest
+    count: int
+    concurrency: int
+    give_up_after: float
+    undelivered: Path
+    rate: float = 0.0
+    timed_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """To a worker: sweep at this timestamp."""
+
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """To a worker: the clock makes a pause; send what is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """To a worker: there are no more timestamps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """To a worker: stop, gently or at once."""
+
+    at_once: bool
+
+
+Order = Sweep | Pause | End | Halt
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """From a worker: its part of the sweep is generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """From a worker: what its ledger knows.
+
+    Now and then also how far it has come (``standing``); once, what went wrong (``failure``); and
+    as its last word what it could not deliver (``losses``).
+    """
+
+    report: Report
+    standing: Standing | None = None
+    failure: str | None = None
+    losses: Losses | None = None
+
+
+Message = Swept | News

@@ -1,0 +1,171 @@
+"""A crew on a Ray cluster: each worker is an actor, wherever the cluster has a core free."""
+
+import contextlib
+import os
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Ray reads this as it is imported.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+import ray.exceptions
+
+from fleetstream.sinks import TargetUnusable
+from fleetstream.workers.orders import Assignment, Message, Order
+from fleetstream.workers.worker import work
+
+LOCAL = "local"
+"""The address that asks for a cluster on this machine, made for the run."""
+
+HEAR_WITHIN = 0.2
+"""Seconds that a worker waits for something to say, when it is asked."""
+
+CONNECT_TIMEOUT = 5.0
+
+
+class RayCrew:
+    """Actors of a cluster, whose head has an address (HOST:PORT), or of :data:`LOCAL`."""
+
+    replaces = True
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._actors: dict[int, Any] = {}
+        self._asked: dict[Any, int] = {}
+
+    def open(self, count: int) -> None:
+        """Join the cluster; raises :class:`TargetUnusable` where it is not there, or too small."""
+        _connect(self._address, count)
+        resources: Any = ray.cluster_resources
+        cores = int(resources().get("CPU", 0))
+        if cores < count:
+            ray.shutdown()
+            raise TargetUnusable(
+                f"The Ray cluster has {cores} cores, but --workers asks for {count}; ask for "
+                "fewer, or add machines to the cluster."
+            )
+
+    def start(self, number: int, assignment: Assignment) -> None:
+        """Start an actor."""
+        remote: Any = ray.remote(_Actor)
+        # It is told and asked at once, which takes a thread each.
+        actor = remote.options(num_cpus=1, max_concurrency=3).remote(
+            assignment, number, str(Path.cwd())
+        )
+        self._actors[number] = actor
+        self._ask(number)
+
+    def tell(self, number: int, order: Order) -> None:
+        """Call the actor, and don't wait."""
+        self._actors[number].tell.remote(order)
+
+    def listen(self, seconds: float) -> Iterator[tuple[int, Message | None]]:
+        """What actors have answered."""
+        ready, _ = ray.wait(list(self._asked), num_returns=1, timeout=seconds)
+        for answer in ready:
+            number = self._asked.pop(answer)
+            try:
+                messages = ray.get(answer)
+            except ray.exceptions.RayError:
+                yield number, None
+                continue
+            self._ask(number)
+            for message in messages:
+                yield number, message
+
+    def dismiss(self, number: int) -> None:
+        """Let go of the actor."""
+        for answer in [answer for answer, asked in self._asked.items() if asked == number]:
+            del self._asked[answer]
+        actor = self._actors.pop(number, None)
+        if actor is not None:
+            with contextlib.suppress(ray.exceptions.RayError):
+                ray.kill(actor)
+
+    def end(self, *, patiently: bool) -> None:  # noqa: ARG002 - all has been said
+        """Leave the cluster; one on this machine ends."""
+        for number in list(self._actors):
+            self.dismiss(number)
+        ray.shutdown()
+
+    def _ask(self, number: int) -> None:
+        self._asked[self._actors[number].hear.remote()] = number
+
+
+class _Inside:
+    """The channel of a worker in its actor."""
+
+    def __init__(self) -> None:
+        self.orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def send(self, message: Message) -> None:
+        self.messages.put(message)
+
+    def recv(self) -> Order:
+        return self.orders.get()
+
+
+class _Actor:
+    """A worker; it is told orders, and asked for what it has to say."""
+
+    def __init__(self, assignment: Assignment, number: int, folder: str) -> None:
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+        self._channel = _Inside()
+        self._failure: BaseException | None = None
+        threading.Thread(target=self._work, args=(assignment, number), daemon=True).start()
+
+    def tell(self, order: Order) -> None:
+        self._channel.orders.put(order)
+
+    def hear(self) -> list[Message]:
+        """What the worker has said since, after a moment at most; raises what ended it."""
+        said: list[Message] = []
+        with contextlib.suppress(queue.Empty):
+            said.append(self._channel.messages.get(timeout=HEAR_WITHIN))
+            while True:
+                said.append(self._channel.messages.get_nowait())
+        if not said and self._failure is not None:
+            raise self._failure
+        return said
+
+    def _work(self, assignment: Assignment, number: int) -> None:
+        try:
+            work(self._channel, assignment, number)
+        except BaseException as error:
+            self._failure = error
+
+
+def _connect(address: str, cores: int) -> None:
+    """Join a cluster, or make one; raises :class:`TargetUnusable`."""
+    where: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
+    if address != LOCAL:
+        _check(address)
+        where = {"address": address}
+    try:
+        ray.init(**where, configure_logging=False, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        reason = str(error).partition("\n")[0]
+        raise TargetUnusable(f"There is no Ray cluster at {address!r}: {reason}") from error
+
+
+def _check(address: str) -> None:
+    """Whether anybody listens there, since Ray itself would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(
+            f"{address!r} is no address of a Ray cluster; one is 'local' or HOST:PORT."
+        )
+    try:
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT).close()
+    except OSError as error:
+        raise TargetUnusable(
+            f"There is no Ray cluster at {address!r}: {error.strerror or error}. Start one with "
+            "`ray start --head`, or name 'local'."
+        ) from error

@@ -1,0 +1,153 @@
+"""A worker: generates its blocks and delivers them, by a pipeline of its own."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from fleetstream.disorder import Disordered
+from fleetstream.ledger import Ledger
+from fleetstream.pipeline import Pipeline, Stop, Sweeps
+from fleetstream.rate import limited
+from fleetstream.recovery.journal import SETTLE_EVERY, Recorder
+from fleetstream.recovery.undelivered import UndeliveredStore
+from fleetstream.sinks.targets import open_sink
+from fleetstream.workers.orders import (
+    Assignment,
+    End,
+    Halt,
+    Message,
+    News,
+    Order,
+    Pause,
+    Sweep,
+    Swept,
+)
+from fleetstream.workload import Block
+
+MANY = 8
+"""Blocks for each worker that are enough to share them out whole."""
+
+REPORT_EVERY = 0.25
+"""Seconds between two reports of a worker."""
+
+
+class Channel(Protocol):
+    """The way to the parent and back; both raise :class:`OSError` or EOFError when it is gone."""
+
+    def send(self, message: Message) -> None:
+        """Tell the parent."""
+        ...
+
+    def recv(self) -> Order:
+        """Wait for the parent's next order."""
+        ...
+
+
+class _ToldClock:
+    """A worker's clock: the timestamps that the parent gives out."""
+
+    def __init__(self, swept: Callable[[], None]) -> None:
+        self.orders: queue.SimpleQueue[Sweep | Pause | End] = queue.SimpleQueue()
+        self._swept = swept
+        self._next: Sweep | Pause | End | None = None
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            order = self._next or self.orders.get()
+            self._next = None
+            if isinstance(order, End):
+                return
+            if isinstance(order, Sweep):
+                yield order.timestamp
+
+    @property
+    def due(self) -> bool:
+        """Tells the parent that the sweep is done, and waits for what it says next."""
+        self._swept()
+        self._next = self.orders.get()
+        return isinstance(self._next, Sweep)
+
+
+def blocks_of(blocks: Sequence[Block], number: int, count: int) -> list[Block]:
+    """The ``number``-th of ``count`` equal shares of all series.
+
+    Of many blocks it is every so-many-th; of few, a piece of each, though each is drawn as a whole
+    by all workers then.
+    """
+    if len(blocks) >= MANY * count:
+        return list(blocks[number::count])
+    pieces = []
+    for block in blocks:
+        start = block.start + len(block) * number // count
+        stop = block.start + len(block) * (number + 1) // count
+        if start < stop:
+            pieces.append(replace(block, start=start, stop=stop))
+    return pieces
+
+
+def work(channel: Channel, assignment: Assignment, number: int) -> None:
+    """What the ``number``-th worker does, from start to end."""
+    manifest, model = assignment.manifest, assignment.manifest.record_model
+    workload = manifest.workload()
+    ledger, stop = Ledger(), Stop()
+    recorder = Recorder(UndeliveredStore(assignment.undelivered))
+    talking = threading.Lock()
+
+    def say(message: Message) -> None:
+        with talking, contextlib.suppress(OSError):
+            channel.send(message)
+
+    clock = _ToldClock(lambda: say(Swept()))
+
+    def obey() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                order = channel.recv()
+                if isinstance(order, Halt):
+                    stop.ask()
+                    if order.at_once:
+                        stop.at_once.set()
+                    order = End()
+                clock.orders.put(order)
+        stop.fail("the parent process is gone")
+        clock.orders.put(End())
+
+    over = threading.Event()
+
+    def report() -> None:
+        looked = time.monotonic()
+        while not over.wait(REPORT_EVERY):
+            look = time.monotonic() - looked >= SETTLE_EVERY
+            looked = time.monotonic() if look else looked
+            say(News(ledger.report(), recorder.standing() if look else None))
+
+    threading.Thread(target=obey, daemon=True).start()
+    reporter = threading.Thread(target=report, daemon=True)
+    reporter.start()
+    sink = open_sink(manifest.target_options(), model)
+    with contextlib.closing(sink):
+        blocks = blocks_of(workload.blocks, number, assignment.count)
+        disordered = None
+        if manifest.disorder is not None:
+            disordered = Disordered(workload, manifest.disorder, model, ledger, recorder)
+        sweeps = Sweeps(workload, clock, blocks=blocks, disordered=disordered, end=recorder.swept)
+        share = sum(map(len, blocks)) / workload.series
+        Pipeline(
+            limited(sweeps, assignment.rate * share, stop),
+            sink,
+            ledger,
+            stop,
+            concurrency=assignment.concurrency,
+            give_up_after=assignment.give_up_after,
+            watcher=recorder,
+            timed_from=assignment.timed_from,
+            rest=sweeps.rest,
+        ).run()
+    over.set()
+    reporter.join()
+    standing = recorder.standing()
+    say(News(ledger.report(), standing, stop.reason, recorder.store.losses))

@@ -1,0 +1,165 @@
+"""Runs on a Ray cluster: one ledger, one stop, and workers that die."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fleetstream.cli import main
+from fleetstream.fleet import Fleet
+from fleetstream.workers.worker import blocks_of
+from fleetstream.workload import Workload
+from tests.local_server import LocalTimestream
+from tests.terminal import FLEETSTREAM
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+RUN = ("--seed", "7", "--include-region", "us-west-1", "--ray", "local", "--workers", "2")
+OUTCOMES = ("stored", "rejected", "undelivered")
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
+    monkeypatch.chdir(tmp_path)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with LocalTimestream() as server:
+        server.write.create_database(DatabaseName="fleet")
+        server.write.create_table(DatabaseName="fleet", TableName="telemetry")
+        yield ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", "telemetry")
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    files = ("--manifest", "run.json", "--summary", "summary.json")
+    return subprocess.Popen(
+        [FLEETSTREAM, "ingest", *RUN, *files, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def actors(run: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes in which a run's workers live; they have its cluster's session in common."""
+    children = psutil.Process(run.pid).children(recursive=True)
+    return [child for child in children if "ray::_Actor" in " ".join(_command(child))]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_for_sweeps(folder: Path, count: int) -> None:
+    """Wait until a run has begun so many sweeps."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if (folder / "run.json").exists():
+            facts = json.loads((folder / "run.json").read_bytes())
+            if sum(run["count"] for run in facts["swept"]) + len(facts["unsettled"]) >= count:
+                return
+        time.sleep(0.1)
+    raise AssertionError("It did not begin.")
+
+
+def test_a_worker_that_dies_is_replaced_and_nothing_is_missing_or_double(
+    target: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = start(tmp_path, *target, "--interval", "500ms", "--autostop", "24")
+    wait_for_sweeps(tmp_path, 4)
+    workers = actors(run)
+    assert len(workers) == 2
+    workers[0].kill()
+    printed, errors = run.communicate(timeout=120)
+    assert run.returncode == 0, printed + errors
+    summary = json.loads((tmp_path / "summary.json").read_bytes())
+    assert summary["replaced"] == 1
+    assert "1 workers; what they had not settled came again" in printed
+    assert summary["generated"]["records"] == sum(summary[each]["records"] for each in OUTCOMES)
+    assert summary["generated"]["records"] >= 24 * 3_120
+    assert main(["verify", "run.json"]) == 0
+    assert "with 74,880 of 24 sweeps" in capsys.readouterr().out
+
+
+def test_ctrl_c_stops_all_workers(
+    target: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = start(tmp_path, *target, "--interval", "500ms")
+    wait_for_sweeps(tmp_path, 3)
+    workers = actors(run)
+    assert len(workers) == 2
+    run.send_signal(signal.SIGINT)
+    printed, errors = run.communicate(timeout=90)
+    assert run.returncode == 0, printed + errors
+    summary = json.loads((tmp_path / "summary.json").read_bytes())
+    assert summary["stored"] == summary["generated"]
+    assert summary["stored"]["records"] > 0
+    assert not psutil.wait_procs(workers, timeout=20)[1]
+    assert main(["verify", "run.json"]) == 0
+    assert capsys.readouterr().out.endswith("It matches.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("--workers", "2", "--to", "null:"), 2, "--workers is for a Ray cluster"),
+        (("--ray", "local", "--to", "null:"), 2, "--ray needs --workers"),
+        (("--ray", "local", "--workers", "0"), 2, "0 is too low"),
+        (("--ray", "local", "--workers", "2", "--processes", "2"), 2, "leave one of them out"),
+        (("--ray", "local", "--workers", "2"), 2, "can be written by one process only"),
+        (("--ray", "x", "--workers", "2", "--to", "null:"), 2, "'x' is no address"),
+        (("--ray", "127.0.0.1:1", "--workers", "2", "--to", "null:"), 3, "There is no Ray cluster"),
+    ],
+)
+def test_what_cannot_run_on_ray_gets_a_sentence(
+    arguments: tuple[str, ...],
+    code: int,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        ended = main(["ingest", "--autostop", "1", *arguments])
+    except SystemExit as leaving:
+        ended = int(leaving.code or 0)
+    assert ended == code
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_ray_it_says_how_to_get_it(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['ray'] = None; from fleetstream.cli import main; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", code, "ingest", "--to", "null:", "--ray", "local", "--workers", "1"],
+        cwd=tmp_path,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert "pip install 'fleetstream[ray]'" in run.stderr
+
+
+@pytest.mark.parametrize("scale", [1, 40])
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_workers_share_all_series_and_none_twice(scale: int, count: int) -> None:
+    blocks = Workload(Fleet(scale), 7).blocks
+    shares = [blocks_of(blocks, number, count) for number in range(count)]
+    mine = (block for share in shares for block in share)
+    rows = sorted((block.kind, row) for block in mine for row in range(block.start, block.stop))
+    whole = sorted((block.kind, row) for block in blocks for row in range(block.start, block.stop))
+    assert rows == whole
+    sizes = [sum(map(len, share)) for share in shares]
+    assert max(sizes) - min(sizes) <= 10_000
