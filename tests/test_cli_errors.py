@@ -44,7 +44,8 @@ BAD_INPUT = {
     ),
     "concurrency": (["-c", "0"], "0 is too low; the least is 1."),
     "host scale": (["-s", "0"], "0 is too low; the least is 1."),
-    "host scale too large": (["-s", "10001"], "The host scale is 10001, but must be from 1 to"),
+    "host scale too large": (["-s", "1000001"], "The host scale is 1000001, but must be from 1 to"),
+    "too many hosts": (["-s", "10001"], "These are 10,101,010 hosts, but one run takes at most"),
     "host scale not whole": (["-s", "1.5"], "'1.5' is not a whole number."),
     "autostop": (["--autostop=-1"], "-1 is too low; the least is 0."),
     "seed": (["--seed", "now"], "'now' is not a whole number."),
@@ -52,7 +53,7 @@ BAD_INPUT = {
     "seed below 0": (["--seed=-1"], "The seed is -1, but must be"),
     "unknown target": (
         ["--to", "mysql:fleet"],
-        "There is no target 'mysql:fleet'; name one of timestream, duckdb:PATH or null:.",
+        "There is no target 'mysql:fleet'; name one of timestream, duckdb:PATH, parquet:DIR, s3:",
     ),
     "DuckDB without a path": (
         ["--to", "duckdb:"],

@@ -67,8 +67,11 @@ MICROSERVICES = (
 AVAILABILITY_ZONES = 3
 """Zones in a region; the instances of a microservice in a silo take them in turn."""
 
-MAX_HOST_SCALE = 10_000
-"""Ten million hosts: about what one machine's memory holds."""
+MAX_HOST_SCALE = 1_000_000
+"""A billion hosts, of which one run takes a part."""
+
+MAX_HOSTS = 10_100_000
+"""Hosts in a run, at most: about what one machine's memory holds."""
 
 HOST_DIMENSIONS = (
     "region",
@@ -177,21 +180,13 @@ def _build(fleet: Fleet) -> tuple[SeriesTable, SeriesTable]:
     template_instance = np.concatenate([np.arange(count, dtype=np.int32) for count in instances])
 
     per_silo = len(template_service)
-    silo = np.repeat(np.arange(len(silos), dtype=np.int32), per_silo)
-    service = np.tile(template_service, len(silos))
-    instance = np.tile(template_instance, len(silos))
-    number = np.arange(len(silo), dtype=np.int64)
-
-    wanted = np.flatnonzero(_wanted(fleet, region_of_silo[silo], service))
-    if fleet.shard is not None:
-        wanted = wanted[_part(fleet.shard, len(wanted))]
-    silo, service, instance, host = silo[wanted], service[wanted], instance[wanted], number[wanted]
-    names = [
-        f"i-AUa00Zt2-{microservice.name}-{i:04d}.amazonaws.com"
-        for microservice, count in zip(MICROSERVICES, instances, strict=True)
-        for i in range(count)
-    ]
-    first_name = np.concatenate([[0], np.cumsum(instances)[:-1]]).astype(np.int32)
+    silos_kept, places_kept = _wanted(fleet, region_of_silo, template_service)
+    row = np.arange(*_part(fleet.shard or Shard(1, 1), len(silos_kept) * len(places_kept)))
+    silo_row, place_row = np.divmod(row, len(places_kept))
+    silo, within = silos_kept[silo_row], places_kept[place_row]
+    service, instance = template_service[within], template_instance[within]
+    host = silo * per_silo + within
+    name, names = _instance_names(service, instance, instances, whole=fleet.shard is None)
     region = region_of_silo[silo]
     zones = [f"{r.name}-{zone + 1}" for r in REGIONS for zone in range(AVAILABILITY_ZONES)]
     place = {
@@ -202,7 +197,7 @@ def _build(fleet: Fleet) -> tuple[SeriesTable, SeriesTable]:
             region * AVAILABILITY_ZONES + instance % AVAILABILITY_ZONES, zones
         ),
         "microservice_name": _encode(service, [m.name for m in MICROSERVICES]),
-        "instance_name": _encode(first_name[service] + instance, names),
+        "instance_name": _encode(name, names),
     }
     hosts = SeriesTable(
         Kind.METRICS,
@@ -220,8 +215,11 @@ def _build(fleet: Fleet) -> tuple[SeriesTable, SeriesTable]:
     return hosts, _processes(place, service, host, template_service, len(silos))
 
 
-def _part(shard: Shard, hosts: int) -> slice:
-    """Which of so many hosts a shard keeps; raises :class:`ValueError` where there are none."""
+def _part(shard: Shard, hosts: int) -> tuple[int, int]:
+    """The first of so many hosts that a shard keeps, and the one behind its last.
+
+    Raises :class:`ValueError` with a sentence where there are none, or too many.
+    """
     number, count = shard.number, shard.count
     if not 1 <= number <= count:
         raise ValueError(f"There is no part {number} of {count}; parts are numbered from 1.")
@@ -229,7 +227,30 @@ def _part(shard: Shard, hosts: int) -> slice:
         raise ValueError(
             f"The fleet has {hosts:,} hosts, too few for {count:,} parts; ask for fewer."
         )
-    return slice(hosts * (number - 1) // count, hosts * number // count)
+    start, stop = hosts * (number - 1) // count, hosts * number // count
+    if stop - start > MAX_HOSTS:
+        raise ValueError(
+            f"These are {stop - start:,} hosts, but one run takes at most {MAX_HOSTS:,}; lower the "
+            "host scale, or give each of several runs a part of them with --shard."
+        )
+    return start, stop
+
+
+def _instance_names(
+    service: _Indices, instance: _Indices, instances: Sequence[int], *, whole: bool
+) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Each host's place among the names of the ``whole`` fleet, or of these hosts; the names."""
+    first = np.concatenate([[0], np.cumsum(instances)])
+    number = first[service] + instance
+    used = np.full(first[-1], whole)
+    used[number] = True
+    numbers = np.flatnonzero(used)
+    services = np.searchsorted(first, numbers, "right") - 1
+    names = [
+        f"i-AUa00Zt2-{MICROSERVICES[of].name}-{i:04d}.amazonaws.com"
+        for of, i in zip(services.tolist(), (numbers - first[services]).tolist(), strict=True)
+    ]
+    return (np.cumsum(used) - 1)[number], names
 
 
 def _processes(
@@ -272,14 +293,15 @@ def _geography() -> tuple[_Indices, _Indices, list[str], list[str]]:
     return np.array(regions, np.int32), np.array(cells_of, np.int32), cells, silos
 
 
-def _wanted(fleet: Fleet, region: _Indices, service: _Indices) -> npt.NDArray[np.bool_]:
-    """Which hosts the filters keep."""
+def _wanted(
+    fleet: Fleet, region_of_silo: _Indices, service: _Indices
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which silos, and which places of a silo's template, the filters keep."""
     regions = np.array([not fleet.regions or r.name in fleet.regions for r in REGIONS])
     services = np.array(
         [not fleet.microservices or m.name in fleet.microservices for m in MICROSERVICES]
     )
-    wanted: npt.NDArray[np.bool_] = regions[region] & services[service]
-    return wanted
+    return np.flatnonzero(regions[region_of_silo]), np.flatnonzero(services[service])
 
 
 def _encode(indices: npt.NDArray[np.integer], words: Sequence[str]) -> pa.DictionaryArray:
