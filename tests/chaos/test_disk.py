@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from fleetstream.cli import main
 from tests.chaos.conftest import Scene
 from tests.chaos.generator import Generator
 
@@ -67,7 +68,10 @@ def test_a_full_disk_for_duckdb(tmp_path: Path, small_disk: Callable[[str], Path
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_a_full_disk_for_files(
-    tmp_path: Path, small_disk: Callable[[str], Path], form: str
+    tmp_path: Path,
+    small_disk: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+    form: str,
 ) -> None:
     """What is there is whole, and the rest is kept elsewhere and can be replayed."""
     disk = small_disk("12m")
@@ -88,3 +92,7 @@ def test_a_full_disk_for_files(
             (count,) = connection.execute(query).fetchone() or (0,)
         # Of the request that failed, files may be there; they are not written again.
         assert ledger["stored"]["records"] <= count <= ledger["generated"]["records"]
+    kept = tmp_path / "fleetstream-undelivered"
+    assert main(["replay", str(kept), "--to", f"{form}:{tmp_path / 'elsewhere'}"]) == 0
+    assert not kept.exists()
+    assert f"Delivered: {ledger['undelivered']['records']:,} records" in capsys.readouterr().out
