@@ -1,11 +1,12 @@
 # Everything happens in .venv; the first target that needs it makes it.
 PYTHON ?= python3
 BIN := .venv/bin
+RUNS := .venv/.runs
 READY := .venv/.ready
 
 .PHONY: run test check bench docs soak
 
-run: $(READY)
+run: $(RUNS)
 	@$(BIN)/fleetstream ingest $(ARGS)
 
 test: $(READY)
@@ -26,8 +27,12 @@ docs: $(READY)
 soak: $(READY)
 	$(BIN)/pytest -m soak -n 0 --timeout 0 $(ARGS)
 
-$(READY): pyproject.toml
+$(RUNS): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[influx,local,plot]'
+	@touch $@
+
+$(READY): $(RUNS)
 	$(BIN)/python -m pip install --quiet --editable '.[influx,local,plot,ray]' --group dev
 	@touch $@

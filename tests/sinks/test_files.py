@@ -15,7 +15,11 @@ from botocore.validate import ParamValidator
 from moto.server import ThreadedMotoServer
 
 from fleetstream.cli import main
+from fleetstream.fleet import Fleet
 from fleetstream.records import RecordModel
+from fleetstream.sinks import Unavailable
+from fleetstream.sinks.targets import TargetOptions, open_sink
+from fleetstream.workload import Workload
 
 DAYS = ("--start", "2026-10-31T23:58:00Z", "--end", "2026-11-01T00:02:00Z", "--interval", "60s")
 RUN = ("ingest", "--seed", "7", *DAYS)
@@ -96,6 +100,39 @@ def test_rows_that_are_there_are_not_written_again(tmp_path: Path) -> None:
             if name == "one":
                 first = files
         assert files == first
+
+
+@pytest.mark.xdist_group("moto")
+def test_an_s3_that_goes_away_may_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written before it went is not written again when it is back."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    client = boto3.client("s3", region_name="us-east-1", endpoint_url=url)
+    client.create_bucket(Bucket="fickle")
+    options = TargetOptions("s3://fickle/lake", region="us-east-1", endpoint_url=url)
+    sink = open_sink(options, RecordModel.MULTI)
+    sink.open()
+    batches = list(Workload(Fleet(1, ["eu-central-1"]), 7).sweep(1_793_491_200_000_000))
+    for batch in batches:
+        assert not list(sink.prepare(batch))
+    (request,) = sink.flush()
+    server.stop()
+    with pytest.raises(Unavailable):
+        sink.send(request)
+    again = ThreadedMotoServer(host, port, verbose=False)
+    again.start()
+    for _ in range(2):
+        assert not sink.send(request).rejections
+    assert len(client.list_objects_v2(Bucket="fickle")["Contents"]) == 1
+    client.delete_object(
+        Bucket="fickle", Key=client.list_objects_v2(Bucket="fickle")["Contents"][0]["Key"]
+    )
+    client.delete_bucket(Bucket="fickle")
+    again.stop()
 
 
 @pytest.fixture

@@ -14,7 +14,15 @@ import duckdb
 import pyarrow as pa
 
 from fleetstream.records import RecordModel, Records
-from fleetstream.sinks import Delivery, Part, Rejection, Request, TargetLost, TargetUnusable
+from fleetstream.sinks import (
+    Delivery,
+    Part,
+    Rejection,
+    Request,
+    TargetLost,
+    TargetUnusable,
+    Unavailable,
+)
 from fleetstream.sinks.files.storage import Storage, StoredFile
 from fleetstream.sinks.seen import Seen, add_absent
 
@@ -133,7 +141,10 @@ class FilesSink:
                 for inner, part in self.form.partitions(new):
                     self._write("/".join(filter(None, (folder, inner))), part, times)
         except (OSError, pa.ArrowException, duckdb.Error) as error:
-            self._seen = Seen(lambda _timestamp: True)
+            # Some of the files may be there, so that what comes again has to be looked up.
+            self._seen = Seen(self._held_before)
+            if self.storage.may_recover(error):
+                raise Unavailable("storage failed", str(error)) from error
             raise TargetLost(
                 f"{self.storage.name} takes no more files: {_first_line(error)} What is there is "
                 "whole."

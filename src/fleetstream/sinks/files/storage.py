@@ -22,6 +22,10 @@ Write = Callable[[IO[bytes]], None]
 _NAME = re.compile(r"(\d+)-(\d+)-[0-9a-f]{12}\.[a-z]+")
 
 
+_FINAL = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
+"""What S3 says where no retry helps (Arrow hands on the names of the AWS SDK's errors)."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """A file: its path below the root, and the timestamps that its name says it spans (µs).
@@ -95,6 +99,11 @@ class Storage:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             raise
+
+    def may_recover(self, error: Exception) -> bool:
+        """Whether what failed may work later: a service may come back, a full disk stays full."""
+        far = not isinstance(self.filesystem, pafs.LocalFileSystem)
+        return far and isinstance(error, OSError) and not any(text in str(error) for text in _FINAL)
 
     def full(self, path: str) -> str:
         """The path in the filesystem of a path below the root."""
