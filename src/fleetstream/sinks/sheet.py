@@ -1,13 +1,12 @@
 """Sheets: many records as rows of equal width, with texts set into the same places of each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from fleetstream.sinks.texts import Texts
-
-BLANK = ord(" ")
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -57,3 +56,21 @@ def column(sheet: Bytes, place: Place) -> Texts:
     """A place of all rows, to set texts of its width in."""
     rows, width = sheet.shape
     return np.ndarray((rows,), f"V{place.width}", sheet.data, place.start, (width,))
+
+
+def blank(sheet: Bytes, places: Sequence[Place], where: npt.NDArray[np.bool_], fill: str) -> None:
+    """Fill places up: ``where`` has one row a row of the sheet and one column a place."""
+    for number, place in enumerate(places):
+        sheet[where[:, number], place.start : place.stop] = ord(fill)
+
+
+def omit(sheet: Bytes, pieces: Sequence[Place], present: npt.NDArray[np.bool_], fill: str) -> None:
+    """Leave out the pieces that are not there, and the comma before the first that is.
+
+    Pieces begin with a comma but for the first; where none is there, the whole row is left out.
+    """
+    blank(sheet, pieces, ~present, fill)
+    first = present.argmax(axis=1)
+    later = np.flatnonzero(first)
+    sheet[later, np.array([piece.start for piece in pieces])[first[later]]] = ord(fill)
+    sheet[~present.any(axis=1)] = ord(fill)

@@ -26,7 +26,7 @@ from fleetstream.sinks import (
 from fleetstream.sinks.files.storage import Storage, StoredFile
 from fleetstream.sinks.seen import Seen, add_absent
 
-FULL = 4_000_000
+FULL = 2_000_000
 """Values in a request, about: lakes like few large files, but all of them wait in memory."""
 
 PATIENCE = 60.0

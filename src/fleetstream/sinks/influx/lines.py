@@ -12,13 +12,12 @@ filled with zero bytes, which are taken out at the end.
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetstream.records import Indices, RecordModel, Records
+from fleetstream.records import RecordModel, Records
 from fleetstream.sinks.memo import Memo, address
-from fleetstream.sinks.sheet import Bytes, Form, Place, column
+from fleetstream.sinks.sheet import Bytes, Form, Place, blank, column, omit
 from fleetstream.sinks.texts import Style, Texts, Words, number_texts, padded
 
 LINES = 5_000
@@ -96,7 +95,7 @@ class Lines:
         for place, texts in zip(places, values, strict=True):
             column(sheet, place)[:] = texts[rows]
         if not records.complete:
-            _omit(sheet, pieces, records.present[rows])
+            omit(sheet, pieces, records.present[rows], FILL)
         return sheet
 
     def _single(self, records: Records, tags: Texts, values: list[Texts], rows: slice) -> Bytes:
@@ -114,7 +113,7 @@ class Lines:
             column(sheet, own)[:] = tags[rows]
             column(sheet, place)[:] = texts[rows]
         if not records.complete:
-            _blank(sheet, pieces, ~records.present[rows])
+            blank(sheet, pieces, ~records.present[rows], FILL)
         return sheet
 
     def _tag_sets(self, records: Records) -> Texts:
@@ -145,18 +144,3 @@ class Lines:
             return pa.array(tags, pa.string()), dictionary
 
         return self._tag_words.get((name, address(dictionary)), make)[0]
-
-
-def _blank(sheet: Bytes, places: list[Place], where: npt.NDArray[np.bool_]) -> None:
-    """Blank places out: ``where`` has one row a row of the sheet and one column a place."""
-    for number, place in enumerate(places):
-        sheet[where[:, number], place.start : place.stop] = 0
-
-
-def _omit(sheet: Bytes, pieces: list[Place], present: npt.NDArray[np.bool_]) -> None:
-    """Leave out the fields that are not there, and the comma before the first that is."""
-    _blank(sheet, pieces, ~present)
-    first: Indices = present.argmax(axis=1)
-    later = np.flatnonzero(first)
-    sheet[later, np.array([piece.start for piece in pieces])[first[later]]] = 0
-    sheet[~present.any(axis=1)] = 0

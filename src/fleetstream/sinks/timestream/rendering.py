@@ -10,16 +10,18 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from fleetstream.records import Indices, RecordModel, Records
 from fleetstream.signals import MICROSECONDS
-from fleetstream.sinks.sheet import BLANK, Bytes, Form, Place, column
+from fleetstream.sinks.sheet import Bytes, Form, Place, blank, column, omit
 from fleetstream.sinks.texts import Style, Texts, Words, number_texts
 from fleetstream.sinks.timestream.dimensions import DimensionSets
 from fleetstream.sinks.timestream.packing import Packing, measure_type
 
-JSON = Style('"', '"', lambda word: json.dumps(word)[1:], " ")
+FILL = " "
+"""JSON allows blanks between its parts."""
+
+JSON = Style('"', '"', lambda word: json.dumps(word)[1:], FILL)
 """The inside of a JSON string and its closing quote; blanks may follow it."""
 
 
@@ -64,7 +66,7 @@ class Renderer:
             column(sheet, place)[:] = texts
         column(sheet, own)[packing.rows] = dimensions.own
         if not packing.regular:
-            _omit(sheet, pieces, records.present)
+            omit(sheet, pieces, records.present, FILL)
         begins = packing.rows * form.width
         return sheet, begins, begins + end
 
@@ -96,9 +98,9 @@ class Renderer:
         requests = packing.segment_requests[segments]
         for shared, spots in ((packing.shared_names, names), (packing.shared_types, types)):
             if shared.any():
-                _blank(sheet, spots, shared[requests])
+                blank(sheet, spots, shared[requests], FILL)
         if not packing.regular:
-            _blank(sheet, pieces, ~records.present)
+            blank(sheet, pieces, ~records.present, FILL)
         row_starts = packing.rows * form.width
         begins = np.array([piece.start for piece in pieces])[packing.measures]
         ends = np.array([piece.stop - 1 for piece in pieces])[packing.measures]
@@ -140,21 +142,6 @@ def _common_names(packing: Packing) -> Iterator[str]:
 
 def _types(records: Records) -> list[str]:
     return [measure_type(values) for values in records.measure_columns]
-
-
-def _blank(sheet: Bytes, places: list[Place], where: npt.NDArray[np.bool_]) -> None:
-    """Blank places out: ``where`` has one row a row of the sheet and one column a place."""
-    for number, place in enumerate(places):
-        sheet[where[:, number], place.start : place.stop] = BLANK
-
-
-def _omit(sheet: Bytes, pieces: list[Place], present: npt.NDArray[np.bool_]) -> None:
-    """Leave out of multi-measure records the values that are not there, and their commas."""
-    _blank(sheet, pieces, ~present)
-    first = present.argmax(axis=1)
-    later = np.flatnonzero(first)
-    sheet[later, np.array([piece.start for piece in pieces])[first[later]]] = BLANK
-    sheet[~present.any(axis=1)] = BLANK
 
 
 def _time(timestamp: int) -> tuple[int, str]:
