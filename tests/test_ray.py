@@ -14,7 +14,6 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.workers.worker import blocks_of
 from fleetstream.workload import Workload
 from tests.local_server import LocalTimestream
 from tests.terminal import FLEETSTREAM
@@ -155,8 +154,8 @@ def test_without_ray_it_says_how_to_get_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scale", [1, 40])
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_workers_share_all_series_and_none_twice(scale: int, count: int) -> None:
-    blocks = Workload(Fleet(scale), 7).blocks
-    shares = [blocks_of(blocks, number, count) for number in range(count)]
+    workload = Workload(Fleet(scale), 7)
+    blocks, shares = workload.blocks, [workload.share(number, count) for number in range(count)]
     mine = (block for share in shares for block in share)
     rows = sorted((block.kind, row) for block in mine for row in range(block.start, block.stop))
     whole = sorted((block.kind, row) for block in blocks for row in range(block.start, block.stop))

@@ -79,7 +79,7 @@ def estimate(
     ``track`` is given what is gone through, one item a generated sweep, and yields it.
     """
     parts = [
-        (Assembly(table.database, table.name, model), workload.blocks[number::processes])
+        (Assembly(table.database, table.name, model), workload.share(number, processes))
         for number in range(processes)
     ]
     places = _places(workload, len(timestamps))

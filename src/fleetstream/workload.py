@@ -30,6 +30,9 @@ from fleetstream.signals import MICROSECONDS, Signal
 BLOCK = 5_000
 """Series in a block: enough that drawing a column costs more than asking for it."""
 
+MANY = 8
+"""Blocks for each share of a workload that are enough to share them out whole."""
+
 MAX_SEED = 2**64 - 1
 
 _STREAMS = {Kind.METRICS: 0, Kind.EVENTS: 1}
@@ -95,6 +98,22 @@ class Workload:
         """Values in a sweep when none is missing."""
         tables = self.fleet.tables.items()
         return sum(len(table) * len(measures_of(kind)) for kind, table in tables)
+
+    def share(self, number: int, count: int) -> list[Block]:
+        """The ``number``-th (from 0) of ``count`` equal shares of all series.
+
+        Of many blocks it is every so-many-th; of few, a piece of each, though each is drawn as a
+        whole for all shares then.
+        """
+        if len(self.blocks) >= MANY * count:
+            return list(self.blocks[number::count])
+        pieces = []
+        for block in self.blocks:
+            start = block.start + len(block) * number // count
+            stop = block.start + len(block) * (number + 1) // count
+            if start < stop:
+                pieces.append(Block(block.kind, block.number, start, stop))
+        return pieces
 
     def sweep(self, timestamp: int) -> Iterator[pa.RecordBatch]:
         """All batches at ``timestamp`` (microseconds of Unix time), hosts first."""

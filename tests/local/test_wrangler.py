@@ -14,6 +14,8 @@ from tests.local_server import LocalTimestream
 @pytest.fixture
 def session(local_timestream: LocalTimestream) -> Iterator[boto3.Session]:
     """A session whose calls go to the server."""
+    # It would take Ray, just because that is installed.
+    wr.engine.set("PYTHON")
     wr.config.timestream_write_endpoint_url = local_timestream.url
     wr.config.timestream_query_endpoint_url = local_timestream.url
     yield boto3.Session("local", "local", region_name="us-east-1")

@@ -4,8 +4,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from fleetstream.disorder import Disordered
@@ -26,10 +25,6 @@ from fleetstream.workers.orders import (
     Sweep,
     Swept,
 )
-from fleetstream.workload import Block
-
-MANY = 8
-"""Blocks for each worker that are enough to share them out whole."""
 
 REPORT_EVERY = 0.25
 """Seconds between two reports of a worker."""
@@ -70,23 +65,6 @@ class _ToldClock:
         self._swept()
         self._next = self.orders.get()
         return isinstance(self._next, Sweep)
-
-
-def blocks_of(blocks: Sequence[Block], number: int, count: int) -> list[Block]:
-    """The ``number``-th of ``count`` equal shares of all series.
-
-    Of many blocks it is every so-many-th; of few, a piece of each, though each is drawn as a whole
-    by all workers then.
-    """
-    if len(blocks) >= MANY * count:
-        return list(blocks[number::count])
-    pieces = []
-    for block in blocks:
-        start = block.start + len(block) * number // count
-        stop = block.start + len(block) * (number + 1) // count
-        if start < stop:
-            pieces.append(replace(block, start=start, stop=stop))
-    return pieces
 
 
 def work(channel: Channel, assignment: Assignment, number: int) -> None:
@@ -130,7 +108,7 @@ def work(channel: Channel, assignment: Assignment, number: int) -> None:
     reporter.start()
     sink = open_sink(manifest.target_options(), model)
     with contextlib.closing(sink):
-        blocks = blocks_of(workload.blocks, number, assignment.count)
+        blocks = workload.share(number, assignment.count)
         disordered = None
         if manifest.disorder is not None:
             disordered = Disordered(workload, manifest.disorder, model, ledger, recorder)
