@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.fleet import (
@@ -208,6 +208,7 @@ def test_tables_are_in_the_order_of_a_sweep() -> None:
     assert list(Fleet().tables) == [Kind.METRICS, Kind.EVENTS]
 
 
+@settings(max_examples=25)
 @given(st.data())
 def test_the_shards_of_a_fleet_are_the_whole_of_it(data: st.DataObject) -> None:
     """Each host is in one part, with its processes, and keeps its values there, bit for bit."""
