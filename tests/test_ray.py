@@ -14,6 +14,11 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
+from fleetstream.records import RecordModel
+from fleetstream.recovery.manifest import describe
+from fleetstream.sinks.targets import TargetOptions
+from fleetstream.workers.orders import Assignment, End, News, Sweep
+from fleetstream.workers.ray_crew import RayCrew
 from fleetstream.workload import Workload
 from tests.local_server import LocalTimestream
 from tests.terminal import FLEETSTREAM
@@ -162,3 +167,67 @@ def test_workers_share_all_series_and_none_twice(scale: int, count: int) -> None
     assert rows == whole
     sizes = [sum(map(len, share)) for share in shares]
     assert max(sizes) - min(sizes) <= 10_000
+
+
+def test_orders_told_in_one_burst_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a replaced worker is told them: an end that overtook a sweep would lose the sweep."""
+    monkeypatch.chdir(tmp_path)
+    manifest = describe(Workload(Fleet(1), 7), TargetOptions(to="null:"), RecordModel.MULTI, 0)
+    crew = RayCrew("local")
+    crew.open(1)
+    try:
+        for _ in range(6):
+            crew.start(0, Assignment(manifest, 1, 1, 300.0, tmp_path))
+            for second in range(30):
+                crew.tell(0, Sweep(second * 1_000_000))
+            crew.tell(0, End())
+            last = last_word(crew)
+            assert last.report.totals.generated.records == 30 * 2_222
+            crew.dismiss(0)
+    finally:
+        crew.end(patiently=True)
+
+
+def last_word(crew: RayCrew) -> News:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for _, message in crew.listen(0.2):
+            assert message is not None
+            if isinstance(message, News) and message.losses is not None:
+                return message
+    raise AssertionError("It did not end.")
+
+
+def test_a_worker_that_cannot_write_ends_the_run_with_its_reason(
+    target: tuple[str, ...], tmp_path: Path
+) -> None:
+    """What its machine lacks, a successor would lack too; here the profile goes in mid-run."""
+    profile = tmp_path / "config"
+    keys = "aws_access_key_id = local\naws_secret_access_key = local\n"
+    profile.write_text(f"[profile here]\nregion = us-east-1\n{keys}")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from fleetstream.workers import ray_crew\n"
+        "from fleetstream.cli import main\n"
+        "opened = ray_crew.RayCrew.open\n"
+        "def opening(crew, count):\n"
+        "    opened(crew, count)\n"
+        f"    Path({str(profile)!r}).unlink()\n"
+        "ray_crew.RayCrew.open = opening\n"
+        "sys.exit(main())\n"
+    )
+    options = (*RUN, *target, "--profile", "here", "--autostop", "1", "--manifest", "run.json")
+    run = subprocess.run(
+        [sys.executable, "-c", code, "ingest", *options],
+        cwd=tmp_path,
+        env={**os.environ, "AWS_CONFIG_FILE": str(profile)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "The run was ended: a worker can't write: " in run.stdout
+    assert "Replaced" not in run.stdout

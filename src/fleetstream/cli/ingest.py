@@ -156,7 +156,8 @@ def _ingest(options: argparse.Namespace) -> int:
     if failure:
         print(f"The manifest could not be kept: {failure}", file=sys.stderr)
     show_end(options, run, history, summarise(run, ledger, stop.reason, losses))
-    return DELIVERED if ledger.totals().delivered else UNDELIVERED
+    # A run that failed before it generated anything has delivered all of it, which was nothing.
+    return DELIVERED if ledger.totals().delivered and not stop.reason else UNDELIVERED
 
 
 def _crew(options: argparse.Namespace, sink: "Sink") -> "tuple[Crew | None, int]":

@@ -17,7 +17,7 @@ from itertools import islice
 
 from fleetstream.clock import Clock
 from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Stop
+from fleetstream.pipeline import DRAIN_SECONDS, Stop
 from fleetstream.recovery.outstanding import Standing
 from fleetstream.recovery.undelivered import Losses
 from fleetstream.sinks import Sink
@@ -134,7 +134,9 @@ class Workers:
             self._tell(self._halted)
             self._sweeping.clear()
             self._left_at = time.monotonic()
-        if at_once and time.monotonic() - self._left_at > LEAVE_WITHIN:
+        # One that still waits for a place in the cluster would never say its last word.
+        patience = LEAVE_WITHIN if at_once else DRAIN_SECONDS + LEAVE_WITHIN
+        if self._halted and time.monotonic() - self._left_at > patience:
             for number in list(self._active):
                 self._lose(number)
 

@@ -41,22 +41,23 @@ class RayCrew:
     def open(self, count: int) -> None:
         """Join the cluster; raises :class:`TargetUnusable` where it is not there, or too small."""
         _connect(self._address, count)
-        resources: Any = ray.cluster_resources
-        cores = int(resources().get("CPU", 0))
-        if cores < count:
+        there: Any = ray.cluster_resources
+        idle: Any = ray.available_resources
+        cores, free = (int(resources().get("CPU", 0)) for resources in (there, idle))
+        if free < count:
             ray.shutdown()
             raise TargetUnusable(
-                f"The Ray cluster has {cores} cores, but --workers asks for {count}; ask for "
-                "fewer, or add machines to the cluster."
+                f"The Ray cluster has {cores} cores, {free} of them free, but --workers asks for "
+                f"{count}; ask for fewer, or add machines to the cluster."
             )
 
     def start(self, number: int, assignment: Assignment) -> None:
         """Start an actor."""
-        remote: Any = ray.remote(_Actor)
-        # It is told and asked at once, which takes a thread each.
-        actor = remote.options(num_cpus=1, max_concurrency=3).remote(
-            assignment, number, str(Path.cwd())
-        )
+        # It is told and asked at once. One thread for each, since several would let one order
+        # overtake another: an end before a sweep, which would then never be generated.
+        remote: Any = ray.remote
+        actors = remote(num_cpus=1, concurrency_groups={"told": 1, "asked": 1})(_Actor)
+        actor = actors.remote(assignment, number, str(Path.cwd()))
         self._actors[number] = actor
         self._ask(number)
 
@@ -121,9 +122,11 @@ class _Actor:
         self._failure: BaseException | None = None
         threading.Thread(target=self._work, args=(assignment, number), daemon=True).start()
 
+    @ray.method(concurrency_group="told")
     def tell(self, order: Order) -> None:
         self._channel.orders.put(order)
 
+    @ray.method(concurrency_group="asked")
     def hear(self) -> list[Message]:
         """What the worker has said since, after a moment at most; raises what ended it."""
         said: list[Message] = []

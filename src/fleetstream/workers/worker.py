@@ -12,7 +12,8 @@ from fleetstream.ledger import Ledger
 from fleetstream.pipeline import Pipeline, Stop, Sweeps
 from fleetstream.rate import limited
 from fleetstream.recovery.journal import SETTLE_EVERY, Recorder
-from fleetstream.recovery.undelivered import UndeliveredStore
+from fleetstream.recovery.undelivered import Losses, UndeliveredStore
+from fleetstream.sinks import TargetUnusable
 from fleetstream.sinks.targets import open_sink
 from fleetstream.workers.orders import (
     Assignment,
@@ -70,6 +71,12 @@ class _ToldClock:
 def work(channel: Channel, assignment: Assignment, number: int) -> None:
     """What the ``number``-th worker does, from start to end."""
     manifest, model = assignment.manifest, assignment.manifest.record_model
+    try:
+        sink = open_sink(manifest.target_options(), model)
+    except (TargetUnusable, ValueError) as error:
+        # What is missing on this machine would be missing to its successor too.
+        _refuse(channel, str(error))
+        return
     workload = manifest.workload()
     ledger, stop = Ledger(), Stop()
     recorder = Recorder(UndeliveredStore(assignment.undelivered))
@@ -106,7 +113,6 @@ def work(channel: Channel, assignment: Assignment, number: int) -> None:
     threading.Thread(target=obey, daemon=True).start()
     reporter = threading.Thread(target=report, daemon=True)
     reporter.start()
-    sink = open_sink(manifest.target_options(), model)
     with contextlib.closing(sink):
         blocks = workload.share(number, assignment.count)
         disordered = None
@@ -129,3 +135,11 @@ def work(channel: Channel, assignment: Assignment, number: int) -> None:
     reporter.join()
     standing = recorder.standing()
     say(News(ledger.report(), standing, stop.reason, recorder.store.losses))
+
+
+def _refuse(channel: Channel, reason: str) -> None:
+    """Say why there is nothing that this worker can do, as its first and last word."""
+    with contextlib.suppress(OSError):
+        channel.send(
+            News(Ledger().report(), failure=f"a worker can't write: {reason}", losses=Losses())
+        )
