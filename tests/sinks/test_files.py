@@ -93,9 +93,9 @@ def test_a_data_model_is_what_a_batch_load_takes(tmp_path: Path, model: str) -> 
 def test_rows_that_are_there_are_not_written_again(tmp_path: Path) -> None:
     for form in ("parquet", "csv"):
         place = tmp_path / form
-        for name in ("one", "two"):
+        for name, processes in (("one", "1"), ("two", "2")):
             run = ("--to", f"{form}:{place}", "--manifest", str(tmp_path / f"{form}{name}.json"))
-            assert main([*RUN, *run]) == 0
+            assert main([*RUN, *run, "--processes", processes]) == 0
             files = {path for path in place.rglob("*") if path.is_file()}
             if name == "one":
                 first = files

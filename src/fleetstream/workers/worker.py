@@ -73,6 +73,7 @@ def work(channel: Channel, assignment: Assignment, number: int) -> None:
     manifest, model = assignment.manifest, assignment.manifest.record_model
     try:
         sink = open_sink(manifest.target_options(), model)
+        sink.open()
     except (TargetUnusable, ValueError) as error:
         # What is missing on this machine would be missing to its successor too.
         _refuse(channel, str(error))
