@@ -406,7 +406,17 @@ def test_credentials(tmp_path: Path, environment: dict[str, str], code: int) -> 
     with InfluxDB(tmp_path, users=True) as server:
         target = ("--to", f"influx:{server.url}", "-d", "fleet", "--report", "report.html")
         run = subprocess.run(
-            [FLEETSTREAM, "ingest", *SMALL, *STRETCH, *target, "--summary", "summary.json"],
+            [
+                FLEETSTREAM,
+                "ingest",
+                *SMALL,
+                *STRETCH,
+                *target,
+                "--summary",
+                "summary.json",
+                "--processes",
+                "2",
+            ],
             cwd=tmp_path,
             env=os.environ | environment,
             capture_output=True,
