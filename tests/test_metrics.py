@@ -156,10 +156,14 @@ def test_a_running_generator_is_scraped(url: str) -> None:
             == 1
         )
         assert ("process_cpu_seconds_total", ()) in found
-        return found["fleetstream_values_total", (("outcome", "stored"),)]
+        generated = found["fleetstream_generated_values_total", ()]
+        values = found["fleetstream_values_total", (("outcome", "stored"),)]
+        sweeps = found["fleetstream_sweeps_total", ()]
+        assert sweeps * 260 <= generated <= (sweeps + 1) * 260
+        assert values <= generated
+        return values
 
     first = eventually(stored)
-    assert first % 260 == 0
     assert eventually(lambda: stored() > first)
 
 

@@ -6,9 +6,18 @@ and relation in what it gives comes from the tables of this package or from the 
 
 from __future__ import annotations
 
-from fleetstream.local.sql.rows import datum
+from fleetstream.local.sql.rows import RowTexts
 from fleetstream.local.sql.scope import Field, Tables
 from fleetstream.local.sql.statements import Statement, translate
 from fleetstream.local.sql.types import UNKNOWN, Type, column_info
 
-__all__ = ["UNKNOWN", "Field", "Statement", "Tables", "Type", "column_info", "datum", "translate"]
+__all__ = [
+    "UNKNOWN",
+    "Field",
+    "RowTexts",
+    "Statement",
+    "Tables",
+    "Type",
+    "column_info",
+    "translate",
+]

@@ -7,10 +7,11 @@ DuckDB buffers, whatever the size of the result.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import duckdb
@@ -23,7 +24,7 @@ from fleetstream.local.errors import (
     ServiceError,
     ValidationException,
 )
-from fleetstream.local.sql import Statement, column_info, datum
+from fleetstream.local.sql import RowTexts, Statement, column_info
 
 PAGE_BYTES = 1_000_000
 """A page ends before it grows beyond this ("QueryRequest": MaxRows, in the API's reference)."""
@@ -69,8 +70,8 @@ class Execution:
         self._statement = statement
         self._lock = threading.Lock()
         self._cursor = cursors.cursor()
-        self._rows = self._run()
-        self._ahead: dict[str, Any] | None = None
+        self._batches = self._run()
+        self._ahead: RowTexts | None = None
         self._page_number = 0
         self._page: dict[str, Any] = {}
         self._uses = 0
@@ -123,6 +124,7 @@ class Execution:
             if not self.busy:
                 break
             time.sleep(CANCEL_PAUSE_SECONDS)
+        self._page = {}
         return True
 
     def close(self) -> None:
@@ -133,21 +135,26 @@ class Execution:
         with self._lock:
             self._cursor.close()
 
-    def _run(self) -> Iterator[dict[str, Any]]:
+    def _run(self) -> Iterator[RowTexts]:
         statement = self._statement
         kinds = [part.type for part in statement.fields]
         if statement.sql is None:
-            for listed in statement.listed:
-                yield _row(listed, kinds)
+            if statement.listed:
+                yield RowTexts(
+                    [pa.array(column) for column in zip(*statement.listed, strict=True)], kinds
+                )
             return
         with self._cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches:
             for batch in batches:
-                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    yield _row(values, kinds)
+                yield RowTexts(batch.columns, kinds)
 
-    def _advance(self) -> dict[str, Any] | None:
+    def _upcoming(self) -> RowTexts | None:
+        """The batch that has the next row, fetched if need be; None at the end."""
         try:
-            return next(self._rows, None)
+            while self._ahead is None or not self._ahead.left:
+                self._ahead = next(self._batches, None)
+                if self._ahead is None:
+                    return None
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             self._done = True
             self._cursor.close()
@@ -155,31 +162,29 @@ class Execution:
             if self.cancelled:
                 raise QueryExecutionException("The query was cancelled") from error
             raise service_error(error) from error
+        return self._ahead
 
     def _next(self, most_rows: int | None) -> dict[str, Any]:
         """The next page; the row after it is fetched too, to know whether there is one."""
-        rows: list[dict[str, Any]] = []
-        size = 0
-        row = self._ahead or self._advance()
-        while row is not None and (most_rows is None or len(rows) < most_rows):
-            row_size = len(orjson.dumps(row))
-            if row_size > PAGE_BYTES:
-                raise ValidationException(
-                    "Query aborted as max page response size has been exceeded by the output"
-                    " result row"
-                )
-            if size + row_size > PAGE_BYTES:
+        texts: list[bytes] = []
+        rows, room = most_rows or sys.maxsize, PAGE_BYTES
+        while (batch := self._upcoming()) is not None and rows:
+            count, text = batch.take(rows, room)
+            if not count:
                 break
-            rows.append(row)
-            size += row_size
-            row = self._advance()
-        self._ahead = row
-        self._bytes += size
+            texts.append(text)
+            rows -= count
+            room -= len(text)
+        if batch is not None and not texts:
+            raise ValidationException(
+                "Query aborted as max page response size has been exceeded by the output result row"
+            )
+        self._bytes += PAGE_BYTES - room
         self._page_number += 1
-        self._page = self._response(rows)
+        self._page = self._response(orjson.Fragment(b"[" + b"".join(texts)[:-1] + b"]"))
         return self._page
 
-    def _response(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    def _response(self, rows: orjson.Fragment) -> dict[str, Any]:
         names = (part.name or f"_col{place}" for place, part in enumerate(self._statement.fields))
         kinds = (part.type for part in self._statement.fields)
         self._done = self._ahead is None
@@ -202,7 +207,3 @@ class Execution:
             if self._done
             else {**response, "NextToken": f"{self.query_id}.{self._page_number}"}
         )
-
-
-def _row(values: Sequence[Any], kinds: Sequence[Any]) -> dict[str, Any]:
-    return {"Data": [datum(value, kind) for value, kind in zip(values, kinds, strict=True)]}
