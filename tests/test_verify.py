@@ -204,6 +204,7 @@ def test_shards_that_write_to_one_table_make_the_whole(
     assert "Fleet          336 hosts" in printed
     manifests = [f"fleetstream-7-{number}of3.json" for number in (1, 2, 3)]
     assert main(["verify", *manifests]) == 0
+    assert main(["verify", *manifests, manifests[1]]) == 0
     assert main(["verify", *stretch]) == 0
     assert main(["verify", *manifests[:2]]) == 1
     assert found(capsys.readouterr().out)["Extra"] > 40_000

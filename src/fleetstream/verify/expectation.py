@@ -31,17 +31,13 @@ class Sweep:
 class Slice:
     """All times from ``begin`` until before ``end`` (µs; None: without bound), and their sweeps.
 
-    ``overlap`` says that several runs have swept at the same time.
+    ``overlap`` says that several runs may have written the same record.
     """
 
     begin: int | None
     end: int | None
     sweeps: tuple[Sweep, ...]
-
-    @property
-    def overlap(self) -> bool:
-        """Whether some timestamp was swept by several runs."""
-        return len({sweep.timestamp for sweep in self.sweeps}) < len(self.sweeps)
+    overlap: bool
 
 
 class Expectation:
@@ -60,6 +56,7 @@ class Expectation:
     ) -> None:
         self._manifests = manifests
         self._workloads = [manifest.workload() for manifest in manifests]
+        self._shards = [(facts.shard, facts.whole) for facts in (m.fleet for m in manifests)]
         self._model = manifests[0].record_model
         self._slice_values = slice_values
         self._times_after = times_after
@@ -80,15 +77,27 @@ class Expectation:
         """All of time, from the earliest on."""
         begin: int | None = None
         sweeps: list[Sweep] = []
-        values = 0
+        values, overlap = 0, False
         for timestamp, together in groupby(self._sweeps(), attrgetter("timestamp")):
             if values >= self._slice_values:
-                yield Slice(begin, timestamp, tuple(sweeps))
-                begin, sweeps, values = timestamp, [], 0
+                yield Slice(begin, timestamp, tuple(sweeps), overlap)
+                begin, sweeps, values, overlap = timestamp, [], 0, False
+            runs = []
             for sweep in together:
                 sweeps.append(sweep)
+                runs.append(sweep.run)
                 values += self._workloads[sweep.run].values_per_sweep
-        yield Slice(begin, None, tuple(sweeps))
+            overlap = overlap or not self._apart(runs)
+        yield Slice(begin, None, tuple(sweeps), overlap)
+
+    def _apart(self, runs: Sequence[int]) -> bool:
+        """Whether no two of the runs have a series in common: different parts of one fleet."""
+        if len(runs) == 1:
+            return True
+        shards, wholes = zip(*(self._shards[run] for run in runs), strict=True)
+        counts = {shard.count for shard in shards if shard}
+        alike = None not in shards and len(counts) == 1 and len(set(wholes)) == 1
+        return alike and len(set(shards)) == len(shards)
 
     def table(self, part: Slice) -> pa.Table | None:
         """The records of a slice in the columns of the target, and :data:`PARTIAL`; None if none.
