@@ -48,6 +48,7 @@ BAD_INPUT = {
     "too many hosts": (["-s", "10001"], "These are 10,101,010 hosts, but one run takes at most"),
     "host scale not whole": (["-s", "1.5"], "'1.5' is not a whole number."),
     "autostop": (["--autostop=-1"], "-1 is too low; the least is 0."),
+    "a part without a seed": (["--shard", "1/2"], "--shard needs --seed: the parts make one fleet"),
     "seed": (["--seed", "now"], "'now' is not a whole number."),
     "seed too large": (["--seed", str(2**64)], "must be a whole number from 0 to 2^64 - 1."),
     "seed below 0": (["--seed=-1"], "The seed is -1, but must be"),

@@ -102,6 +102,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; gives the exit code."""
+    if options.shard and options.seed is None:
+        raise ValueError(
+            "--shard needs --seed: the parts make one fleet only if all have the same seed."
+        )
     if options.dry_run:
         from fleetstream.display.preview import preview_json, show_preview
 
