@@ -195,7 +195,7 @@ def last_word(crew: RayCrew) -> News:
     while time.monotonic() < deadline:
         for _, message in crew.listen(0.2):
             assert message is not None
-            if isinstance(message, News) and message.losses is not None:
+            if isinstance(message, News) and message.last:
                 return message
     raise AssertionError("It did not end.")
 

@@ -251,13 +251,15 @@ def _stream(
     from fleetstream.recovery.undelivered import Losses, UndeliveredStore
     from fleetstream.workers import Assignment, Workers
 
-    onward, timed_from = clock_of(manifest.pace, manifest.last, stop, ledger)
+    workers = Workers(crew, count, ledger, stop) if crew else None
+    wait = workers.wait if workers else stop.gently.wait
+    onward, timed_from = clock_of(manifest.pace, manifest.last, wait, ledger)
     clock = ResumedClock(manifest.unsettled, onward)
     sweeps = manifest.autostop and max(manifest.autostop - manifest.sweeps, 0)
     if manifest.autostop and not sweeps:
         return Losses(), None
 
-    if crew:
+    if workers:
         assignment = Assignment(
             manifest,
             count,
@@ -267,9 +269,8 @@ def _stream(
             options.rate,
             timed_from,
         )
-        workers = Workers(crew, assignment, clock, ledger, stop, sweeps=sweeps)
         journal = Journal(manifest, path, ledger, lambda: workers.standings)
-        workers.run(journal.begin)
+        workers.run(assignment, clock, journal.begin, sweeps=sweeps)
         losses = sum(workers.losses, start=Losses())
     else:
         recorder = Recorder(UndeliveredStore(options.undelivered))

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from fleetstream.signals import MICROSECONDS
 if TYPE_CHECKING:
     from fleetstream.clock import Clock
     from fleetstream.ledger import Ledger
-    from fleetstream.pipeline import Stop
     from fleetstream.recovery.manifest import Manifest, Pace
     from fleetstream.sinks import Sink
 
@@ -113,15 +113,15 @@ def pace_of(options: argparse.Namespace) -> "Pace | None":
 
 
 def clock_of(
-    pace: "Pace | None", last: int, stop: "Stop", ledger: "Ledger"
+    pace: "Pace | None", last: int, wait: "Callable[[float], bool]", ledger: "Ledger"
 ) -> "tuple[Clock, int | None]":
     """The clock of a pace, going on after the timestamp ``last`` (0 for none).
 
+    It waits with ``wait``, which gives whether the run is to stop.
     Also gives from which timestamp on sweeps are meant to be at their timestamp, None if none are.
     """
     from fleetstream.clock import GridClock, HistoryClock, LiveClock
 
-    wait = stop.gently.wait
     if pace is None:
         return LiveClock(wait, last=last), None
     first = _first(pace, last)

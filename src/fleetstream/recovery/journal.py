@@ -12,7 +12,7 @@ import pyarrow as pa
 from fleetstream.ledger import Ledger, Tally, Totals
 from fleetstream.recovery.manifest import Manifest, write_manifest
 from fleetstream.recovery.outstanding import Outstanding, Standing
-from fleetstream.recovery.undelivered import UndeliveredStore
+from fleetstream.recovery.undelivered import Losses, UndeliveredStore
 from fleetstream.sinks import Delivery, Request
 
 SETTLE_EVERY = 10.0
@@ -43,9 +43,12 @@ class Recorder:
 
     def standing(self) -> Standing:
         """How far the pipeline has come; what it did not deliver until then is on disk."""
+        return self.progress()[0]
+
+    def progress(self) -> tuple[Standing, Losses]:
+        """How far the pipeline has come, and what became of what it did not deliver until then."""
         standing = self._outstanding.standing()
-        self.store.flush()
-        return standing
+        return standing, self.store.flush()
 
 
 class Journal:

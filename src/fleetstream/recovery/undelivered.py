@@ -87,10 +87,11 @@ class UndeliveredStore:
                 rejection.existing_version,
             )
 
-    def flush(self) -> None:
-        """Write everything kept."""
+    def flush(self) -> Losses:
+        """Write everything kept; gives what has become of all so far."""
         with self._lock:
             self._flush()
+            return self.losses + Losses()
 
     def _keep(self, part: Part, outcome: str, reason: str, index: int, version: int | None) -> None:
         batch = part.batch()

@@ -47,29 +47,17 @@ GONE = "a worker process ended unexpectedly"
 class Workers:
     """Has a crew run an assignment; does for a run what a pipeline does in one process.
 
-    ``sweeps`` ends the run after so many, 0 never. ``standings`` and ``losses`` have one entry a
-    worker.
+    ``standings`` and ``losses`` have one entry a worker.
     """
 
-    def __init__(
-        self,
-        crew: Crew,
-        assignment: Assignment,
-        clock: Clock,
-        ledger: Ledger,
-        stop: Stop,
-        *,
-        sweeps: int = 0,
-    ) -> None:
-        count = assignment.count
+    _assignment: Assignment
+
+    def __init__(self, crew: Crew, count: int, ledger: Ledger, stop: Stop) -> None:
         self.standings = [Standing() for _ in range(count)]
         self.losses = [Losses() for _ in range(count)]
         self._crew = crew
-        self._assignment = assignment
-        self._clock = clock
         self._ledger = ledger
         self._stop = stop
-        self._sweeps = sweeps or None
         self._active = dict.fromkeys(range(count), 0)
         """Workers that have not said their last word, and under which source they report."""
         self._sources = count
@@ -78,52 +66,74 @@ class Workers:
         self._begun: list[int] = []
         self._again: dict[int, tuple[int, list[int]]] = {}
         """What a replaced worker had swept, and what its successor writes again."""
-        self._ended = False
+        self._lost_before = [Losses() for _ in range(count)]
+        """What replaced workers could not deliver."""
+        self._latest: Pause | End | None = None
+        """What workers were told after the latest sweep."""
         self._halted: Halt | None = None
         self._left_at = 0.0
 
-    def run(self, begin: Callable[[int], None]) -> None:
+    def wait(self, seconds: float) -> bool:
+        """Listen to the workers for so long, less if the run is to stop; gives whether it is.
+
+        This is what the clock waits with.
+        """
+        until = time.monotonic() + seconds
+        while not self._stop.gently.is_set() and (left := until - time.monotonic()) > 0:
+            self._listen(min(left, _GLANCE))
+        return self._stop.gently.is_set()
+
+    def run(
+        self,
+        assignment: Assignment,
+        clock: Clock,
+        begin: Callable[[int], None],
+        *,
+        sweeps: int = 0,
+    ) -> None:
         """Sweep until the clock ends or the run is stopped, and until all workers are done.
 
-        ``begin`` is called with the timestamp before each sweep.
+        ``begin`` is called with the timestamp before each sweep; ``sweeps`` ends the run after so
+        many, 0 never.
         """
+        self._assignment = assignment
         try:
             for number in self._active:
                 self._active[number] = number
                 self._crew.start(number, self._assignment)
-            self._sweep_all(begin)
-            self._ended = True
+            self._sweep_all(clock, begin, sweeps or None)
             self._tell(End())
             while self._active:
-                self._listen()
+                self._listen(_GLANCE)
         finally:
             self._crew.end(patiently=not self._active)
 
-    def _sweep_all(self, begin: Callable[[int], None]) -> None:
-        for timestamp in islice(self._clock, self._sweeps):
+    def _sweep_all(self, clock: Clock, begin: Callable[[int], None], sweeps: int | None) -> None:
+        for timestamp in islice(clock, sweeps):
             begin(timestamp)
             self._begun = [each for each in self._begun if not self._settled(each)]
             self._begun.append(timestamp)
             self._sweeping.update(self._active.keys())
             self._tell(Sweep(timestamp))
             while self._sweeping.total():
-                self._listen()
+                self._listen(_GLANCE)
             if self._stop.gently.is_set():
                 return
             self._ledger.swept(timestamp)
-            if not self._clock.due:
+            if not clock.due:
                 self._tell(Pause())
 
     def _settled(self, timestamp: int) -> bool:
         return all(standing.settled(timestamp) for standing in self.standings)
 
     def _tell(self, order: Order) -> None:
+        self._latest = order if isinstance(order, Pause | End) else None
         for number in self._active:
             self._crew.tell(number, order)
 
-    def _listen(self) -> None:
-        """Hear what workers say, for a moment at most; pass a stop on to them."""
-        for number, message in self._crew.listen(_GLANCE):
+    def _listen(self, seconds: float) -> None:
+        """Hear what workers say, for so long at most; pass a stop on to them."""
+        for number, message in self._crew.listen(seconds):
             if message is None:
                 self._lose(number)
             else:
@@ -147,10 +157,11 @@ class Workers:
         self._ledger.absorb(self._active[number], message.report)
         if message.standing:
             self.standings[number] = self._whole(number, message.standing)
+        if message.losses:
+            self.losses[number] = self._lost_before[number] + message.losses
         if message.failure:
             self._stop.fail(message.failure)
-        if message.losses is not None:
-            self.losses[number] += message.losses
+        if message.last:
             self._dismiss(number)
 
     def _whole(self, number: int, standing: Standing) -> Standing:
@@ -177,13 +188,14 @@ class Workers:
         before = self.standings[number]
         again = [timestamp for timestamp in self._begun if not before.settled(timestamp)]
         self._again[number] = (before.swept, again)
+        self._lost_before[number] = self.losses[number]
         self._crew.dismiss(number)
         self._crew.start(number, self._assignment)
         self._sweeping[number] = len(again)
         for timestamp in again:
             self._crew.tell(number, Sweep(timestamp))
-        if self._ended:
-            self._crew.tell(number, End())
+        if self._latest:
+            self._crew.tell(number, self._latest)
 
     def _dismiss(self, number: int) -> None:
         del self._sweeping[number]

@@ -56,16 +56,17 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """From a worker: what its ledger knows.
+    """From a worker: what its ledger knows; with its ``last`` word also what went wrong, if so.
 
-    Now and then also how far it has come (``standing``); once, what went wrong (``failure``); and
-    as its last word what it could not deliver (``losses``).
+    Now and then it tells how far it has come (``standing``), and what it could not deliver until
+    then (``losses``).
     """
 
     report: Report
     standing: Standing | None = None
-    failure: str | None = None
     losses: Losses | None = None
+    failure: str | None = None
+    last: bool = False
 
 
 Message = Swept | News

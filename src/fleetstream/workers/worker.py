@@ -12,7 +12,7 @@ from fleetstream.ledger import Ledger
 from fleetstream.pipeline import Pipeline, Stop, Sweeps
 from fleetstream.rate import limited
 from fleetstream.recovery.journal import SETTLE_EVERY, Recorder
-from fleetstream.recovery.undelivered import Losses, UndeliveredStore
+from fleetstream.recovery.undelivered import UndeliveredStore
 from fleetstream.sinks import TargetUnusable
 from fleetstream.sinks.targets import open_sink
 from fleetstream.workers.orders import (
@@ -109,7 +109,7 @@ def work(channel: Channel, assignment: Assignment, number: int) -> None:
         while not over.wait(REPORT_EVERY):
             look = time.monotonic() - looked >= SETTLE_EVERY
             looked = time.monotonic() if look else looked
-            say(News(ledger.report(), recorder.standing() if look else None))
+            say(News(ledger.report(), *(recorder.progress() if look else ())))
 
     threading.Thread(target=obey, daemon=True).start()
     reporter = threading.Thread(target=report, daemon=True)
@@ -134,13 +134,11 @@ def work(channel: Channel, assignment: Assignment, number: int) -> None:
         ).run()
     over.set()
     reporter.join()
-    standing = recorder.standing()
-    say(News(ledger.report(), standing, stop.reason, recorder.store.losses))
+    progress = recorder.progress()
+    say(News(ledger.report(), *progress, stop.reason, last=True))
 
 
 def _refuse(channel: Channel, reason: str) -> None:
     """Say why there is nothing that this worker can do, as its first and last word."""
     with contextlib.suppress(OSError):
-        channel.send(
-            News(Ledger().report(), failure=f"a worker can't write: {reason}", losses=Losses())
-        )
+        channel.send(News(Ledger().report(), failure=f"a worker can't write: {reason}", last=True))

@@ -1,0 +1,67 @@
+"""Several processes as one run: what their parent knows, and when."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from fleetstream.fleet import Fleet
+from fleetstream.ledger import Ledger
+from fleetstream.pipeline import Stop
+from fleetstream.records import RecordModel
+from fleetstream.recovery.manifest import describe
+from fleetstream.sinks.targets import TargetOptions
+from fleetstream.workers import GONE, Assignment, ProcessCrew, Workers
+from fleetstream.workload import Workload
+
+
+class PausingClock:
+    """One timestamp, then a pause that lasts until something has come about."""
+
+    due = False
+
+    def __init__(self, wait: Callable[[float], bool], come: Callable[[], bool]) -> None:
+        self._wait = wait
+        self._come = come
+
+    def __iter__(self) -> Iterator[int]:
+        yield 1_000_000
+        deadline = time.monotonic() + 60
+        while not self._come():
+            assert time.monotonic() < deadline, "It did not come about in the pause."
+            if self._wait(0.1):
+                return
+
+
+def run(folder: Path, come: Callable[[Ledger], bool]) -> tuple[Ledger, Stop]:
+    manifest = describe(Workload(Fleet(1), 7), TargetOptions(to="null:"), RecordModel.MULTI, 0)
+    ledger, stop = Ledger(), Stop()
+    workers = Workers(ProcessCrew(), 2, ledger, stop)
+    clock = PausingClock(workers.wait, lambda: come(ledger))
+    workers.run(Assignment(manifest, 2, 1, 300.0, folder), clock, lambda _timestamp: None)
+    return ledger, stop
+
+
+def test_what_workers_deliver_in_a_pause_is_known_in_the_pause(tmp_path: Path) -> None:
+    ledger, stop = run(tmp_path, lambda ledger: ledger.totals().stored.records == 2_222)
+    assert ledger.totals().delivered
+    assert not stop.reason
+
+
+def test_a_worker_that_is_gone_is_missed_in_the_pause(tmp_path: Path) -> None:
+    killed = []
+
+    def kill_one(ledger: Ledger) -> bool:
+        if not killed and ledger.totals().stored.records == 2_222:
+            children = psutil.Process(os.getpid()).children()
+            workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+            workers[0].send_signal(signal.SIGKILL)
+            killed.append(workers[0])
+        return False
+
+    ledger, stop = run(tmp_path, kill_one)
+    assert stop.reason == GONE
+    assert ledger.totals().adds_up
