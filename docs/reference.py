@@ -20,7 +20,7 @@ may be written `--option VALUE` or `--option=VALUE`, in any order.
 
 Exit codes: 0 everything was delivered, a stop by Ctrl-C included; 1 some records were not
 delivered, and the summary says how many, why, and where they are; 2 wrong usage; 3 the target can't
-be used, and nothing was written.
+be used, and nothing was written; 130 a stop by Ctrl-C before anything began.
 """
 
 

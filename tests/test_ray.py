@@ -1,10 +1,13 @@
 """Runs on a Ray cluster: one ledger, one stop, and workers that die."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +30,7 @@ pytestmark = pytest.mark.xdist_group("ray")
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 RUN = ("--seed", "7", "--include-region", "us-west-1", "--ray", "local", "--workers", "2")
+RAY = Path(FLEETSTREAM).with_name("ray")
 OUTCOMES = ("stored", "rejected", "undelivered")
 
 
@@ -46,6 +50,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [FLEETSTREAM, "ingest", *RUN, *files, *arguments],
         cwd=folder,
+        env={**os.environ, **CREDENTIALS},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -123,6 +128,7 @@ def test_ctrl_c_stops_all_workers(
         (("--ray", "local", "--workers", "2", "--processes", "2"), 2, "leave one of them out"),
         (("--ray", "local", "--workers", "2"), 2, "can be written by one process only"),
         (("--ray", "x", "--workers", "2", "--to", "null:"), 2, "'x' is no address"),
+        (("--ray", "ray://x:1", "--workers", "2", "--to", "null:"), 2, "'ray://x:1' is no address"),
         (("--ray", "127.0.0.1:1", "--workers", "2", "--to", "null:"), 3, "There is no Ray cluster"),
     ],
 )
@@ -231,3 +237,97 @@ def test_a_worker_that_cannot_write_ends_the_run_with_its_reason(
     assert run.returncode == 1, run.stdout + run.stderr
     assert "The run was ended: a worker can't write: " in run.stdout
     assert "Replaced" not in run.stdout
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster whose head asks for a token."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 64)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ["--head", "--block", "--port", str(port), "--num-cpus", "1"]
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        subprocess.Popen(
+            [RAY, "start", *options, "--include-dashboard", "false", "--temp-dir", folder],
+            env={**os.environ, "RAY_AUTH_MODE": "token"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as head,
+    ):
+        try:
+            wait_for_port(head, port)
+            yield f"127.0.0.1:{port}"
+        finally:
+            head.terminate()
+
+
+def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        time.sleep(0.2)
+    raise AssertionError("It does not listen.")
+
+
+def test_a_cluster_that_runs_already_is_joined_with_its_token(cluster: str, tmp_path: Path) -> None:
+    options = ("--to", "null:", "--ray", cluster, "--autostop", "1", "--summary", "summary.json")
+
+    def run(mode: str, workers: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [FLEETSTREAM, "ingest", *options, "--workers", workers],
+            cwd=tmp_path,
+            env={**os.environ, "RAY_AUTH_MODE": mode},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    joined = run("token", "1")
+    assert joined.returncode == 0, joined.stderr
+    assert json.loads((tmp_path / "summary.json").read_bytes())["stored"]["records"] == 26_260
+    refused = run("disabled", "1")
+    assert (refused.returncode, refused.stdout) == (3, "")
+    assert "asks for a token; set RAY_AUTH_MODE=token" in refused.stderr
+    crowded = run("token", "2")
+    assert crowded.returncode == 3
+    assert "--workers asks for 2; ask for fewer" in crowded.stderr
+
+
+def test_what_listens_but_is_no_cluster_is_told_from_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fleetstream.workers.ray_crew.ANSWER_WITHIN", 4.0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        began = time.monotonic()
+        assert main(["ingest", "--to", "null:", "--ray", address, "--workers", "1"]) == 3
+        assert time.monotonic() - began < 30
+    assert (
+        f"What listens at {address!r} does not answer as a Ray cluster" in capsys.readouterr().err
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_lost_worker_could_not_deliver_is_in_the_summary(tmp_path: Path) -> None:
+    """Its files of rejected records, which it wrote before it was lost."""
+    with LocalTimestream(faults=["reject=0.01"]) as server:
+        server.write.create_database(DatabaseName="fleet")
+        server.write.create_table(DatabaseName="fleet", TableName="telemetry")
+        to = ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", "telemetry")
+        with start(tmp_path, *to, "--interval", "1s", "--autostop", "18") as run:
+            folder, deadline = tmp_path / "fleetstream-undelivered", time.monotonic() + 90
+            while not list(folder.glob("*.parquet")):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            time.sleep(2)
+            actors(run)[0].kill()
+            _, errors = run.communicate(timeout=120)
+    assert run.returncode == 1, errors
+    summary = json.loads((tmp_path / "summary.json").read_bytes())
+    assert summary["replaced"] == 1
+    assert sorted(map(Path, summary["undelivered_files"])) == sorted(folder.glob("*.parquet"))
+    assert summary["generated"]["records"] == sum(summary[each]["records"] for each in OUTCOMES)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from fleetstream._version import __version__
 from fleetstream.fleet import Fleet
 from fleetstream.ledger import Ledger
 from fleetstream.pipeline import Stop
@@ -36,12 +37,15 @@ class PausingClock:
                 return
 
 
-def run(folder: Path, come: Callable[[Ledger], bool]) -> tuple[Ledger, Stop]:
+def run(
+    folder: Path, come: Callable[[Ledger], bool], version: str = __version__
+) -> tuple[Ledger, Stop]:
     manifest = describe(Workload(Fleet(1), 7), TargetOptions(to="null:"), RecordModel.MULTI, 0)
     ledger, stop = Ledger(), Stop()
     workers = Workers(ProcessCrew(), 2, ledger, stop)
     clock = PausingClock(workers.wait, lambda: come(ledger))
-    workers.run(Assignment(manifest, 2, 1, 300.0, folder), clock, lambda _timestamp: None)
+    assignment = Assignment(manifest, 2, 1, 300.0, folder, version=version)
+    workers.run(assignment, clock, lambda _timestamp: None)
     return ledger, stop
 
 
@@ -65,3 +69,9 @@ def test_a_worker_that_is_gone_is_missed_in_the_pause(tmp_path: Path) -> None:
     ledger, stop = run(tmp_path, kill_one)
     assert stop.reason == GONE
     assert ledger.totals().adds_up
+
+
+def test_workers_of_another_version_write_nothing(tmp_path: Path) -> None:
+    ledger, stop = run(tmp_path, lambda _ledger: False, version="0.0.1")
+    assert not ledger.totals().generated.records
+    assert f"has fleetstream {__version__}, but the run was started by 0.0.1" in (stop.reason or "")

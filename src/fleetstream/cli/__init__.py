@@ -16,6 +16,9 @@ USAGE = 2
 READER_GONE = 128 + 13
 """Exit code where the output was a pipe that was closed: that of an end by SIGPIPE."""
 
+INTERRUPTED = 128 + 2
+"""Exit code where Ctrl-C came while nothing was being written: that of an end by SIGINT."""
+
 COMMANDS = {
     "ingest": "stream a simulated fleet's telemetry into a database",
     "estimate": "tell what a run would send to Amazon Timestream, and its price",
@@ -77,17 +80,26 @@ def make_parser(used: Container[str] = COMMANDS, given: Sequence[str] = ()) -> P
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(given)
+    except BrokenPipeError:
+        # Who read the output has gone, and Python would complain of that once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except KeyboardInterrupt:
+        # A run that writes has handlers of its own.
+        print("Stopped.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(given: Sequence[str]) -> int:
     options, unknown = make_parser(given[:1], given[1:]).parse_known_args(given)
     if unknown:
         # Said by the command's own parser, since its help is what helps.
         options.fail(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         code: int = options.run(options)
-        sys.stdout.flush()
     except ValueError as error:
         options.fail(str(error))
-    except BrokenPipeError:
-        # Who read the output has gone, and Python would complain of that once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
+    sys.stdout.flush()
     return code

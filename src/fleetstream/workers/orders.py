@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetstream._version import __version__
 from fleetstream.ledger import Report
 from fleetstream.recovery.manifest import Manifest
 from fleetstream.recovery.outstanding import Standing
@@ -11,7 +12,11 @@ from fleetstream.recovery.undelivered import Losses
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What every worker needs to know; it generates every ``count``-th block."""
+    """What every worker needs to know; it generates every ``count``-th block.
+
+    ``version`` is that of the parent, which all workers must have too: others might generate
+    other values.
+    """
 
     manifest: Manifest
     count: int
@@ -20,6 +25,7 @@ class Assignment:
     undelivered: Path
     rate: float = 0.0
     timed_from: int | None = None
+    version: str = __version__
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,13 @@
 """A crew on a Ray cluster: each worker is an actor, wherever the cluster has a core free."""
 
 import contextlib
+import logging
 import os
 import queue
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +31,13 @@ HEAR_WITHIN = 0.2
 
 CONNECT_TIMEOUT = 5.0
 
+ANSWER_WITHIN = 20.0
+"""Seconds that a cluster has to tell its status; it takes about two."""
+
+# What Ray would warn of goes neither into the live view nor among the lines of a log; what matters
+# of it comes as an exception.
+logging.getLogger("ray").setLevel(logging.CRITICAL)
+
 
 class RayCrew:
     """Actors of a cluster, whose head has an address (HOST:PORT), or of :data:`LOCAL`."""
@@ -37,15 +48,17 @@ class RayCrew:
         self._address = address
         self._actors: dict[int, Any] = {}
         self._asked: dict[Any, int] = {}
+        self._session: Path | None = None
 
     def open(self, count: int) -> None:
         """Join the cluster; raises :class:`TargetUnusable` where it is not there, or too small."""
-        _connect(self._address, count)
+        session = _connect(self._address, count)
+        self._session = session if self._address == LOCAL else None
         there: Any = ray.cluster_resources
         idle: Any = ray.available_resources
         cores, free = (int(resources().get("CPU", 0)) for resources in (there, idle))
         if free < count:
-            ray.shutdown()
+            self._leave()
             raise TargetUnusable(
                 f"The Ray cluster has {cores} cores, {free} of them free, but --workers asks for "
                 f"{count}; ask for fewer, or add machines to the cluster."
@@ -92,7 +105,13 @@ class RayCrew:
         """Leave the cluster; one on this machine ends."""
         for number in list(self._actors):
             self.dismiss(number)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Leave the cluster; of one on this machine nothing stays."""
         ray.shutdown()
+        if self._session is not None:
+            shutil.rmtree(self._session, ignore_errors=True)
 
     def _ask(self, number: int) -> None:
         self._asked[self._actors[number].hear.remote()] = number
@@ -145,23 +164,24 @@ class _Actor:
             self._failure = error
 
 
-def _connect(address: str, cores: int) -> None:
-    """Join a cluster, or make one; raises :class:`TargetUnusable`."""
-    where: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False}
+def _connect(address: str, cores: int) -> Path:
+    """Join a cluster, or make one; gives its folder, or raises :class:`TargetUnusable`."""
+    where: dict[str, Any] = {"address": LOCAL, "num_cpus": cores, "include_dashboard": False}
     if address != LOCAL:
         _check(address)
         where = {"address": address}
     try:
-        ray.init(**where, configure_logging=False, log_to_driver=False)
+        context: Any = ray.init(**where, configure_logging=False, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).partition("\n")[0]
         raise TargetUnusable(f"There is no Ray cluster at {address!r}: {reason}") from error
+    return Path(context.address_info["session_dir"])
 
 
 def _check(address: str) -> None:
-    """Whether anybody listens there, since Ray itself would go on trying for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
+    """Whether a cluster answers there, since Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
         raise ValueError(
             f"{address!r} is no address of a Ray cluster; one is 'local' or HOST:PORT."
         )
@@ -171,4 +191,18 @@ def _check(address: str) -> None:
         raise TargetUnusable(
             f"There is no Ray cluster at {address!r}: {error.strerror or error}. Start one with "
             "`ray start --head`, or name 'local'."
+        ) from error
+    # In a process of its own, which can be ended.
+    status = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        subprocess.run(status, capture_output=True, check=True, timeout=ANSWER_WITHIN)  # noqa: S603 - an address, no option
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        if b"AuthenticationError" in (error.stderr or b""):
+            raise TargetUnusable(
+                f"The Ray cluster at {address!r} asks for a token; set RAY_AUTH_MODE=token, and "
+                "have the cluster's token in RAY_AUTH_TOKEN or in ~/.ray/auth_token."
+            ) from error
+        raise TargetUnusable(
+            f"What listens at {address!r} does not answer as a Ray cluster does; name the port of "
+            "its head, which is 6379 where `ray start --head` was not told another."
         ) from error

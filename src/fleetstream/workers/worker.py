@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from fleetstream._version import __version__
 from fleetstream.disorder import Disordered
 from fleetstream.ledger import Ledger
 from fleetstream.pipeline import Pipeline, Stop, Sweeps
@@ -70,6 +71,13 @@ class _ToldClock:
 
 def work(channel: Channel, assignment: Assignment, number: int) -> None:
     """What the ``number``-th worker does, from start to end."""
+    if assignment.version != __version__:
+        _refuse(
+            channel,
+            f"its machine has fleetstream {__version__}, but the run was started by "
+            f"{assignment.version}; install one version everywhere",
+        )
+        return
     manifest, model = assignment.manifest, assignment.manifest.record_model
     try:
         sink = open_sink(manifest.target_options(), model)
