@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from sqlglot import exp
 
 from fleetstream.local.sql import functions
-from fleetstream.local.sql.calls import Modifiers
+from fleetstream.local.sql.calls import Caller, Modifiers
 from fleetstream.local.sql.operators import INTERVALS, arithmetic
 from fleetstream.local.sql.rejection import only, rejected
 from fleetstream.local.sql.time_functions import EXTRACTABLE
 from fleetstream.local.sql.types import NUMERIC, VARCHAR, Bound
 
-if TYPE_CHECKING:
-    from fleetstream.local.sql.expressions import Expressions
-
 Given = Callable[[exp.Expr], str | None]
 
 
-def call(binder: Expressions, node: exp.Expr) -> Bound:
+class Binder(Protocol):
+    """What translates the expressions that stand within a call."""
+
+    caller: Caller
+    trying: bool
+    windows: dict[str, exp.Expr]
+
+    def bind(self, node: exp.Expr) -> Bound:
+        """The meaning of an expression."""
+        ...
+
+    def condition(self, node: exp.Expr) -> str:
+        """DuckDB's text of an expression that must be true or false."""
+        ...
+
+    def text(self, node: exp.Expr) -> str:
+        """DuckDB's text of an expression that must be a varchar."""
+        ...
+
+    def row(self, node: exp.Expr, parts: Sequence[exp.Expr]) -> Bound:
+        """A row of values."""
+        ...
+
+    def present(self, node: exp.Expr) -> Bound:
+        """The query's one present moment."""
+        ...
+
+    def choice(
+        self, node: exp.Expr, condition: exp.Expr, yes: exp.Expr, no: exp.Expr | None = None
+    ) -> Bound:
+        """IF(condition, yes[, no])."""
+        ...
+
+
+def call(binder: Binder, node: exp.Expr) -> Bound:
     """A call `name(…)` of any function."""
     only(node, "this", "expressions")
     name, arguments = str(node.this).lower(), node.expressions
@@ -39,7 +70,7 @@ def call(binder: Expressions, node: exp.Expr) -> Bound:
     return binder.caller.scalar(node, name, arguments)
 
 
-def _try(binder: Expressions, node: exp.Expr, argument: exp.Expr) -> Bound:
+def _try(binder: Binder, node: exp.Expr, argument: exp.Expr) -> Bound:
     around, binder.trying = binder.trying, True
     try:
         tried = binder.bind(argument)
@@ -50,7 +81,7 @@ def _try(binder: Expressions, node: exp.Expr, argument: exp.Expr) -> Bound:
     return Bound(f"TRY({tried.sql})", tried.type)
 
 
-def _ago(binder: Expressions, node: exp.Expr, argument: exp.Expr) -> Bound:
+def _ago(binder: Binder, node: exp.Expr, argument: exp.Expr) -> Bound:
     interval = binder.bind(argument)
     result = arithmetic("-", binder.present(exp.CurrentTimestamp()), interval)
     if result is None or interval.type not in INTERVALS:
@@ -61,7 +92,7 @@ def _ago(binder: Expressions, node: exp.Expr, argument: exp.Expr) -> Bound:
     return result
 
 
-def aggregate(binder: Expressions, node: exp.Expr) -> Bound:
+def aggregate(binder: Binder, node: exp.Expr) -> Bound:
     """An aggregate or window function with all that may stand around it, from outside in."""
     over, condition, ignore_nulls = "", "", False
     if isinstance(node, exp.Window):
@@ -89,13 +120,13 @@ def aggregate(binder: Expressions, node: exp.Expr) -> Bound:
     return binder.caller.aggregate(node, name, arguments, modifiers)
 
 
-def order(binder: Expressions, node: exp.Expr, given: Given | None = None) -> str:
+def order(binder: Binder, node: exp.Expr, given: Given | None = None) -> str:
     """DuckDB's text of what ORDER BY lists; `given` may know an expression's text already."""
     only(node, "this", "expressions")
     return ", ".join(_ordered(binder, part, given) for part in node.expressions)
 
 
-def _ordered(binder: Expressions, node: exp.Expr, given: Given | None) -> str:
+def _ordered(binder: Binder, node: exp.Expr, given: Given | None) -> str:
     only(node, "this", "desc", "nulls_first")
     text = (given(node.this) if given else None) or binder.bind(node.this).sql
     direction = "DESC" if node.args.get("desc") else "ASC"
@@ -103,7 +134,7 @@ def _ordered(binder: Expressions, node: exp.Expr, given: Given | None) -> str:
     return f"{text} {direction} NULLS {nulls}"
 
 
-def _window(binder: Expressions, node: exp.Expr) -> str:
+def _window(binder: Binder, node: exp.Expr) -> str:
     only(node, "this", "partition_by", "order", "spec", "over", "alias")
     named = node.args.get("alias")
     if named is not None:
@@ -122,7 +153,7 @@ def _window(binder: Expressions, node: exp.Expr) -> str:
     return " ".join(parts)
 
 
-def _frame(binder: Expressions, node: exp.Expr) -> str:
+def _frame(binder: Binder, node: exp.Expr) -> str:
     only(node, "kind", "start", "start_side", "end", "end_side")
     kind = str(node.args["kind"]).upper()
     if kind not in ("ROWS", "RANGE"):
@@ -131,7 +162,7 @@ def _frame(binder: Expressions, node: exp.Expr) -> str:
     return f"{kind} BETWEEN {start} AND {end or 'CURRENT ROW'}"
 
 
-def _edge(binder: Expressions, node: exp.Expr, which: str) -> str:
+def _edge(binder: Binder, node: exp.Expr, which: str) -> str:
     value, side = node.args.get(which), str(node.args.get(f"{which}_side") or "").upper()
     if not isinstance(value, exp.Expr):
         return f"{value or ''} {side}".strip()
@@ -141,7 +172,7 @@ def _edge(binder: Expressions, node: exp.Expr, which: str) -> str:
     return f"{edge.sql} {side}"
 
 
-def extract(binder: Expressions, node: exp.Expr) -> Bound:
+def extract(binder: Binder, node: exp.Expr) -> Bound:
     """EXTRACT(part FROM moment)."""
     part = node.this.name.lower()
     if part not in EXTRACTABLE:
@@ -149,20 +180,20 @@ def extract(binder: Expressions, node: exp.Expr) -> Bound:
     return binder.caller.scalar(node, part, [node.expression])
 
 
-def substring(binder: Expressions, node: exp.Expr) -> Bound:
+def substring(binder: Binder, node: exp.Expr) -> Bound:
     """SUBSTRING(text FROM start FOR length), and the same with commas."""
     only(node, "this", "start", "length")
     parts = [node.this, node.args.get("start"), node.args.get("length")]
     return binder.caller.scalar(node, "substr", [part for part in parts if part is not None])
 
 
-def position(binder: Expressions, node: exp.Expr) -> Bound:
+def position(binder: Binder, node: exp.Expr) -> Bound:
     """POSITION(part IN text)."""
     only(node, "this", "substr")
     return binder.caller.scalar(node, "strpos", [node.this, node.args["substr"]])
 
 
-def trim(binder: Expressions, node: exp.Expr) -> Bound:
+def trim(binder: Binder, node: exp.Expr) -> Bound:
     """TRIM([LEADING | TRAILING | BOTH] [letters FROM] text)."""
     only(node, "this", "position", "expression")
     where = str(node.args.get("position") or "BOTH").upper()
