@@ -2,11 +2,13 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 
 from fleetstream._version import __version__
 from fleetstream.fleet import Fleet
@@ -16,6 +18,7 @@ from fleetstream.records import RecordModel
 from fleetstream.recovery.manifest import describe
 from fleetstream.sinks.targets import TargetOptions
 from fleetstream.workers import GONE, Assignment, ProcessCrew, Workers
+from fleetstream.workers.orders import Halt, Message, Order
 from fleetstream.workload import Workload
 
 
@@ -75,3 +78,49 @@ def test_workers_of_another_version_write_nothing(tmp_path: Path) -> None:
     ledger, stop = run(tmp_path, lambda _ledger: False, version="0.0.1")
     assert not ledger.totals().generated.records
     assert f"has fleetstream {__version__}, but the run was started by 0.0.1" in (stop.reason or "")
+
+
+class WaitingCrew:
+    """Workers that wait for a place in a cluster, and so say nothing."""
+
+    replaces = True
+
+    def __init__(self) -> None:
+        self.told: list[Order] = []
+        self.dismissed: list[int] = []
+
+    def open(self, count: int) -> None:
+        """There seemed to be places."""
+
+    def start(self, number: int, assignment: Assignment) -> None:
+        """Starts when there is a place, which is never."""
+
+    def tell(self, number: int, order: Order) -> None:
+        self.told.append(order)
+
+    def listen(self, seconds: float) -> Iterator[tuple[int, Message | None]]:
+        time.sleep(seconds)
+        yield from ()
+
+    def dismiss(self, number: int) -> None:
+        self.dismissed.append(number)
+
+    def end(self, *, patiently: bool) -> None:
+        assert patiently
+
+
+def test_a_stop_does_not_wait_for_workers_that_never_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetstream.workers.DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr("fleetstream.workers.LEAVE_WITHIN", 0.5)
+    manifest = describe(Workload(Fleet(1), 7), TargetOptions(to="null:"), RecordModel.MULTI, 0)
+    crew, ledger, stop = WaitingCrew(), Ledger(), Stop()
+    workers = Workers(crew, 2, ledger, stop)
+    threading.Timer(0.5, stop.ask).start()
+    clock = PausingClock(workers.wait, lambda: False)
+    workers.run(Assignment(manifest, 2, 1, 300.0, tmp_path), clock, lambda _timestamp: None)
+    assert Halt(at_once=False) in crew.told
+    assert crew.dismissed == [0, 1]
+    assert stop.reason == GONE
+    assert ledger.totals().adds_up
