@@ -291,6 +291,8 @@ def test_ctrl_c_before_the_run_has_begun_ends_it_without_more_ado(tmp_path: Path
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # As in a terminal; what runs in the background may ignore SIGINT, and hands that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         ) as run:
             silent.settimeout(60)
             connection, _ = silent.accept()
