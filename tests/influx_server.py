@@ -1,6 +1,5 @@
 """A real InfluxDB 1 in a process of its own."""
 
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, Self
 
 import requests
 
-from tests.programs import program
+from tests.programs import free_port, program
 
 
 class InfluxDB:
@@ -24,7 +23,7 @@ class InfluxDB:
 
     def __enter__(self) -> Self:
         influxd = program("influxd")
-        http, rpc = _free_port(), _free_port()
+        http, rpc = free_port(), free_port()
         self.url = f"http://127.0.0.1:{http}"
         config = self._folder / "influxd.conf"
         config.write_text(
@@ -72,10 +71,3 @@ class InfluxDB:
         assert "error" not in result, result
         series: list[dict[str, Any]] = result.get("series", [])
         return series
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -1,7 +1,8 @@
-"""Programs from outside that some tests need."""
+"""Programs from outside that some tests need, and ports for them."""
 
 import os
 import shutil
+import socket
 
 import pytest
 
@@ -15,3 +16,11 @@ def program(name: str) -> str:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -24,7 +24,7 @@ from fleetstream.ledger import Ledger, Tally
 from fleetstream.records import RecordModel
 from fleetstream.sinks.null import NullSink
 from fleetstream.workload import Workload
-from tests.programs import program
+from tests.programs import free_port, program
 from tests.terminal import FLEETSTREAM
 
 DASHBOARD = Path(__file__).parent.parent / "docs" / "grafana-dashboard.json"
@@ -177,9 +177,7 @@ def test_prometheus_itself_scrapes_it(url: str, tmp_path: Path) -> None:
     job = {"job_name": "fleetstream", "static_configs": [{"targets": [target]}]}
     config = {"scrape_configs": [job | {"scrape_interval": "1s"}]}
     (tmp_path / "prometheus.yml").write_text(json.dumps(config))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     options = [f"--web.listen-address={address}", f"--storage.tsdb.path={tmp_path / 'data'}"]
     with subprocess.Popen(
         [prometheus, f"--config.file={tmp_path / 'prometheus.yml'}", *options],

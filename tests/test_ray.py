@@ -24,6 +24,7 @@ from fleetstream.workers.orders import Assignment, End, News, Sweep
 from fleetstream.workers.ray_crew import RayCrew
 from fleetstream.workload import Workload
 from tests.local_server import LocalTimestream
+from tests.programs import free_port
 from tests.terminal import FLEETSTREAM
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -35,11 +36,14 @@ OUTCOMES = ("stored", "rejected", "undelivered")
 
 
 @pytest.fixture
-def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
+def target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[tuple[str, ...]]:
+    """The options that name a table of a server; a test may name the server's faults."""
     monkeypatch.chdir(tmp_path)
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    with LocalTimestream() as server:
+    with LocalTimestream(faults=getattr(request, "param", ())) as server:
         server.write.create_database(DatabaseName="fleet")
         server.write.create_table(DatabaseName="fleet", TableName="telemetry")
         yield ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", "telemetry")
@@ -50,7 +54,6 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [FLEETSTREAM, "ingest", *RUN, *files, *arguments],
         cwd=folder,
-        env={**os.environ, **CREDENTIALS},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -243,8 +246,7 @@ def test_a_worker_that_cannot_write_ends_the_run_with_its_reason(
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a cluster whose head asks for a token."""
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 64)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["--head", "--block", "--port", str(port), "--num-cpus", "1"]
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
@@ -312,20 +314,19 @@ def test_what_listens_but_is_no_cluster_is_told_from_one(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_lost_worker_could_not_deliver_is_in_the_summary(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", [["reject=0.01"]], indirect=True)
+def test_what_a_lost_worker_could_not_deliver_is_in_the_summary(
+    target: tuple[str, ...], tmp_path: Path
+) -> None:
     """Its files of rejected records, which it wrote before it was lost."""
-    with LocalTimestream(faults=["reject=0.01"]) as server:
-        server.write.create_database(DatabaseName="fleet")
-        server.write.create_table(DatabaseName="fleet", TableName="telemetry")
-        to = ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", "telemetry")
-        with start(tmp_path, *to, "--interval", "1s", "--autostop", "18") as run:
-            folder, deadline = tmp_path / "fleetstream-undelivered", time.monotonic() + 90
-            while not list(folder.glob("*.parquet")):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            time.sleep(2)
-            actors(run)[0].kill()
-            _, errors = run.communicate(timeout=120)
+    run = start(tmp_path, *target, "--interval", "1s", "--autostop", "18")
+    folder, deadline = tmp_path / "fleetstream-undelivered", time.monotonic() + 90
+    while not list(folder.glob("*.parquet")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(2)
+    actors(run)[0].kill()
+    _, errors = run.communicate(timeout=120)
     assert run.returncode == 1, errors
     summary = json.loads((tmp_path / "summary.json").read_bytes())
     assert summary["replaced"] == 1

@@ -17,7 +17,7 @@ from fleetstream.pipeline import Stop
 from fleetstream.records import RecordModel
 from fleetstream.recovery.manifest import describe
 from fleetstream.sinks.targets import TargetOptions
-from fleetstream.workers import GONE, Assignment, ProcessCrew, Workers
+from fleetstream.workers import GONE, Assignment, Crew, ProcessCrew, Workers
 from fleetstream.workers.orders import Halt, Message, Order
 from fleetstream.workload import Workload
 
@@ -41,13 +41,20 @@ class PausingClock:
 
 
 def run(
-    folder: Path, come: Callable[[Ledger], bool], version: str = __version__
+    folder: Path,
+    come: Callable[[Ledger], bool],
+    *,
+    version: str = __version__,
+    crew: Crew | None = None,
+    stop_after: float | None = None,
 ) -> tuple[Ledger, Stop]:
     manifest = describe(Workload(Fleet(1), 7), TargetOptions(to="null:"), RecordModel.MULTI, 0)
     ledger, stop = Ledger(), Stop()
-    workers = Workers(ProcessCrew(), 2, ledger, stop)
+    workers = Workers(crew or ProcessCrew(), 2, ledger, stop)
     clock = PausingClock(workers.wait, lambda: come(ledger))
     assignment = Assignment(manifest, 2, 1, 300.0, folder, version=version)
+    if stop_after is not None:
+        threading.Timer(stop_after, stop.ask).start()
     workers.run(assignment, clock, lambda _timestamp: None)
     return ledger, stop
 
@@ -114,12 +121,8 @@ def test_a_stop_does_not_wait_for_workers_that_never_began(
 ) -> None:
     monkeypatch.setattr("fleetstream.workers.DRAIN_SECONDS", 0.5)
     monkeypatch.setattr("fleetstream.workers.LEAVE_WITHIN", 0.5)
-    manifest = describe(Workload(Fleet(1), 7), TargetOptions(to="null:"), RecordModel.MULTI, 0)
-    crew, ledger, stop = WaitingCrew(), Ledger(), Stop()
-    workers = Workers(crew, 2, ledger, stop)
-    threading.Timer(0.5, stop.ask).start()
-    clock = PausingClock(workers.wait, lambda: False)
-    workers.run(Assignment(manifest, 2, 1, 300.0, tmp_path), clock, lambda _timestamp: None)
+    crew = WaitingCrew()
+    ledger, stop = run(tmp_path, lambda _ledger: False, crew=crew, stop_after=0.5)
     assert Halt(at_once=False) in crew.told
     assert crew.dismissed == [0, 1]
     assert stop.reason == GONE

@@ -102,14 +102,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; gives the exit code."""
-    if options.shard and options.seed is None:
-        raise ValueError(
-            "--shard needs --seed: the parts make one fleet only if all have the same seed."
-        )
     if options.dry_run:
         from fleetstream.display.preview import preview_json, show_preview
 
-        workload = workload_of(options)
+        workload = _workload(options)
         # What can't be run can't be previewed either.
         pace_of(options)
         disorder_of(options)
@@ -205,7 +201,7 @@ def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
                     "says it; leave it out."
                 )
         return read_manifest(options.resume), options.resume
-    workload = workload_of(options)
+    workload = _workload(options)
     manifest = describe(
         workload,
         target_of(options),
@@ -220,6 +216,15 @@ def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
     part = f"-{shard.number}of{shard.count}" if shard else ""
     path = options.manifest or _unused(Path(f"fleetstream-{workload.seed}{part}.json"))
     return manifest, path
+
+
+def _workload(options: argparse.Namespace) -> "Workload":
+    """What the options describe; raises :class:`ValueError` where they name a part of no fleet."""
+    if options.shard and options.seed is None:
+        raise ValueError(
+            "--shard needs --seed: the parts make one fleet only if all have the same seed."
+        )
+    return workload_of(options)
 
 
 def _unused(path: Path) -> Path:

@@ -44,11 +44,6 @@ class FleetFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     microservices: list[str]
     shard: Shard | None = None
 
-    @property
-    def whole(self) -> str:
-        """What tells the fleet that this is a part of from others."""
-        return f"{self.host_scale}/{self.regions}/{self.microservices}"
-
 
 class SignalFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What makes a :class:`~fleetstream.signals.Signal`."""

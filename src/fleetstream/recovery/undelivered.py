@@ -91,6 +91,7 @@ class UndeliveredStore:
         """Write everything kept; gives what has become of all so far."""
         with self._lock:
             self._flush()
+            # A copy, since losses go on while it travels.
             return self.losses + Losses()
 
     def _keep(self, part: Part, outcome: str, reason: str, index: int, version: int | None) -> None:

@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
 from fleetstream.records import Records
 from fleetstream.recovery.manifest import Manifest, Run
@@ -56,7 +57,6 @@ class Expectation:
     ) -> None:
         self._manifests = manifests
         self._workloads = [manifest.workload() for manifest in manifests]
-        self._shards = [(facts.shard, facts.whole) for facts in (m.fleet for m in manifests)]
         self._model = manifests[0].record_model
         self._slice_values = slice_values
         self._times_after = times_after
@@ -94,10 +94,12 @@ class Expectation:
         """Whether no two of the runs have a series in common: different parts of one fleet."""
         if len(runs) == 1:
             return True
-        shards, wholes = zip(*(self._shards[run] for run in runs), strict=True)
+        fleets = [self._manifests[run].fleet for run in runs]
+        shards = {fleet.shard for fleet in fleets}
         counts = {shard.count for shard in shards if shard}
-        alike = None not in shards and len(counts) == 1 and len(set(wholes)) == 1
-        return alike and len(set(shards)) == len(shards)
+        wholes = [replace(fleet, shard=None) for fleet in fleets]
+        different = None not in shards and len(shards) == len(fleets)
+        return different and len(counts) == 1 and all(whole == wholes[0] for whole in wholes)
 
     def table(self, part: Slice) -> pa.Table | None:
         """The records of a slice in the columns of the target, and :data:`PARTIAL`; None if none.

@@ -2,7 +2,7 @@
 
 DuckDB itself writes every single value as the text that the service sends, so that what arrives
 here is text, lists of it and rows of it. Rows are written as JSON a whole batch at a time, column
-by column: a million rows in seconds rather than minutes.
+by column, which takes a third of the time of doing it value by value.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RowTexts:
         """The next rows within both bounds: how many, and their JSON with a comma after each."""
         begin = self._place
         fitting = int(np.searchsorted(self._ends, self._ends[begin] + most_bytes, "right")) - 1
-        end = min(fitting, begin + min(most_rows, self.left))
+        end = min(fitting, begin + most_rows)
         self._place = end
         first, last = int(self._ends[begin]), int(self._ends[end])
         return end - begin, self._characters[first:last].to_pybytes()
