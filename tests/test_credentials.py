@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -83,9 +84,10 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 
 def write_key(folder: Path, key: str) -> None:
-    (folder / "credentials").write_text(
-        f"[default]\naws_access_key_id={key}\naws_secret_access_key=secret\n"
-    )
+    # At one blow, since several refused requests write it while others read it.
+    unfinished = folder / f"credentials.{threading.get_ident()}"
+    unfinished.write_text(f"[default]\naws_access_key_id={key}\naws_secret_access_key=secret\n")
+    unfinished.replace(folder / "credentials")
 
 
 def ingest(folder: Path, server: Guarded, home: dict[str, str]) -> tuple[int, str, dict[str, int]]:

@@ -94,19 +94,19 @@ def metered_size(payload: bytes) -> int:
     """The metered size of a body, worked out from what stands in it."""
     body = json.loads(payload)
     common = body["CommonAttributes"]
-    return said(common) + sum(said(record) for record in body["Records"])
+    kind = common.get("MeasureValueType")
+    return said(common) + sum(said({"MeasureValueType": kind} | each) for each in body["Records"])
 
 
 def said(attributes: dict) -> int:
-    """What one object of a body counts for."""
+    """What one object of a body counts for; a record's type may be said in common."""
     size = 8 if "Time" in attributes else 0
     for dimension in attributes.get("Dimensions", []):
         size += len(dimension["Name"].encode()) + len(dimension["Value"].encode())
     size += len(attributes.get("MeasureName", "").encode())
     if "MeasureValue" in attributes:
-        size += 8  # of words there is one measure, and it always says its type
-        if attributes.get("MeasureValueType") == "VARCHAR":
-            size += len(attributes["MeasureValue"].encode()) - 8
+        is_words = attributes["MeasureValueType"] == "VARCHAR"
+        size += len(attributes["MeasureValue"].encode()) if is_words else 8
     for value in attributes.get("MeasureValues", []):
         size += len(value["Name"].encode())
         size += len(value["Value"].encode()) if value["Type"] == "VARCHAR" else 8
