@@ -9,6 +9,7 @@ Rows are written many at a time, since DuckDB takes a large insert several times
 ones.
 """
 
+import contextlib
 import json
 import shlex
 import sys
@@ -120,6 +121,7 @@ class DuckDBSink:
         try:
             return Delivery(self._once.insert(rows, [part.records for part in request.parts]))
         except duckdb.Error as error:
+            self._leave_log()
             raise TargetLost(
                 f"{self.path} takes no more rows: {_first_line(error)} What it holds is intact."
             ) from error
@@ -141,6 +143,15 @@ class DuckDBSink:
             f".sql({_literal(query)}).show(max_rows=50)"
         )
         return f"{shlex.quote(_interpreter())} -c {shlex.quote(code)}"
+
+    def _leave_log(self) -> None:
+        """Have closing leave the write-ahead log, which the next one to open the file takes in.
+
+        Writing it into the file while the disk is full can crash DuckDB, and this process with it.
+        """
+        assert self._connection is not None
+        with contextlib.suppress(duckdb.Error):
+            self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
 
     def _make_schema(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the schema if need be, and see to it that the table's name is unambiguous."""
