@@ -9,10 +9,10 @@ import pyarrow as pa
 from benchmarks.measure import cpu_seconds, medians, run
 from benchmarks.results import Result, at_most
 from fleetstream.fleet import Fleet
-from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Pipeline, Stop
-from fleetstream.records import RecordModel
-from fleetstream.sinks.timestream import Target, TimestreamSink
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.pipeline import Pipeline, Stop
+from fleetstream.generate.records import RecordModel
+from fleetstream.targets.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 
 REQUESTS = 200_000

@@ -13,10 +13,10 @@ from botocore.credentials import Credentials
 from benchmarks.measure import cpu_seconds, fleetstream, medians, run
 from benchmarks.results import Result, at_least, at_most
 from fleetstream.fleet import Fleet
-from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Pipeline, Stop
-from fleetstream.records import RecordModel
-from fleetstream.sinks.timestream import Target, TimestreamSink
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.pipeline import Pipeline, Stop
+from fleetstream.generate.records import RecordModel
+from fleetstream.targets.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 
 BASELINE_SWEEPS = 4

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from docs.record import COLUMNS, FRAME, IMAGES, REPORT
 from fleetstream.cli import main
-from fleetstream.display.report import Report, write_report
+from fleetstream.report.report import Report, write_report
 
 PLOTS = (
     "fleetstream plot --seed 7 --start 2026-11-01T00:00:00Z --out docs/images/cpu_user.png",

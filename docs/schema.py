@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fleetstream.display.summary import Summary
+from fleetstream.report.summary import Summary
 
 PAGE = Path(__file__).with_name("summary.schema.json")
 

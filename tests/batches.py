@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fleetstream.fleet import DIMENSIONS, Fleet, Kind
 from fleetstream.measures import DataType, Measure, measures_of
-from fleetstream.records import batch_schema
+from fleetstream.generate.records import batch_schema
 from fleetstream.workload import Workload
 from tests.telemetry import TIMESTAMP
 

@@ -17,8 +17,8 @@ import duckdb
 import pytest
 
 from fleetstream.fleet import HOST_DIMENSIONS, PROCESS_DIMENSIONS, Fleet, Kind
-from fleetstream.records import RecordModel
-from fleetstream.sinks.timestream.assembly import Assembly
+from fleetstream.generate.records import RecordModel
+from fleetstream.targets.timestream.assembly import Assembly
 from fleetstream.workload import Workload
 from tests.recording import serving
 from tests.telemetry import TIMESTAMP

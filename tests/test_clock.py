@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.clock import LiveClock, ResumedClock
+from fleetstream.run.clock import LiveClock, ResumedClock
 
 START = 1_700_000_000.25
 

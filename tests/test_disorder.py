@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
-from fleetstream.disorder import DUPLICATE, LATE, OUT_OF_ORDER, Disorder, Disordered
+from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER, Disorder, Disordered
 from fleetstream.fleet import Fleet
-from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Sweeps
-from fleetstream.records import RecordModel, timestamp_of
-from fleetstream.recovery.outstanding import Outstanding
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.pipeline import Sweeps
+from fleetstream.generate.records import RecordModel, timestamp_of
+from fleetstream.run.outstanding import Outstanding
 from fleetstream.workload import Workload
 from tests.local_server import LocalTimestream
 from tests.terminal import FLEETSTREAM

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from fleetstream.display import history
-from fleetstream.display.history import History, Interval, current, intervals, recorded
-from fleetstream.display.live import _Sparkline
-from fleetstream.ledger import Ledger, Tally
+from fleetstream.report import history
+from fleetstream.report.history import History, Interval, current, intervals, recorded
+from fleetstream.report.live import _Sparkline
+from fleetstream.run.ledger import Ledger, Tally
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr("fleetstream.ledger.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("fleetstream.run.ledger.time.monotonic", lambda: self.now)
 
 
 @pytest.fixture

@@ -121,14 +121,14 @@ def test_throttling_is_shown_as_a_rate(tmp_path: Path) -> None:
 
 CRASH = """
 from pathlib import Path
-from fleetstream.display.history import recorded
-from fleetstream.display.progress import progress
-from fleetstream.display.run import Run
+from fleetstream.report.history import recorded
+from fleetstream.report.progress import progress
+from fleetstream.report.run import Run
 from fleetstream.fleet import Fleet
-from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Stop
-from fleetstream.records import RecordModel
-from fleetstream.sinks.null import NullSink
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.pipeline import Stop
+from fleetstream.generate.records import RecordModel
+from fleetstream.targets.null import NullSink
 from fleetstream.workload import Workload
 
 model = RecordModel.SINGLE

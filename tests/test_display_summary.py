@@ -14,17 +14,17 @@ import jsonschema
 import pytest
 from docs.schema import PAGE
 
-from fleetstream.display import log
-from fleetstream.display.history import recorded
-from fleetstream.display.log import LogFormat, logged
-from fleetstream.display.run import Run
-from fleetstream.display.summary import Summary, show_summary, summarise, write_summary
+from fleetstream.report import log
+from fleetstream.report.history import recorded
+from fleetstream.report.log import LogFormat, logged
+from fleetstream.report.run import Run
+from fleetstream.report.summary import Summary, show_summary, summarise, write_summary
 from fleetstream.fleet import Fleet
-from fleetstream.ledger import Ledger, Tally
-from fleetstream.records import RecordModel
-from fleetstream.recovery.manifest import read_manifest
-from fleetstream.recovery.undelivered import Losses
-from fleetstream.sinks.null import NullSink
+from fleetstream.run.ledger import Ledger, Tally
+from fleetstream.generate.records import RecordModel
+from fleetstream.run.manifest import read_manifest
+from fleetstream.run.undelivered import Losses
+from fleetstream.targets.null import NullSink
 from fleetstream.workload import Workload
 from tests.terminal import FLEETSTREAM
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from fleetstream.fleet import DIMENSIONS, Fleet, Kind
 from fleetstream.measures import CATALOGUE
-from fleetstream.records import RecordModel, Records
-from fleetstream.sinks import Delivery, Part, Request, TargetUnusable
-from fleetstream.sinks.duckdb import DuckDBSink
+from fleetstream.generate.records import RecordModel, Records
+from fleetstream.targets.sink import Delivery, Part, Request, TargetUnusable
+from fleetstream.targets.duckdb import DuckDBSink
 from fleetstream.workload import Workload
 from tests.batches import batches
 from tests.telemetry import TIMESTAMP

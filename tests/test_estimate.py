@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fleetstream.estimate import Load, Table, estimate
+from fleetstream.targets.timestream.estimate import Load, Table, estimate
 from fleetstream.fleet import Fleet
-from fleetstream.records import RecordModel
-from fleetstream.recovery.manifest import read_manifest
+from fleetstream.generate.records import RecordModel
+from fleetstream.run.manifest import read_manifest
 from fleetstream.workload import Workload
 from tests.local_server import LocalTimestream
 from tests.terminal import FLEETSTREAM
@@ -78,7 +78,7 @@ def test_a_sample_is_as_close_as_it_says(monkeypatch: pytest.MonkeyPatch) -> Non
     for seed in range(8):
         workload = Workload(Fleet(1, ["us-west-2"], ["athena"]), seed, missing_cpu=20)
         exact = estimate(workload, RecordModel.SINGLE, Table("", ""), SWEEPS)
-        monkeypatch.setattr("fleetstream.estimate.MOST_SWEEPS", 12)
+        monkeypatch.setattr("fleetstream.targets.timestream.estimate.MOST_SWEEPS", 12)
         sampled = estimate(workload, RecordModel.SINGLE, Table("", ""), SWEEPS)
         monkeypatch.undo()
         assert (exact.generated, sampled.generated) == (len(SWEEPS), 12)

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from fleetstream.fleet import Fleet
-from fleetstream.records import RecordModel, Records
-from fleetstream.sinks.timestream import Target, TimestreamSink
+from fleetstream.generate.records import RecordModel, Records
+from fleetstream.targets.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 from tests.chaos.generator import DATABASE, TABLE, stored
 from tests.local_server import LocalTimestream

@@ -18,7 +18,7 @@ from fleetstream.fleet import (
     SeriesTable,
     Shard,
 )
-from fleetstream.signals import MICROSECONDS, Shape, Signal
+from fleetstream.generate.signals import MICROSECONDS, Shape, Signal
 from fleetstream.workload import Workload
 
 GEOGRAPHY = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.clock import GridClock, HistoryClock, LiveClock, on_grid
+from fleetstream.run.clock import GridClock, HistoryClock, LiveClock, on_grid
 
 SECOND = 1_000_000
 

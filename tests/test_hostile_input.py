@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
-from fleetstream.sinks import Delivery, TargetLost, Throttled, Unavailable
-from fleetstream.sinks.timestream.account import Account, Target
-from fleetstream.sinks.timestream.transport import Transport
+from fleetstream.targets.sink import Delivery, TargetLost, Throttled, Unavailable
+from fleetstream.targets.timestream.account import Account, Target
+from fleetstream.targets.timestream.transport import Transport
 
 OPTIONS = [
     *("--to", "-d", "-t", "-r", "-e", "-url", "--profile", "--record-model", "-s", "-c"),

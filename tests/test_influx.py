@@ -20,13 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
-from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Pipeline, Stop
-from fleetstream.records import RecordModel, Records
-from fleetstream.sinks import TargetLost, Unavailable
-from fleetstream.sinks.influx import InfluxSink
-from fleetstream.sinks.influx.lines import Lines
-from fleetstream.sinks.influx.server import place
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.pipeline import Pipeline, Stop
+from fleetstream.generate.records import RecordModel, Records
+from fleetstream.targets.sink import TargetLost, Unavailable
+from fleetstream.targets.influx import InfluxSink
+from fleetstream.targets.influx.lines import Lines
+from fleetstream.targets.influx.server import place
 from tests.batches import batches
 from tests.influx_server import InfluxDB
 from tests.recording import serving

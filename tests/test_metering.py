@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetstream.fleet import Fleet, Kind
-from fleetstream.records import TIME, RecordModel, Records
-from fleetstream.sinks.timestream.assembly import Assembly
-from fleetstream.sinks.timestream.dimensions import Dimensions
-from fleetstream.sinks.timestream.metering import metered_bytes, metered_writes
-from fleetstream.sinks.timestream.packing import Packing
+from fleetstream.generate.records import TIME, RecordModel, Records
+from fleetstream.targets.timestream.assembly import Assembly
+from fleetstream.targets.timestream.dimensions import Dimensions
+from fleetstream.targets.timestream.metering import metered_bytes, metered_writes
+from fleetstream.targets.timestream.packing import Packing
 from fleetstream.workload import Workload
 from tests.batches import batches
 from tests.telemetry import TIMESTAMP

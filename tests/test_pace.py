@@ -14,8 +14,8 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.pipeline import Stop
-from fleetstream.rate import limited
+from fleetstream.run.pipeline import Stop
+from fleetstream.run.rate import limited
 from fleetstream.workload import Workload
 from tests.local_server import LocalTimestream
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.fleet import Fleet
-from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Pipeline, Stop
-from fleetstream.records import RecordModel, Records
-from fleetstream.recovery.outstanding import Outstanding
-from fleetstream.sinks import (
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.pipeline import Pipeline, Stop
+from fleetstream.generate.records import RecordModel, Records
+from fleetstream.run.outstanding import Outstanding
+from fleetstream.targets.sink import (
     Delivery,
     Part,
     Rejection,

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from fleetstream.display.plot.sketch import Histogram, Words, signal_lines, sketch
+from fleetstream.report.plot.sketch import Histogram, Words, signal_lines, sketch
 from fleetstream.fleet import Fleet
 from fleetstream.measures import CATALOGUE, Measure
-from fleetstream.signals import Shape, Signal
+from fleetstream.generate.signals import Shape, Signal
 from fleetstream.workload import Workload
 from tests.terminal import FLEETSTREAM, Terminal
 

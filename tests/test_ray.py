@@ -17,11 +17,11 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.records import RecordModel
-from fleetstream.recovery.manifest import describe
-from fleetstream.sinks.targets import TargetOptions
-from fleetstream.workers.orders import Assignment, End, News, Sweep
-from fleetstream.workers.ray_crew import RayCrew
+from fleetstream.generate.records import RecordModel
+from fleetstream.run.manifest import describe
+from fleetstream.targets.registry import TargetOptions
+from fleetstream.run.workers.orders import Assignment, End, News, Sweep
+from fleetstream.run.workers.ray_crew import RayCrew
 from fleetstream.workload import Workload
 from tests.local_server import LocalTimestream
 from tests.programs import free_port
@@ -219,7 +219,7 @@ def test_a_worker_that_cannot_write_ends_the_run_with_its_reason(
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from fleetstream.workers import ray_crew\n"
+        "from fleetstream.run.workers import ray_crew\n"
         "from fleetstream.cli import main\n"
         "opened = ray_crew.RayCrew.open\n"
         "def opening(crew, count):\n"
@@ -302,7 +302,7 @@ def test_what_listens_but_is_no_cluster_is_told_from_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fleetstream.workers.ray_crew.ANSWER_WITHIN", 4.0)
+    monkeypatch.setattr("fleetstream.run.workers.ray_crew.ANSWER_WITHIN", 4.0)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         began = time.monotonic()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fleetstream.fleet import Kind
 from fleetstream.measures import measures_of
-from fleetstream.records import (
+from fleetstream.generate.records import (
     TIME,
     RecordModel,
     Records,

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.records import RecordModel, Records
-from fleetstream.recovery.manifest import Manifest, describe, read_manifest, write_manifest
-from fleetstream.recovery.undelivered import (
+from fleetstream.generate.records import RecordModel, Records
+from fleetstream.run.manifest import Manifest, describe, read_manifest, write_manifest
+from fleetstream.run.undelivered import (
     UndeliveredStore,
     read_undelivered,
     undelivered_files,
 )
-from fleetstream.signals import Shape, Signal
-from fleetstream.sinks import Delivery, Part, Rejection, Request
-from fleetstream.sinks.targets import TargetOptions
+from fleetstream.generate.signals import Shape, Signal
+from fleetstream.targets.sink import Delivery, Part, Rejection, Request
+from fleetstream.targets.registry import TargetOptions
 from fleetstream.workload import Workload
 
 MODELS = list(RecordModel)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetstream.fleet import Fleet, Kind
-from fleetstream.records import RecordModel, Records, kind_of
-from fleetstream.sinks import Request
-from fleetstream.sinks.timestream.assembly import Assembly
+from fleetstream.generate.records import RecordModel, Records, kind_of
+from fleetstream.targets.sink import Request
+from fleetstream.targets.timestream.assembly import Assembly
 from fleetstream.workload import Workload
 from tests.batches import batches, fleet_batches
 from tests.telemetry import TIMESTAMP

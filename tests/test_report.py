@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from fleetstream.display.report import Report
+from fleetstream.report.report import Report
 from tests.programs import program
 from tests.terminal import FLEETSTREAM
 

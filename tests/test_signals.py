@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.signals import PERIODS, Shape, Signal
+from fleetstream.generate.signals import PERIODS, Shape, Signal
 
 MONTH = 365.2425 / 12 * 86_400
 SECONDS = {

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from fleetstream.clock import GridClock, on_grid
+from fleetstream.run.clock import GridClock, on_grid
 from fleetstream.fleet import Fleet
-from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Pipeline, Stop, Sweeps
-from fleetstream.records import RecordModel
-from fleetstream.sinks.timestream import Target, TimestreamSink
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.pipeline import Pipeline, Stop, Sweeps
+from fleetstream.generate.records import RecordModel
+from fleetstream.targets.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 from tests.local_server import LocalTimestream
 

@@ -23,8 +23,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from moto.timestreamwrite.models import timestreamwrite_backends
 
-from fleetstream.records import RecordModel
-from fleetstream.recovery.manifest import read_manifest
+from fleetstream.generate.records import RecordModel
+from fleetstream.run.manifest import read_manifest
 from tests.recording import Front, serving
 from tests.wire import Record, expected, merged
 

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from fleetstream.cli import main
-from fleetstream.records import RecordModel
+from fleetstream.generate.records import RecordModel
 from tests.local_server import LocalTimestream
 from tests.terminal import FLEETSTREAM, Terminal
 

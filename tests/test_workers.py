@@ -12,13 +12,13 @@ import pytest
 
 from fleetstream._version import __version__
 from fleetstream.fleet import Fleet
-from fleetstream.ledger import Ledger
-from fleetstream.pipeline import Stop
-from fleetstream.records import RecordModel
-from fleetstream.recovery.manifest import describe
-from fleetstream.sinks.targets import TargetOptions
-from fleetstream.workers import GONE, Assignment, Crew, ProcessCrew, Workers
-from fleetstream.workers.orders import Halt, Message, Order
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.pipeline import Stop
+from fleetstream.generate.records import RecordModel
+from fleetstream.run.manifest import describe
+from fleetstream.targets.registry import TargetOptions
+from fleetstream.run.workers import GONE, Assignment, Crew, ProcessCrew, Workers
+from fleetstream.run.workers.orders import Halt, Message, Order
 from fleetstream.workload import Workload
 
 
@@ -119,8 +119,8 @@ class WaitingCrew:
 def test_a_stop_does_not_wait_for_workers_that_never_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleetstream.workers.DRAIN_SECONDS", 0.5)
-    monkeypatch.setattr("fleetstream.workers.LEAVE_WITHIN", 0.5)
+    monkeypatch.setattr("fleetstream.run.workers.DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr("fleetstream.run.workers.LEAVE_WITHIN", 0.5)
     crew = WaitingCrew()
     ledger, stop = run(tmp_path, lambda _ledger: False, crew=crew, stop_after=0.5)
     assert Halt(at_once=False) in crew.told

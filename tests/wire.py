@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from fleetstream.fleet import DIMENSIONS
 from fleetstream.measures import DataType
-from fleetstream.records import TIME, RecordModel, kind_of
+from fleetstream.generate.records import TIME, RecordModel, kind_of
 
 UNITS = {"SECONDS": 1_000_000, "MILLISECONDS": 1_000, "MICROSECONDS": 1}
 """Microseconds in each unit of time."""

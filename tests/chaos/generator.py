@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from fleetstream.records import RecordModel, Records
-from fleetstream.recovery.manifest import read_manifest
-from fleetstream.recovery.undelivered import read_undelivered, undelivered_files
+from fleetstream.generate.records import RecordModel, Records
+from fleetstream.run.manifest import read_manifest
+from fleetstream.run.undelivered import read_undelivered, undelivered_files
 
 DATABASE, TABLE = "chaos", "telemetry"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}

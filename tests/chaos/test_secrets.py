@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from fleetstream.cli.outcome import warn_of
-from fleetstream.sinks.targets import TargetOptions
+from fleetstream.targets.registry import TargetOptions
 from tests.chaos import generator
 from tests.chaos.conftest import Scene
 

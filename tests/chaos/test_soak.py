@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from fleetstream.records import RecordModel
-from fleetstream.recovery.manifest import read_manifest
+from fleetstream.generate.records import RecordModel
+from fleetstream.run.manifest import read_manifest
 from tests.chaos.conftest import Scene
 from tests.chaos.generator import Key, Truth, expected, stored, undelivered
 

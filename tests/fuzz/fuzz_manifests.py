@@ -7,8 +7,8 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["fleetstream.recovery.manifest"]):
-    from fleetstream.recovery.manifest import read_manifest
+with atheris.instrument_imports(include=["fleetstream.run.manifest"]):
+    from fleetstream.run.manifest import read_manifest
 
 PATH = Path(tempfile.mkdtemp()) / "run.json"
 

@@ -14,9 +14,9 @@ from moto.server import ThreadedMotoServer
 
 from fleetstream.fleet import DIMENSIONS
 from fleetstream.measures import CATALOGUE
-from fleetstream.records import RecordModel
-from fleetstream.sinks.layout import COLUMNS
-from fleetstream.sinks.targets import TargetOptions
+from fleetstream.generate.records import RecordModel
+from fleetstream.targets.layout import COLUMNS
+from fleetstream.targets.registry import TargetOptions
 from fleetstream.verify.readers import open_reader
 from tests.influx_server import InfluxDB
 from tests.local_server import LocalTimestream

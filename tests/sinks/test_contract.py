@@ -12,10 +12,10 @@ import pytest
 
 from fleetstream.fleet import DIMENSIONS, Fleet, Kind
 from fleetstream.measures import DataType, measures_of
-from fleetstream.records import RecordModel, batch_schema
-from fleetstream.sinks import Delivery, Request, Sink
-from fleetstream.sinks.null import NullSink
-from fleetstream.sinks.targets import TargetOptions, open_sink
+from fleetstream.generate.records import RecordModel, batch_schema
+from fleetstream.targets.sink import Delivery, Request, Sink
+from fleetstream.targets.null import NullSink
+from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.workload import Workload
 from tests.sinks.cases import PARAMETERS, Case
 from tests.wire import Record, expected

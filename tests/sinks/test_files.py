@@ -16,9 +16,9 @@ from moto.server import ThreadedMotoServer
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.records import RecordModel
-from fleetstream.sinks import Unavailable
-from fleetstream.sinks.targets import TargetOptions, open_sink
+from fleetstream.generate.records import RecordModel
+from fleetstream.targets.sink import Unavailable
+from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.workload import Workload
 
 DAYS = ("--start", "2026-10-31T23:58:00Z", "--end", "2026-11-01T00:02:00Z", "--interval", "60s")

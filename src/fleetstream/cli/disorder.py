@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from fleetstream.cli.options import duration, percentage
 from fleetstream.cli.pace import MILLISECOND
-from fleetstream.signals import MICROSECONDS
+from fleetstream.generate.moments import MICROSECONDS
 
 if TYPE_CHECKING:
-    from fleetstream.disorder import Disorder
+    from fleetstream.generate.disorder import Disorder
 
 
 def add_disorder_options(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def late(text: str) -> tuple[float, int]:
 
 def disorder_of(options: argparse.Namespace) -> "Disorder | None":
     """The disorder that the options ask for; raises :class:`ValueError` with a sentence."""
-    from fleetstream.disorder import Disorder
+    from fleetstream.generate.disorder import Disorder
 
     how_many, delay = options.late or (0.0, 0)
     if how_many + options.out_of_order > 100:

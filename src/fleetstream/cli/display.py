@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetstream.cli.options import dollars, port
-from fleetstream.prices import MILLION_WRITES, SOURCE
+from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
 
 if TYPE_CHECKING:
-    from fleetstream.display.history import History
-    from fleetstream.display.run import Run
-    from fleetstream.display.summary import Summary
-    from fleetstream.ledger import Ledger
-    from fleetstream.pipeline import Stop
+    from fleetstream.report.history import History
+    from fleetstream.report.run import Run
+    from fleetstream.report.summary import Summary
+    from fleetstream.run.ledger import Ledger
+    from fleetstream.run.pipeline import Stop
 
 _NO_OPTIONS = {"command", "run", "fail", "given", "default_of"}
 """What is in a namespace of options beside them."""
@@ -98,13 +98,13 @@ def shown(
 
     Raises :class:`ValueError` with a sentence where metrics can't be served.
     """
-    from fleetstream.display.history import recorded
-    from fleetstream.display.progress import progress
+    from fleetstream.report.history import recorded
+    from fleetstream.report.progress import progress
 
     with ExitStack() as stack:
         url = None
         if options.metrics_port is not None:
-            from fleetstream.display.metrics import serving
+            from fleetstream.report.metrics import serving
 
             server = serving(run, ledger, options.metrics_host, options.metrics_port)
             url = stack.enter_context(server)
@@ -119,8 +119,8 @@ def show_end(
     options: argparse.Namespace, run: "Run", history: "History", summary: "Summary"
 ) -> None:
     """Show the summary, and write it and the report where the options say."""
-    from fleetstream.display.log import log_end
-    from fleetstream.display.summary import show_summary, write_summary
+    from fleetstream.report.log import log_end
+    from fleetstream.report.summary import show_summary, write_summary
 
     if options.log_format == "json":
         log_end(summary)
@@ -130,7 +130,7 @@ def show_end(
         with _told_if_lost("summary", options.summary):
             write_summary(options.summary, summary)
     if options.report is not None:
-        from fleetstream.display.report import report_on, write_report
+        from fleetstream.report.report import report_on, write_report
 
         with _told_if_lost("report", options.report):
             report = report_on(run, summary, history.samples, _in_force(options))

@@ -17,9 +17,9 @@ from fleetstream.cli.options import (
     target_of,
     workload_of,
 )
-from fleetstream.prices import MILLION_WRITES, SOURCE
-from fleetstream.records import RecordModel
-from fleetstream.signals import MICROSECONDS
+from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
+from fleetstream.generate.records import RecordModel
+from fleetstream.generate.moments import MICROSECONDS
 
 DESCRIPTION = """\
 Tell what a run would send to Amazon Timestream, and what that would cost, in both record models.
@@ -77,8 +77,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; gives the exit code."""
-    from fleetstream.display.estimate import estimates_json, show_estimates, tracked
-    from fleetstream.estimate import Table, estimate
+    from fleetstream.report.estimate import estimates_json, show_estimates, tracked
+    from fleetstream.targets.timestream.estimate import Table, estimate
 
     target = target_of(options)
     if target.to not in (None, "timestream"):

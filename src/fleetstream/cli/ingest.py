@@ -24,12 +24,12 @@ from fleetstream.cli.pace import add_pace_options, check_window, clock_of, pace_
 from fleetstream.cli.repeat import repeating, verifying
 
 if TYPE_CHECKING:
-    from fleetstream.ledger import Ledger
-    from fleetstream.pipeline import Stop
-    from fleetstream.recovery.manifest import Manifest
-    from fleetstream.recovery.undelivered import Losses
-    from fleetstream.sinks import Sink
-    from fleetstream.workers import Crew
+    from fleetstream.run.ledger import Ledger
+    from fleetstream.run.pipeline import Stop
+    from fleetstream.run.manifest import Manifest
+    from fleetstream.run.undelivered import Losses
+    from fleetstream.targets.sink import Sink
+    from fleetstream.run.workers import Crew
     from fleetstream.workload import Workload
 
 DESCRIPTION = """\
@@ -103,7 +103,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; gives the exit code."""
     if options.dry_run:
-        from fleetstream.display.preview import preview_json, show_preview
+        from fleetstream.report.preview import preview_json, show_preview
 
         workload = _workload(options)
         # What can't be run can't be previewed either.
@@ -118,12 +118,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ingest(options: argparse.Namespace) -> int:
-    from fleetstream.display.run import Run
-    from fleetstream.display.summary import summarise
-    from fleetstream.ledger import Ledger
-    from fleetstream.pipeline import Stop
-    from fleetstream.sinks import TargetUnusable
-    from fleetstream.sinks.targets import open_sink
+    from fleetstream.report.run import Run
+    from fleetstream.report.summary import summarise
+    from fleetstream.run.ledger import Ledger
+    from fleetstream.run.pipeline import Stop
+    from fleetstream.targets.sink import TargetUnusable
+    from fleetstream.targets.registry import open_sink
 
     check_writable("--summary", options.summary)
     check_writable("--report", options.report)
@@ -165,7 +165,7 @@ def _crew(options: argparse.Namespace, sink: "Sink") -> "tuple[Crew | None, int]
 
     Raises :class:`ValueError` with a sentence where options do not go together.
     """
-    from fleetstream.workers import ProcessCrew, processes_for
+    from fleetstream.run.workers import ProcessCrew, processes_for
 
     if options.ray is None:
         if options.workers is not None:
@@ -181,7 +181,7 @@ def _crew(options: argparse.Namespace, sink: "Sink") -> "tuple[Crew | None, int]
             f"{sink.name} can be written by one process only, so --ray can't be used with it."
         )
     try:
-        from fleetstream.workers.ray_crew import RayCrew
+        from fleetstream.run.workers.ray_crew import RayCrew
     except ModuleNotFoundError as error:
         raise ValueError(
             "--ray needs a library more; install it with: pip install 'fleetstream[ray]'"
@@ -191,7 +191,7 @@ def _crew(options: argparse.Namespace, sink: "Sink") -> "tuple[Crew | None, int]
 
 def _manifest(options: argparse.Namespace) -> "tuple[Manifest, Path | None]":
     """What is to be done, and where that is noted: as the options say, or as a run left it."""
-    from fleetstream.recovery.manifest import describe, read_manifest
+    from fleetstream.run.manifest import describe, read_manifest
 
     if options.resume:
         for name in FIXED:
@@ -248,13 +248,13 @@ def _stream(
     stop: "Stop",
 ) -> "tuple[Losses, str | None]":
     """Run until the end; gives what was not stored, and why the manifest was not if so."""
-    from fleetstream.clock import ResumedClock
-    from fleetstream.disorder import Disordered
-    from fleetstream.pipeline import Pipeline, Sweeps
-    from fleetstream.rate import limited
-    from fleetstream.recovery.journal import Journal, Recorder
-    from fleetstream.recovery.undelivered import Losses, UndeliveredStore
-    from fleetstream.workers import Assignment, Workers
+    from fleetstream.run.clock import ResumedClock
+    from fleetstream.generate.disorder import Disordered
+    from fleetstream.run.pipeline import Pipeline, Sweeps
+    from fleetstream.run.rate import limited
+    from fleetstream.run.journal import Journal, Recorder
+    from fleetstream.run.undelivered import Losses, UndeliveredStore
+    from fleetstream.run.workers import Assignment, Workers
 
     workers = Workers(crew, count, ledger, stop) if crew else None
     wait = workers.wait if workers else stop.gently.wait

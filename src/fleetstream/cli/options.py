@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet, Shard
-from fleetstream.records import RecordModel
-from fleetstream.signals import MICROSECONDS, PERIODS, Shape, Signal
-from fleetstream.sinks.targets import DEFAULT_TARGET, FORMS, TargetOptions
+from fleetstream.generate.records import RecordModel
+from fleetstream.generate.signals import MICROSECONDS, PERIODS, Shape, Signal
+from fleetstream.targets.registry import DEFAULT_TARGET, FORMS, TargetOptions
 from fleetstream.workload import Workload
 
 LATEST = 253_402_300_800 * MICROSECONDS

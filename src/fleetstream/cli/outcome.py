@@ -8,8 +8,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fleetstream.pipeline import Stop
-    from fleetstream.sinks.targets import TargetOptions
+    from fleetstream.run.pipeline import Stop
+    from fleetstream.targets.registry import TargetOptions
 
 DELIVERED, UNDELIVERED, UNUSABLE = 0, 1, 3
 """Exit codes: all stored; something was not; the target can't be used and nothing was written."""

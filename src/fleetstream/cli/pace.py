@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fleetstream.cli.options import at_least, duration, moment
-from fleetstream.signals import MICROSECONDS
+from fleetstream.generate.moments import MICROSECONDS
 
 if TYPE_CHECKING:
-    from fleetstream.clock import Clock
-    from fleetstream.ledger import Ledger
-    from fleetstream.recovery.manifest import Manifest, Pace
-    from fleetstream.sinks import Sink
+    from fleetstream.run.clock import Clock
+    from fleetstream.run.ledger import Ledger
+    from fleetstream.run.manifest import Manifest, Pace
+    from fleetstream.targets.sink import Sink
 
 MILLISECOND = 1_000
 """Microseconds; intervals are whole milliseconds."""
@@ -86,8 +86,8 @@ def pace_of(options: argparse.Namespace) -> "Pace | None":
     All timestamps are multiples of the interval since the Unix epoch, so that runs of the same
     interval fit together, whenever they begin.
     """
-    from fleetstream.clock import on_grid
-    from fleetstream.recovery.manifest import Pace
+    from fleetstream.run.clock import on_grid
+    from fleetstream.run.manifest import Pace
 
     _check(options)
     if options.interval is None:
@@ -120,7 +120,7 @@ def clock_of(
     It waits with ``wait``, which gives whether the run is to stop.
     Also gives from which timestamp on sweeps are meant to be at their timestamp, None if none are.
     """
-    from fleetstream.clock import GridClock, HistoryClock, LiveClock
+    from fleetstream.run.clock import GridClock, HistoryClock, LiveClock
 
     if pace is None:
         return LiveClock(wait, last=last), None
@@ -133,7 +133,7 @@ def clock_of(
 
 def check_window(pace: "Pace | None", last: int, sink: "Sink") -> None:
     """Raises :class:`TargetUnusable` where a target does not take a pace's history."""
-    from fleetstream.sinks import TargetUnusable
+    from fleetstream.targets.sink import TargetUnusable
 
     window = sink.window
     if pace is None or pace.start is None or window is None:
@@ -176,7 +176,7 @@ def _iso(timestamp: int) -> str:
 
 def _first(pace: "Pace", last: int) -> int:
     """The first timestamp of a pace after ``last``; live ones are still to come."""
-    from fleetstream.clock import on_grid
+    from fleetstream.run.clock import on_grid
 
     begin = time.time_ns() // 1_000 if pace.start is None else pace.start
     return on_grid(max(begin, last + 1), pace.step)

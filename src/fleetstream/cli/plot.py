@@ -17,7 +17,7 @@ from fleetstream.cli.options import (
     moment,
     workload_of,
 )
-from fleetstream.signals import MICROSECONDS, Shape
+from fleetstream.generate.signals import MICROSECONDS, Shape
 from fleetstream.workload import Workload
 
 DESCRIPTION = """\
@@ -116,34 +116,34 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _plot_signals(options: argparse.Namespace, workload: Workload, start: int) -> None:
-    from fleetstream.display.plot.sketch import signal_lines
+    from fleetstream.report.plot.sketch import signal_lines
 
     frequencies = {Shape.SINE: options.sin_frq_cpu, Shape.SAWTOOTH: options.saw_frq_cpu}
     panels = signal_lines(workload.seed, frequencies, start)
     if options.out is None:
-        from fleetstream.display.plot.text import show_signals
+        from fleetstream.report.plot.text import show_signals
 
         show_signals(panels, coloured=_coloured())
     else:
-        from fleetstream.display.plot.picture import draw_signals
+        from fleetstream.report.plot.picture import draw_signals
 
         with _written(options.out):
             draw_signals(options.out, panels)
 
 
 def _plot_measure(options: argparse.Namespace, workload: Workload, start: int) -> None:
-    from fleetstream.display.plot.sketch import sketch
-    from fleetstream.display.series import measure_named
+    from fleetstream.report.plot.sketch import sketch
+    from fleetstream.report.series import measure_named
 
     measure = measure_named(options.measure or DEFAULT_MEASURE)
     seconds = options.duration or DEFAULT_DURATION
     drawn = sketch(workload, measure, options.hosts or DEFAULT_HOSTS, start, seconds)
     if options.out is None:
-        from fleetstream.display.plot.text import show_sketch
+        from fleetstream.report.plot.text import show_sketch
 
         show_sketch(drawn, coloured=_coloured())
     else:
-        from fleetstream.display.plot.picture import draw_sketch
+        from fleetstream.report.plot.picture import draw_sketch
 
         with _written(options.out):
             draw_sketch(options.out, drawn)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from fleetstream.cli.disorder import disorder_options
 from fleetstream.cli.pace import MILLISECOND, stretch_options
-from fleetstream.signals import Shape
+from fleetstream.generate.signals import Shape
 
 if TYPE_CHECKING:
-    from fleetstream.recovery.manifest import Manifest
+    from fleetstream.run.manifest import Manifest
 
 _SIGNAL_OPTIONS = {Shape.SINE: "sin", Shape.SAWTOOTH: "saw"}
 

@@ -28,13 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; gives the exit code."""
-    from fleetstream.display.summary import show_replay_summary
-    from fleetstream.ledger import Ledger
-    from fleetstream.pipeline import Stop
-    from fleetstream.recovery.undelivered import undelivered_files
-    from fleetstream.replay import replay
-    from fleetstream.sinks import TargetUnusable
-    from fleetstream.sinks.targets import open_sink
+    from fleetstream.report.summary import show_replay_summary
+    from fleetstream.run.ledger import Ledger
+    from fleetstream.run.pipeline import Stop
+    from fleetstream.run.undelivered import undelivered_files
+    from fleetstream.run.replay import replay
+    from fleetstream.targets.sink import TargetUnusable
+    from fleetstream.targets.registry import open_sink
 
     if not options.folder.is_dir():
         raise ValueError(

@@ -17,8 +17,8 @@ from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, 
 from fleetstream.cli.pace import add_stretch_options, pace_of
 
 if TYPE_CHECKING:
-    from fleetstream.recovery.manifest import Manifest
-    from fleetstream.sinks.targets import TargetOptions
+    from fleetstream.run.manifest import Manifest
+    from fleetstream.targets.registry import TargetOptions
 
 DESCRIPTION = """\
 Compare what a table holds with what runs must have written, every value of it: what is missing,
@@ -63,9 +63,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; gives the exit code."""
-    from fleetstream.display.verification import Verification, show_findings
-    from fleetstream.pipeline import Stop
-    from fleetstream.sinks import TargetUnusable
+    from fleetstream.report.verification import Verification, show_findings
+    from fleetstream.run.pipeline import Stop
+    from fleetstream.targets.sink import TargetUnusable
     from fleetstream.verify import Expectation, verify
     from fleetstream.verify.readers import open_reader
 
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _manifests(options: argparse.Namespace) -> "list[Manifest]":
     """What was written: as manifests say, or as the options do."""
-    from fleetstream.recovery.manifest import Run, describe, read_manifest
+    from fleetstream.run.manifest import Run, describe, read_manifest
 
     if options.manifests:
         for name in DESCRIBING:

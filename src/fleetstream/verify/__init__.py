@@ -7,8 +7,8 @@ exactly. The slices cover all of time, so that a table which matches holds nothi
 
 from collections.abc import Callable, Sequence
 
-from fleetstream.pipeline import Stop
-from fleetstream.recovery.manifest import Manifest
+from fleetstream.run.pipeline import Stop
+from fleetstream.run.manifest import Manifest
 from fleetstream.verify.comparison import Comparison
 from fleetstream.verify.expectation import Expectation
 from fleetstream.verify.findings import Example, Fault, Findings
@@ -26,7 +26,7 @@ def verify(
     """Compare what ``reader`` reads with what ``manifests`` name, all of one record model.
 
     ``advance`` is told of values as they are done. Ends early when ``stop`` is asked for. Raises
-    :class:`~fleetstream.sinks.TargetUnusable` where the target can't be read.
+    :class:`~fleetstream.targets.TargetUnusable` where the target can't be read.
     """
     expectation = Expectation(manifests, reader.slice_values, reader.times_after)
     comparison = Comparison(reader.connection, manifests[0].record_model)

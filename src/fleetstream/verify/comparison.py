@@ -12,8 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from fleetstream.fleet import DIMENSIONS
-from fleetstream.records import TIME, RecordModel
-from fleetstream.sinks.layout import COLUMNS, KEY_COLUMNS, MEASURE_NAME
+from fleetstream.generate.records import TIME, RecordModel
+from fleetstream.targets.layout import COLUMNS, KEY_COLUMNS, MEASURE_NAME
 from fleetstream.verify.expectation import PARTIAL
 from fleetstream.verify.findings import SHOWN, Example, Fault, Findings
 

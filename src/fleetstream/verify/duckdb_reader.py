@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import duckdb
 
-from fleetstream.records import TIME, RecordModel
-from fleetstream.sinks import TargetUnusable
-from fleetstream.sinks.duckdb import DuckDBSink
-from fleetstream.sinks.layout import COLUMNS
+from fleetstream.generate.records import TIME, RecordModel
+from fleetstream.targets.sink import TargetUnusable
+from fleetstream.targets.duckdb import DuckDBSink
+from fleetstream.targets.layout import COLUMNS
 
 
 class DuckDBReader:

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
-from fleetstream.records import Records
-from fleetstream.recovery.manifest import Manifest, Run
-from fleetstream.sinks import Part
-from fleetstream.sinks.layout import in_columns
+from fleetstream.generate.records import Records
+from fleetstream.run.manifest import Manifest, Run
+from fleetstream.targets.sink import Part
+from fleetstream.targets.layout import in_columns
 
 PARTIAL = "__partial"
 """The column that says whether a record's sweep was cut, so that the record may not be there."""

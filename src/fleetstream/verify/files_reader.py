@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from fleetstream.records import TIME, RecordModel
-from fleetstream.sinks import TargetUnusable
-from fleetstream.sinks.files import FilesSink
-from fleetstream.sinks.files.storage import StoredFile
-from fleetstream.sinks.layout import COLUMNS
+from fleetstream.generate.records import TIME, RecordModel
+from fleetstream.targets.sink import TargetUnusable
+from fleetstream.targets.files import FilesSink
+from fleetstream.targets.files.storage import StoredFile
+from fleetstream.targets.layout import COLUMNS
 
 _EARLIEST, _LATEST = 0, 2**62
 """Microseconds; no timestamp lies beyond them."""

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from fleetstream.fleet import DIMENSIONS
-from fleetstream.records import TIME, RecordModel
-from fleetstream.sinks import TargetUnusable, Unavailable
-from fleetstream.sinks.influx import InfluxSink
-from fleetstream.sinks.influx.lines import VALUE
-from fleetstream.sinks.layout import COLUMNS, MEASURE_NAME
+from fleetstream.generate.records import TIME, RecordModel
+from fleetstream.targets.sink import TargetUnusable, Unavailable
+from fleetstream.targets.influx import InfluxSink
+from fleetstream.targets.influx.lines import VALUE
+from fleetstream.targets.layout import COLUMNS, MEASURE_NAME
 
 _TYPES = {
     "float": ("double", pa.float64()),

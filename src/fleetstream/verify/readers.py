@@ -6,12 +6,12 @@ from typing import Any, Protocol
 import duckdb
 import pyarrow as pa
 
-from fleetstream.records import RecordModel
-from fleetstream.sinks.targets import TargetOptions, open_sink
+from fleetstream.generate.records import RecordModel
+from fleetstream.targets.registry import TargetOptions, open_sink
 
 
 class Reader(Protocol):
-    """Reads a target; all of it raises :class:`~fleetstream.sinks.TargetUnusable`."""
+    """Reads a target; all of it raises :class:`~fleetstream.targets.TargetUnusable`."""
 
     @property
     def name(self) -> str:
@@ -39,7 +39,7 @@ class Reader(Protocol):
     def held(self, begin: int | None, end: int | None) -> str | pa.Table:
         """The records from ``begin`` until before ``end`` (µs, None: without bound).
 
-        A query or a table with the columns of :mod:`fleetstream.sinks.layout`; a table may
+        A query or a table with the columns of :mod:`fleetstream.targets.layout`; a table may
         lack columns that no record has.
         """
         ...

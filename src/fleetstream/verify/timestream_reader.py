@@ -14,10 +14,10 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from fleetstream.records import TIME, RecordModel
-from fleetstream.sinks import TargetUnusable
-from fleetstream.sinks.layout import COLUMNS
-from fleetstream.sinks.timestream.account import Account
+from fleetstream.generate.records import TIME, RecordModel
+from fleetstream.targets.sink import TargetUnusable
+from fleetstream.targets.layout import COLUMNS
+from fleetstream.targets.timestream.account import Account
 
 _ARROW_TYPES = {
     "TIMESTAMP": pa.timestamp("ns"),

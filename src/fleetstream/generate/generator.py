@@ -1,0 +1,179 @@
+"""The generator: batches of any series at any timestamps.
+
+A *batch* is a :class:`pyarrow.RecordBatch` of series of one kind at one or more timestamps, ordered
+by timestamp and then by series. Its columns are the dimensions (``dictionary<int32, string>``),
+``time`` (``timestamp[us]``, UTC) and the measures (``double``, ``int64`` or
+``dictionary<int32, string>``), null where a value is missing. :mod:`fleetstream.generate.schema`
+describes the schema's metadata.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fleetstream.generate.keys import Numbers, seeded
+from fleetstream.generate.schema import batch_schema
+from fleetstream.generate.signals import Signal
+from fleetstream.generate.topology import SeriesTable, Shard, Topology
+from fleetstream.generate.values import Columns, Grid
+from fleetstream.model import DataType, Measure, Model
+from fleetstream.model.laws import Choice
+
+ROWS = 16_384
+"""Rows of a batch: enough that array operations cost more than calling them, and few enough that
+the arrays fit the processor's cache."""
+
+MAX_SEED = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive series of a kind: the rows ``[start, stop)`` of its table."""
+
+    kind: str
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class Generator:
+    """Generates the telemetry of a model.
+
+    ``parameters`` sets parameters of the model; ``include`` keeps only series with one of the named
+    values of a dimension; ``shard`` keeps one part of them. ``seed`` is from 0 to 2⁶⁴ − 1.
+    ``signal`` and ``missing_percent`` change the measures that the model's overlay names. Raises
+    ValueError for what is out of range or unknown.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        seed: int,
+        *,
+        parameters: Mapping[str, int] | None = None,
+        include: Mapping[str, Sequence[str]] | None = None,
+        shard: Shard | None = None,
+        signal: Signal | None = None,
+        missing_percent: float = 0.0,
+    ) -> None:
+        if not 0 <= seed <= MAX_SEED:
+            raise ValueError(f"The seed is {seed}, but must be an integer from 0 to 2^64 - 1.")
+        if not 0 <= missing_percent <= 100:
+            raise ValueError(
+                f"The percentage of missing values is {missing_percent:g}, but must be from 0 to "
+                "100."
+            )
+        self.model = model
+        self.seed = seed
+        self.signal = signal
+        topology = Topology(model, parameters or {}, include or {}, shard)
+        self.tables = {key: topology.table(key) for key in model.kinds}
+        self.schemas = {key: batch_schema(model, key) for key in model.kinds}
+        self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
+        overlay = model.overlay
+        self._columns = {
+            key: Columns(kind, signal, overlay.signal, overlay.missing, missing_percent)
+            for key, kind in model.kinds.items()
+        }
+        self._keys = {key: seeded(table.identities, seed) for key, table in self.tables.items()}
+        self._fixed = {
+            key: self._columns[key].fixed(table.identities) for key, table in self.tables.items()
+        }
+        self._repeated: dict[tuple[Chunk, int], list[pa.Array]] = {}
+
+    @property
+    def series(self) -> int:
+        """How many series there are, of all kinds."""
+        return sum(map(len, self.tables.values()))
+
+    @property
+    def values_per_sweep(self) -> int:
+        """Values per timestamp when none is missing."""
+        kinds = self.model.kinds
+        return sum(len(table) * len(kinds[key].measures) for key, table in self.tables.items())
+
+    @property
+    def timestamps_per_batch(self) -> int:
+        """How many timestamps are best generated at once: one for large fleets."""
+        return max(ROWS // max(map(len, self.chunks), default=1), 1)
+
+    def share(self, number: int, count: int) -> tuple[Chunk, ...]:
+        """The ``number``-th (from 0) of ``count`` nearly equal shares of the series."""
+        shares = []
+        for key, table in self.tables.items():
+            start, stop = (len(table) * each // count for each in (number, number + 1))
+            shares += _chunks(table, start, stop)
+        return tuple(shares)
+
+    def batches(
+        self, timestamps: Sequence[int], chunks: Sequence[Chunk] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """All series, or those of ``chunks``, at timestamps in microseconds; one batch per chunk."""
+        for chunk in self.chunks if chunks is None else chunks:
+            yield self.batch(chunk, timestamps)
+
+    def batch(self, chunk: Chunk, timestamps: Sequence[int]) -> pa.RecordBatch:
+        """The series of a chunk at timestamps in microseconds."""
+        grid, columns = self.grid(chunk, timestamps), self._columns[chunk.kind]
+        values = columns.evaluate(grid)
+        missing = columns.missing(grid)
+        mask = None if missing is None else missing.reshape(-1)
+        arrays = [
+            _arrow(measure, values[measure.name], mask if columns.can_be_missing(measure) else None)
+            for measure in self.model.kinds[chunk.kind].measures
+        ]
+        time = np.repeat(grid.timestamps, len(chunk)).view("datetime64[us]")
+        return pa.RecordBatch.from_arrays(
+            [*self._dimensions(chunk, len(timestamps)), pa.array(time), *arrays],
+            schema=self.schemas[chunk.kind],
+        )
+
+    def grid(self, chunk: Chunk, timestamps: Sequence[int]) -> Grid:
+        """The keys of a chunk's cells."""
+        rows = slice(chunk.start, chunk.stop)
+        fixed = {name: values[rows] for name, values in self._fixed[chunk.kind].items()}
+        return Grid(np.array(timestamps, np.int64), self._keys[chunk.kind][rows], fixed)
+
+    def _dimensions(self, chunk: Chunk, times: int) -> list[pa.Array]:
+        """The dimensions of a chunk's series, repeated per timestamp."""
+        table = self.tables[chunk.kind]
+        columns: list[pa.Array] = table.dimensions.slice(chunk.start, len(chunk)).columns
+        if times == 1:
+            return columns
+        # The same arrays are used again, since targets remember what they derived from an array.
+        repeated = self._repeated.get((chunk, times))
+        if repeated is None:
+            repeated = [
+                pa.DictionaryArray.from_arrays(
+                    pa.array(np.tile(column.indices.to_numpy(), times)), column.dictionary
+                )
+                for column in columns
+            ]
+            self._repeated[chunk, times] = repeated
+        return repeated
+
+
+def _chunks(table: SeriesTable, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
+    """The chunks of a table's rows, all but the last of equal size."""
+    stop = len(table) if stop is None else stop
+    for first in range(start, stop, ROWS):
+        yield Chunk(table.kind, first, min(first + ROWS, stop))
+
+
+def _arrow(
+    measure: Measure, values: Numbers, missing: npt.NDArray[np.bool_] | None
+) -> pa.Array:
+    """A column in its Arrow type, null where it is missing."""
+    flat = values.reshape(-1)
+    if measure.type is DataType.DOUBLE:
+        return pa.array(flat, mask=missing)
+    if measure.type is DataType.BIGINT:
+        return pa.array(flat.astype(np.int64), mask=missing)
+    assert isinstance(measure.value, Choice)
+    words = pa.array(flat.astype(np.int32), mask=missing)
+    return pa.DictionaryArray.from_arrays(words, pa.array(measure.value.words))

@@ -1,0 +1,187 @@
+"""Records: a batch as a sequence of records, in either of Amazon Timestream's record models."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleetstream.generate.schema import TIME, dimension_names, kind_of, measure_fields
+
+Indices = npt.NDArray[np.int64]
+
+
+class RecordModel(StrEnum):
+    """How values become records.
+
+    Single: one record per value, named after its measure. Multi: one record per series and
+    timestamp, named after the kind of series, with all its values.
+    """
+
+    SINGLE = "single"
+    MULTI = "multi"
+
+
+class Records:
+    """The records of a batch, in row order and within a row in the order of the measures.
+
+    A missing value makes no record, and neither does a row whose values are all missing. ``rows``
+    has the row of each record (int64); ``measures`` its index among the batch's measures (int64;
+    empty under the multi-measure model, whose records have all of them).
+    """
+
+    def __init__(self, batch: pa.RecordBatch, model: RecordModel) -> None:
+        self.batch = batch
+        self.model = model
+        self._time = batch.schema.get_field_index(TIME)
+        if model is RecordModel.SINGLE:
+            self.rows, self.measures = self._cells()
+        else:
+            present = slice(None) if self.complete else self.present.any(axis=1)
+            self.rows, self.measures = np.arange(batch.num_rows)[present], np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def kind(self) -> str:
+        """The kind of series in the batch."""
+        return kind_of(self.batch.schema)
+
+    @cached_property
+    def dimension_names(self) -> list[str]:
+        return dimension_names(self.batch.schema)
+
+    @cached_property
+    def measure_names(self) -> list[str]:
+        return list(self.batch.schema.names[self._time + 1 :])
+
+    def dimension(self, name: str) -> pa.DictionaryArray:
+        return self.batch.column(self.batch.schema.get_field_index(name))
+
+    @cached_property
+    def measure_columns(self) -> list[pa.Array]:
+        return list(self.batch.columns[self._time + 1 :])
+
+    @cached_property
+    def measure_fields(self) -> list[pa.Field]:
+        return measure_fields(self.batch.schema)
+
+    @cached_property
+    def timestamps(self) -> Indices:
+        """The timestamp of each row of the batch, in microseconds (int64)."""
+        return timestamps_of(self.batch)
+
+    @cached_property
+    def timestamp(self) -> int | None:
+        """The timestamp that all rows of the batch share, None where they differ."""
+        first, last = (int(self.timestamps[place]) for place in (0, -1))
+        same = first == last and bool((self.timestamps == first).all())
+        return first if same else None
+
+    def values_in(self, start: int, stop: int) -> int:
+        """How many values are in the records ``[start, stop)``."""
+        if self.model is RecordModel.SINGLE:
+            return stop - start
+        if self.complete:
+            return (stop - start) * len(self.measure_names)
+        return int(self.present[self.rows[start:stop]].sum())
+
+    def extract(self, start: int, stop: int) -> pa.RecordBatch:
+        """The records ``[start, stop)`` as a batch; other values of their rows are null."""
+        if start == stop:
+            return self.batch.slice(0, 0)
+        rows = self.rows[start:stop]
+        if self.model is RecordModel.MULTI:
+            return self.batch.take(pa.array(rows))
+        first, last = int(rows[0]), int(rows[-1])
+        part = self.batch.slice(first, last - first + 1)
+        wanted = np.zeros((part.num_rows, len(self.measure_names)), np.bool_)
+        wanted[rows - first, self.measures[start:stop]] = True
+        for place, column in enumerate(part.columns[self._time + 1 :]):
+            if not wanted[:, place].all():
+                field = part.schema.field(self._time + 1 + place)
+                kept = _only(column, pa.array(wanted[:, place]))
+                part = part.set_column(self._time + 1 + place, field, kept)
+        return part
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether no value is missing."""
+        return not any(column.null_count for column in self.measure_columns)
+
+    @cached_property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Which values are not null, with the shape (rows of the batch, measures)."""
+        present = np.ones((self.batch.num_rows, len(self.measure_names)), np.bool_)
+        for place, column in enumerate(self.measure_columns):
+            if column.null_count:
+                present[:, place] = column.is_valid().to_numpy(zero_copy_only=False)
+        return present
+
+    def _cells(self) -> tuple[Indices, Indices]:
+        """The row and the measure of each value that is not null, in row order."""
+        rows, measures = self.batch.num_rows, len(self.measure_names)
+        if not self.complete:
+            found_rows, found_measures = np.nonzero(self.present)
+            return found_rows.astype(np.int64), found_measures.astype(np.int64)
+        return np.repeat(np.arange(rows), measures), np.tile(np.arange(measures), rows)
+
+
+def _only(column: pa.Array, wanted: pa.BooleanArray) -> pa.Array:
+    """The column with nulls in place of values that are not wanted."""
+    if isinstance(column, pa.DictionaryArray):
+        # Arrow would drop unused words, down to an empty dictionary.
+        return pa.DictionaryArray.from_arrays(_only(column.indices, wanted), column.dictionary)
+    return pc.if_else(wanted, column, pa.scalar(None, column.type))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRange:
+    """The records ``[start, stop)`` of ``records``."""
+
+    records: Records
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def values(self) -> int:
+        """How many values are in these records."""
+        return self.records.values_in(self.start, self.stop)
+
+    @property
+    def timestamps(self) -> Indices:
+        """The timestamp of each record, in microseconds (int64)."""
+        return self.records.timestamps[self.records.rows[self.start : self.stop]]
+
+    def batch(self) -> pa.RecordBatch:
+        """These records alone, as a batch."""
+        return self.records.extract(self.start, self.stop)
+
+
+def timestamps_of(batch: pa.RecordBatch) -> Indices:
+    """The timestamp of each row of a batch, in microseconds (int64)."""
+    times: Indices = batch.column(batch.schema.get_field_index(TIME)).cast(pa.int64()).to_numpy()
+    return times
+
+
+def values_by_timestamp(batch: pa.RecordBatch) -> dict[int, int]:
+    """How many values a batch has per timestamp, in microseconds."""
+    values = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns[batch.schema.get_field_index(TIME) + 1 :]:
+        valid = column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else 1
+        values += valid
+    return sums_by_timestamp(timestamps_of(batch), values)
+
+
+def sums_by_timestamp(timestamps: Indices, counts: Indices) -> dict[int, int]:
+    """The sum of ``counts`` per distinct timestamp."""
+    distinct, inverse = np.unique(timestamps, return_inverse=True)
+    sums = np.bincount(inverse, counts, len(distinct)).astype(np.int64)
+    return dict(zip(distinct.tolist(), sums.tolist(), strict=True))

@@ -1,0 +1,368 @@
+"""Topology: the rows of each level of a model, and the series table of each kind.
+
+A level's rows are kept as arrays with a link to the parent row, and a column of an outer level is
+carried down only where it is used, so ten million hosts take some hundred megabytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fleetstream.generate.keys import Bits, word_keys
+from fleetstream.model import Level, Model
+from fleetstream.model.expressions import Expression
+from fleetstream.model.templates import Template
+
+MAX_SERIES = 15_000_000
+"""Rows of a level that one run generates, about what the memory of one machine holds."""
+
+Indices = npt.NDArray[np.int32]
+
+
+class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of ``count`` parts of a fleet that are as nearly equal as possible, ``number`` from 1."""
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTable:
+    """The series of one kind, in the order of the output.
+
+    ``dimensions`` has one ``dictionary<int32, string>`` column per dimension; ``identities`` a hash
+    per series of its dimensions' names and values, independent of the seed.
+    """
+
+    kind: str
+    dimensions: pa.RecordBatch
+    identities: Bits
+    _rows: "Rows"
+    _title: Template
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+    def titles(self, count: int) -> list[str]:
+        """Short names for people of the first ``count`` series."""
+        title = rendered(self._title, self._rows.first(count))
+        return [title.words[code] for code in title.codes.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text column: ``words[codes]``."""
+
+    codes: Indices
+    words: list[str]
+
+    def take(self, rows: Indices) -> "Words":
+        return Words(self.codes[rows], self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Integers:
+    """An integer column."""
+
+    values: npt.NDArray[np.int64]
+
+    def take(self, rows: Indices) -> "Integers":
+        return Integers(self.values[rows])
+
+
+Column = Words | Integers
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of a level: each row's parent row in the level above, and its own columns."""
+
+    above: "Rows | None"
+    parents: Indices
+    columns: dict[str, Column] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.parents)
+
+    def column(self, name: str) -> Column:
+        """A column of this level, or one of a level above carried down. Raises KeyError."""
+        if name in self.columns:
+            return self.columns[name]
+        if self.above is None:
+            raise KeyError(name)
+        return self.above.column(name).take(self.parents)
+
+    def first(self, count: int) -> "Rows":
+        """The first ``count`` rows."""
+        rows = np.arange(min(count, len(self)), dtype=np.int32)
+        columns = {name: column.take(rows) for name, column in self.columns.items()}
+        return Rows(self.above, self.parents[rows], columns)
+
+    def keep(self, wanted: npt.NDArray[np.bool_]) -> None:
+        """Drop the other rows."""
+        rows = np.flatnonzero(wanted).astype(np.int32)
+        self.parents = self.parents[rows]
+        self.columns = {name: column.take(rows) for name, column in self.columns.items()}
+
+
+class Topology:
+    """The rows of a model's levels for chosen parameters, filters and shard.
+
+    ``include`` maps dimensions to the values to keep. Raises ValueError where a parameter is out of
+    range, a filter names an unknown value, or the shard or the fleet has an impossible size.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        parameters: Mapping[str, int],
+        include: Mapping[str, Sequence[str]],
+        shard: Shard | None,
+    ) -> None:
+        self._model = model
+        self._parameters = _checked(model, parameters)
+        self._filters = _filters(model, include)
+        self._shard = shard
+        self._lists: dict[str, list[list[str]]] = {}
+        """Attributes that list names, per member."""
+        self._levels: dict[str, Rows] = {}
+        rows: Rows | None = None
+        for level in model.levels:
+            rows = self._expand(level, rows)
+            self._levels[level.name] = rows
+
+    def table(self, key: str) -> SeriesTable:
+        """The series of a kind."""
+        kind = self._model.kinds[key]
+        rows = self._levels[kind.level]
+        columns = {name: rendered(template, rows) for name, template in kind.templates.items()}
+        identities = np.zeros(len(rows), np.uint64)
+        for name, column in columns.items():
+            identities += word_keys(name, column.words)[column.codes]
+        arrays = {name: _arrow(column) for name, column in columns.items()}
+        title = Template(kind.title or " ".join(kind.dimensions.values()))
+        return SeriesTable(key, pa.record_batch(arrays), identities, rows, title)
+
+    def _expand(self, level: Level, above: Rows | None) -> Rows:
+        counts = self._counts(level, above)
+        first, last = 0, int(counts.sum())
+        if level.name == self._model.shard_level and self._shard:
+            first, last = _part(self._shard, last)
+        if last - first > MAX_SERIES:
+            raise ValueError(
+                f"The model has {last - first:,} rows of the level {level.name!r}, but one run "
+                f"takes at most {MAX_SERIES:,}; choose a smaller scale, or give each of several "
+                "runs a part with --shard."
+            )
+        parents, index = _expanded(counts, first, last)
+        rows = Rows(above, parents)
+        rows.columns |= self._own_columns(level, rows, index)
+        for name, values in self._filters.get(level.name, {}).items():
+            rows.keep(_matching(name, rows.columns[level.name], values))
+        return rows
+
+    def _counts(self, level: Level, above: Rows | None) -> npt.NDArray[np.int64]:
+        """How many rows each row of the level above gets."""
+        size = 1 if above is None else len(above)
+        if isinstance(level.members, list):
+            return np.full(size, len(level.members))
+        if isinstance(level.members, str):
+            lists = self._lists[level.members]
+            assert above is not None
+            member = above.column(f"{level.members.partition('.')[0]}.member")
+            assert isinstance(member, Integers)
+            return np.array([len(names) for names in lists])[member.values]
+        assert level.count is not None
+        counts = np.broadcast_to(self._number(level.count, above), size).astype(np.int64)
+        if len(counts) and counts.min() < 0:
+            raise ValueError(f"The count of the level {level.name!r} is negative: {level.count}.")
+        return counts
+
+    def _own_columns(
+        self, level: Level, rows: Rows, index: npt.NDArray[np.int64]
+    ) -> dict[str, Column]:
+        name = level.name
+        rows.columns |= {f"{name}.index": Integers(index), f"{name}.number": Integers(index + 1)}
+        for number, text in level.numbers.items():
+            values = np.broadcast_to(self._number(text, rows), len(rows)).astype(np.int64)
+            rows.columns[f"{name}.{number}"] = Integers(values)
+        if isinstance(level.members, list):
+            return self._member_columns(level, index)
+        if isinstance(level.members, str):
+            return {name: self._listed(level.members, rows, index)}
+        assert level.label is not None
+        return {name: rendered(Template(level.label), rows)}
+
+    def _member_columns(self, level: Level, index: npt.NDArray[np.int64]) -> dict[str, Column]:
+        assert isinstance(level.members, list)
+        columns: dict[str, Column] = {f"{level.name}.member": Integers(index)}
+        for attribute in level.members[0]:
+            values = [member[attribute] for member in level.members]
+            name = level.name if attribute == "name" else f"{level.name}.{attribute}"
+            if all(isinstance(value, int) for value in values):
+                columns[name] = Integers(np.array(values, np.int64)[index])
+            elif all(isinstance(value, str) for value in values):
+                columns[name] = _coded(list(map(str, values)), index)
+            elif all(isinstance(value, list) for value in values):
+                self._lists[name] = [value for value in values if isinstance(value, list)]
+            else:
+                raise ValueError(f"The attribute {name!r} has values of different types.")
+        return columns
+
+    def _listed(self, attribute: str, rows: Rows, index: npt.NDArray[np.int64]) -> Words:
+        """The names that an attribute of an outer level lists."""
+        lists = self._lists[attribute]
+        member = rows.column(f"{attribute.partition('.')[0]}.member")
+        assert isinstance(member, Integers)
+        starts = np.cumsum([0, *map(len, lists)])
+        return _coded([name for names in lists for name in names], starts[member.values] + index)
+
+    def _number(self, text: str, rows: Rows | None) -> npt.NDArray[np.int64] | int:
+        expression = Expression(text)
+        values: dict[str, npt.NDArray[np.int64] | int] = {}
+        for name in expression.names:
+            if name in self._parameters:
+                values[name] = self._parameters[name]
+                continue
+            try:
+                column = rows.column(name) if rows is not None else None
+            except KeyError:
+                column = None
+            if not isinstance(column, Integers):
+                raise ValueError(f"The expression {text!r} refers to {name!r}, which is no integer.")
+            values[name] = column.values
+        result: npt.NDArray[np.int64] | int = expression.evaluate(values)
+        return result
+
+
+def rendered(template: Template, rows: Rows) -> Words:
+    """A template for every row; each distinct combination of its fields is rendered once."""
+    if template.sole_field is not None:
+        column = rows.column(template.sole_field)
+        if isinstance(column, Words):
+            return column
+    columns = {name: _field(template, name, rows) for name in template.fields}
+    sizes = [len(words) for _, words in columns.values()]
+    codes: npt.NDArray[np.int64] = np.zeros(len(rows), np.int64)
+    for (values, _), size in zip(columns.values(), sizes, strict=True):
+        codes = codes * size + values
+    encoded = pa.array(codes).dictionary_encode()
+    distinct = encoded.dictionary.to_numpy()
+    texts = []
+    for places in zip(*np.unravel_index(distinct, sizes), strict=True) if sizes else [()]:
+        found = zip(columns.items(), places, strict=True)
+        texts.append(template.render({name: words[place] for (name, (_, words)), place in found}))
+    return _coded(texts, encoded.indices.to_numpy())
+
+
+def _field(
+    template: Template, name: str, rows: Rows
+) -> tuple[npt.NDArray[np.integer], Sequence[str] | Sequence[int]]:
+    """A field's code per row, and what each code stands for."""
+    try:
+        column = rows.column(name)
+    except KeyError:
+        raise ValueError(f"The template {template.text!r} refers to {name!r}, which is not defined.")
+    if isinstance(column, Words):
+        return column.codes, column.words
+    values = column.values
+    return values, range(int(values.max(initial=0)) + 1)
+
+
+def _coded(words: list[str], places: npt.NDArray[np.integer]) -> Words:
+    """``words[places]``, with each distinct word once."""
+    distinct = list(dict.fromkeys(words))
+    if len(distinct) == len(words):
+        return Words(places.astype(np.int32), words)
+    position = {word: place for place, word in enumerate(distinct)}
+    codes = np.array([position[word] for word in words], np.int32)
+    return Words(codes[places], distinct)
+
+
+def _arrow(column: Words) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(column.codes), pa.array(column.words, pa.string()))
+
+
+def _expanded(
+    counts: npt.NDArray[np.int64], first: int, last: int
+) -> tuple[Indices, npt.NDArray[np.int64]]:
+    """The parent, and the index under it, of rows ``first`` until ``last`` of an expanded level."""
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    within = np.clip(np.minimum(ends, last) - np.maximum(starts, first), 0, None)
+    parents = np.repeat(np.arange(len(counts), dtype=np.int32), within)
+    return parents, np.arange(first, last) - starts[parents]
+
+
+def _part(shard: Shard, rows: int) -> tuple[int, int]:
+    """The first of so many rows that a shard keeps, and the row after its last."""
+    number, count = shard.number, shard.count
+    if not 1 <= number <= count:
+        raise ValueError(f"There is no part {number} of {count}; parts are numbered from 1.")
+    if count > rows:
+        raise ValueError(
+            f"The fleet has {rows:,} rows to share, too few for {count:,} parts; ask for fewer."
+        )
+    return rows * (number - 1) // count, rows * number // count
+
+
+def _checked(model: Model, parameters: Mapping[str, int]) -> dict[str, int]:
+    """All parameters of the model with their values."""
+    for name in parameters:
+        if name not in model.parameters:
+            raise ValueError(f"The model {model.name!r} has no parameter {name!r}.")
+    values = {}
+    for name, parameter in model.parameters.items():
+        value = parameters.get(name, parameter.default)
+        if not parameter.minimum <= value <= parameter.maximum:
+            raise ValueError(
+                f"The {name.replace('_', ' ')} is {value:,}, but must be from "
+                f"{parameter.minimum:,} to {parameter.maximum:,}."
+            )
+        values[name] = value
+    return values
+
+
+def _filters(
+    model: Model, include: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Sequence[str]]]:
+    """Filters by the level whose text is the dimension."""
+    filters: dict[str, dict[str, Sequence[str]]] = {}
+    for dimension, values in include.items():
+        templates = [
+            kind.templates[dimension]
+            for kind in model.kinds.values()
+            if dimension in kind.dimensions
+        ]
+        levels = {template.sole_field for template in templates}
+        names = levels & {level.name for level in model.levels}
+        if len(levels) != 1 or not names:
+            raise ValueError(
+                f"The model {model.name!r} cannot be filtered by {dimension!r}; only dimensions "
+                "that are the text of one level can be."
+            )
+        filters.setdefault(str(names.pop()), {})[dimension] = values
+    return filters
+
+
+def _matching(
+    dimension: str, column: Column, values: Sequence[str]
+) -> npt.NDArray[np.bool_]:
+    """Which rows have one of the values. Raises ValueError for a value that no row has."""
+    assert isinstance(column, Words)
+    for value in values:
+        if value not in column.words:
+            raise ValueError(
+                f"There is no {dimension} {value!r}; choose from {', '.join(column.words)}."
+            )
+    wanted = np.array([word in values for word in column.words], np.bool_)
+    return wanted[column.codes]
+
+

@@ -1,0 +1,126 @@
+"""The probability laws that values follow.
+
+Each law turns uniform numbers between 0 and 1 into values by its quantile function, so one uniform
+number makes one value, and ``str(law)`` describes the law for people.
+"""
+
+from itertools import accumulate
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from fleetstream.model.normal import normal_quantile
+
+Numbers = npt.NDArray[np.float64]
+
+
+class Uniform(msgspec.Struct, frozen=True, tag_field="law", tag="uniform"):
+    """Uniform between ``low`` and ``high``."""
+
+    low: float
+    high: float
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        return uniform * (self.high - self.low) + self.low
+
+    def __str__(self) -> str:
+        return f"uniform {self.low:g}–{self.high:g}"
+
+
+class Integer(msgspec.Struct, frozen=True, tag_field="law", tag="integer"):
+    """Every integer from ``low`` to ``high``, both included, with equal probability."""
+
+    low: int
+    high: int
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        return np.floor(uniform * (self.high - self.low + 1)) + self.low
+
+    def __str__(self) -> str:
+        return f"uniform integer {self.low}–{self.high}"
+
+
+class Normal(msgspec.Struct, frozen=True, tag_field="law", tag="normal"):
+    """Normal with a mean and a standard deviation."""
+
+    mean: float
+    sd: float
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        values = normal_quantile(uniform)
+        values *= self.sd
+        values += self.mean
+        return values
+
+    def __str__(self) -> str:
+        return f"normal, mean {self.mean:g}, sd {self.sd:g}"
+
+
+class Choice(msgspec.Struct, frozen=True, tag_field="law", tag="choice"):
+    """One of several words, each with its probability. Values are indices into :attr:`words`."""
+
+    shares: dict[str, float]
+
+    def __post_init__(self) -> None:
+        _check_shares(list(self.shares.values()))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(self.shares)
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        return _index(list(self.shares.values()), uniform).astype(np.float64)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{word} {share:g}" for word, share in self.shares.items())
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One law of a mixture and the share of series that follow it."""
+
+    share: float
+    of: Uniform | Integer | Normal
+
+
+class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
+    """Each series follows one of several laws for good, which one is independent of the seed.
+
+    Values are limited to ``low`` and ``high``.
+    """
+
+    parts: list[Part]
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_shares([part.share for part in self.parts])
+
+    def classes(self, uniform: Numbers) -> npt.NDArray[np.intp]:
+        """The index of the part that each series follows, from one uniform number per series."""
+        return _index([part.share for part in self.parts], uniform)
+
+    def quantile_of(self, uniform: Numbers, classes: npt.NDArray[np.intp]) -> Numbers:
+        """Values for ``uniform`` of shape (times, series) and one class per series."""
+        values = np.empty_like(uniform)
+        for index, part in enumerate(self.parts):
+            columns = np.flatnonzero(classes == index)
+            values[:, columns] = part.of.quantile(uniform[:, columns])
+        return np.clip(values, self.low, self.high, out=values)
+
+    def __str__(self) -> str:
+        parts = "; ".join(f"{part.share:.0%} of series: {part.of}" for part in self.parts)
+        return f"{parts}; limited to {self.low:g}–{self.high:g}"
+
+
+Law = Uniform | Integer | Normal | Choice | Mixture
+
+
+def _check_shares(shares: list[float]) -> None:
+    if not shares or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+        raise ValueError("the shares must be 0 or more and add up to 1")
+
+
+def _index(shares: list[float], uniform: Numbers) -> npt.NDArray[np.intp]:
+    bounds = list(accumulate(shares))[:-1]
+    return np.searchsorted(bounds, uniform, side="right")

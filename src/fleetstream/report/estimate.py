@@ -1,0 +1,93 @@
+"""The estimate of a run: what it would send and what that costs, in both record models."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from rich import progress
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from fleetstream.report.wording import dollars
+from fleetstream.targets.timestream.estimate import Estimate
+from fleetstream.targets.timestream.prices import write_cost
+from fleetstream.generate.records import RecordModel
+
+Estimates = Mapping[RecordModel, Estimate]
+
+
+def tracked(model: RecordModel) -> Callable[[Sequence[int]], Iterable[int]]:
+    """Shows on a terminal's standard error how far a count has come while its items are used."""
+
+    def track(items: Sequence[int]) -> Iterable[int]:
+        console = Console(stderr=True)
+        label = f"Counting {model}-measure records"
+        return progress.track(
+            items, label, console=console, transient=True, disable=not console.is_terminal
+        )
+
+    return track
+
+
+def estimates_json(estimates: Estimates, price: float) -> str:
+    """The estimates as one JSON document, by record model; costs are in US dollars."""
+    document: dict[str, Any] = {
+        str(model): msgspec.to_builtins(estimate)
+        | {"cost": write_cost(estimate.total.metered_writes, price)}
+        for model, estimate in estimates.items()
+    }
+    return msgspec.json.encode(document | {"write_price": price}).decode()
+
+
+def show_estimates(estimates: Estimates, price: float, source: str) -> None:
+    """Print the estimates side by side; ``source`` says where the price is from."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table.grid(padding=(0, 3))
+    table.add_column(min_width=15)
+    for _ in estimates:
+        table.add_column(justify="right")
+    table.add_row("", *(f"[bold]{model}-measure[/bold]" for model in estimates))
+    for name, figures in _rows(estimates, price):
+        table.add_row(f"[bold]{name}[/bold]", *figures)
+    console.print(table)
+    console.print()
+    for sentence in _sentences(estimates, price, source):
+        console.print(sentence, markup=False)
+
+
+def _rows(estimates: Estimates, price: float) -> Iterator[tuple[str, list[str]]]:
+    totals = [estimate.total for estimate in estimates.values()]
+    yield "Requests", [f"{total.requests:,}" for total in totals]
+    yield "Records", [f"{total.records:,}" for total in totals]
+    yield "Values", [f"{total.values:,}" for total in totals]
+    yield "Sent", [decimal(total.bytes_sent) for total in totals]
+    yield "Metered writes", [f"{total.metered_writes:,}" for total in totals]
+    yield "Cost of writes", [dollars(write_cost(total.metered_writes, price)) for total in totals]
+
+
+def _sentences(estimates: Estimates, price: float, source: str) -> Iterator[str]:
+    """How good the figures are, and what they leave out."""
+    estimate = next(iter(estimates.values()))
+    if estimate.generated == estimate.sweeps:
+        yield "All sweeps were generated: the counts are those of a run that repeats no request."
+    else:
+        yield (
+            f"Counted in {estimate.generated:,} of {estimate.sweeps:,} sweeps, drawn at random. "
+            "How far that may be off for all, at 95 % confidence:"
+        )
+        for model, each in estimates.items():
+            yield f"  {model}-measure: {_margins(each)}."
+    yield f"A million writes of 1 KiB at {dollars(price)} ({source})."
+    yield "Storing and querying the data cost extra."
+
+
+def _margins(estimate: Estimate) -> str:
+    """How far each count may be off, in per cent."""
+    totals, margins = msgspec.to_builtins(estimate.total), msgspec.to_builtins(estimate.margin)
+    varying = [
+        f"{field.replace('_', ' ')} ± {100 * margin / totals[field]:.2g} %"
+        for field, margin in margins.items()
+        if margin
+    ]
+    return "; ".join([*varying, "the others are the same in all" if varying else "not at all"])

@@ -1,0 +1,1 @@
+"""Targets: where records go, and how what they hold is read back; one package per target."""
