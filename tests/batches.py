@@ -5,14 +5,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from hypothesis import strategies as st
 
-from fleetstream.fleet import DIMENSIONS, Fleet, Kind
-from fleetstream.measures import DataType, Measure, measures_of
-from fleetstream.generate.records import batch_schema
-from fleetstream.workload import Workload
-from tests.telemetry import TIMESTAMP
+from fleetstream.generate.schema import batch_schema
+from fleetstream.model import DataType, Measure
+from tests.telemetry import KINDS, MODEL, SECOND, TIMESTAMP, generator
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
-TIMES = st.integers(0, 2**32).map(lambda second: second * 1_000_000) | st.integers(0, 2**52)
+TIMES = st.integers(0, 2**32).map(lambda second: second * SECOND) | st.integers(0, 2**52)
 
 
 def _numbers(measure: Measure) -> st.SearchStrategy[float] | st.SearchStrategy[int]:
@@ -26,26 +24,29 @@ def _numbers(measure: Measure) -> st.SearchStrategy[float] | st.SearchStrategy[i
 
 @st.composite
 def batches(
-    draw: st.DrawFn, kinds: tuple[Kind, ...] = tuple(Kind), rows: int = 30
+    draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, rows: int = 30, times: int = 3
 ) -> pa.RecordBatch:
-    """A batch of up to ``rows`` series with any words, numbers and gaps, at one timestamp."""
+    """A batch of up to ``rows`` rows at up to ``times`` timestamps, with any words and gaps."""
     kind = draw(st.sampled_from(kinds))
+    schema = batch_schema(MODEL, kind)
     count = draw(st.integers(1, rows))
     columns: list[pa.Array] = []
-    for _ in DIMENSIONS[kind]:
+    for _ in MODEL.kinds[kind].dimensions:
         words = draw(st.lists(WORDS, min_size=1, max_size=3, unique=True))
         columns.append(_words(draw, words, count))
-    columns.append(pa.array(np.full(count, draw(TIMES)).view("datetime64[us]")))
-    for measure in measures_of(kind):
+    stamps = draw(st.lists(TIMES, min_size=1, max_size=times))
+    picked = draw(st.lists(st.sampled_from(stamps), min_size=count, max_size=count))
+    columns.append(pa.array(np.sort(np.array(picked)).view("datetime64[us]")))
+    for measure in MODEL.kinds[kind].measures:
         gaps = draw(st.sampled_from(["none", "some", "all"]))
         if measure.type is DataType.VARCHAR:
             column = _words(draw, draw(st.lists(WORDS, min_size=1, max_size=3, unique=True)), count)
         else:
             pool = draw(st.lists(_numbers(measure), min_size=1, max_size=4))
-            picked = draw(st.lists(st.sampled_from(pool), min_size=count, max_size=count))
-            column = pa.array(picked, batch_schema(kind).field(measure.name).type)
+            values = draw(st.lists(st.sampled_from(pool), min_size=count, max_size=count))
+            column = pa.array(values, measure.type.arrow)
         columns.append(_with_gaps(draw, column, gaps))
-    return pa.RecordBatch.from_arrays(columns, schema=batch_schema(kind))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _words(draw: st.DrawFn, words: list[str], count: int) -> pa.DictionaryArray:
@@ -70,8 +71,9 @@ def _holed(column: pa.Array, mask: list[bool]) -> pa.Array:
 
 
 def fleet_batches(
-    kind: Kind, missing_cpu: float = 0.0, host_scale: int = 1
+    kind: str, missing_percent: float = 0.0, host_scale: int = 1, times: int = 1
 ) -> list[pa.RecordBatch]:
-    """The batches of a kind that one region emits in a sweep."""
-    workload = Workload(Fleet(host_scale, ["us-west-1"]), 17, missing_cpu=missing_cpu)
-    return [workload.batch(block, TIMESTAMP) for block in workload.blocks if block.kind is kind]
+    """The batches of a kind that one region emits at ``times`` timestamps, one second apart."""
+    made = generator(host_scale, 17, ["us-west-1"], missing_percent=missing_percent)
+    stamps = range(TIMESTAMP, TIMESTAMP + times * SECOND, SECOND)
+    return [made.batch(chunk, stamps) for chunk in made.chunks if chunk.kind == kind]

@@ -1,39 +1,67 @@
-"""Large samples of what the fleet emits, and the columns of batches as plain arrays."""
+"""The sample fleet's telemetry for tests: generators, large samples, and columns as arrays."""
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from fleetstream.fleet import Fleet, Kind
-from fleetstream.measures import CATALOGUE, Measure
-from fleetstream.workload import Workload
+from fleetstream.generate.generator import Generator
+from fleetstream.model import Measure, load_model
 
 TIMESTAMP = 1_700_000_000_000_000
-"""A moment that tests agree on, in microseconds of Unix time."""
+"""A point in time that tests agree on, in microseconds of Unix time."""
+
+SECOND = 1_000_000
 
 HOST_SCALE = 100
 """101,000 hosts and 121,200 processes: more than 100,000 values of every measure in a sweep."""
 
+METRICS, EVENTS = "metrics", "events"
+KINDS = (METRICS, EVENTS)
+
+MODEL = load_model()
+
+
+def generator(
+    host_scale: int = 1,
+    seed: int = 20_261_124,
+    regions: Sequence[str] = (),
+    services: Sequence[str] = (),
+    **options: Any,
+) -> Generator:
+    """A generator of the sample fleet; without regions or services, of all of them."""
+    include = {"region": regions, "microservice_name": services}
+    return Generator(
+        MODEL,
+        seed,
+        parameters={"host_scale": host_scale},
+        include={name: values for name, values in include.items() if values},
+        **options,
+    )
+
+
+def sweep_of(generator: Generator, kind: str, *timestamps: int) -> pa.RecordBatch:
+    """All series of a kind at one or more timestamps as one batch, one timestamp after the other."""
+    chunks = [chunk for chunk in generator.chunks if chunk.kind == kind]
+    times = timestamps or (TIMESTAMP,)
+    return pa.concat_batches([generator.batch(chunk, [time]) for time in times for chunk in chunks])
+
 
 @cache
-def sample(kind: Kind, seed: int = 20_261_124, timestamp: int = TIMESTAMP) -> pa.RecordBatch:
-    """All series of a kind at one timestamp, in the order of their numbers."""
-    return sweep_of(Workload(Fleet(HOST_SCALE), seed), kind, timestamp)
+def sample(kind: str, seed: int = 20_261_124, timestamp: int = TIMESTAMP) -> pa.RecordBatch:
+    """All series of a large fleet's kind at one timestamp."""
+    return sweep_of(generator(HOST_SCALE, seed), kind, timestamp)
 
 
-def sweep_of(workload: Workload, kind: Kind, timestamp: int = TIMESTAMP) -> pa.RecordBatch:
-    """All series of a kind at one timestamp as one batch."""
-    blocks = [block for block in workload.blocks if block.kind is kind]
-    return pa.concat_batches([workload.batch(block, timestamp) for block in blocks])
+def measure(kind: str, name: str) -> Measure:
+    found = MODEL.kinds[kind].measure(name)
+    assert found is not None
+    return found
 
 
-def measure(kind: Kind, name: str) -> Measure:
-    """An entry of the catalogue."""
-    return next(each for each in CATALOGUE if (each.kind, each.name) == (kind, name))
-
-
-def units(batch: pa.RecordBatch, kind: Kind, name: str) -> np.ndarray:
+def units(batch: pa.RecordBatch, kind: str, name: str) -> np.ndarray:
     """A column of numbers in units of their last decimal, so that sums are exact."""
     column = batch.column(name).to_numpy()
     return np.rint(column * 10 ** measure(kind, name).decimals).astype(np.int64)
