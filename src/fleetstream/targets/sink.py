@@ -1,81 +1,61 @@
-"""Sinks: where batches go.
+"""The interface of targets that are written to.
 
-A sink is a small thing behind one interface, :class:`Sink`. It turns batches into requests
-(:meth:`Sink.prepare`), and delivers one request (:meth:`Sink.send`), from several threads at once
-if it says so. It knows nothing of fleets, signals or the command line, and it decides nothing about
-retries: it raises :class:`Throttled`, :class:`Unavailable` or :class:`TargetLost`, and the pipeline
-acts on it. A fault of the data is no exception: it is a :class:`Rejection` in the
-:class:`Delivery`.
+A sink turns batches into requests (:meth:`Sink.prepare`) and delivers one request
+(:meth:`Sink.send`), from several threads at once where its ``concurrency`` allows it. It does not
+retry: it raises :class:`Throttled`, :class:`Unavailable` or :class:`TargetLost`, and the pipeline
+decides. A refused record is not an exception but a :class:`Rejection` in the :class:`Delivery`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from fleetstream.generate.records import Records
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The records ``[start, stop)`` of ``records``."""
-
-    records: Records
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    @property
-    def values(self) -> int:
-        """How many values these records hold."""
-        return self.records.values_in(self.start, self.stop)
-
-    def batch(self) -> pa.RecordBatch:
-        """These records alone, as a batch."""
-        return self.records.extract(self.start, self.stop)
+from fleetstream.generate.records import RecordRange
 
 
 @dataclass(frozen=True)
 class Request:
     """What is delivered at once.
 
-    ``parts`` are its records in order; ``payload`` is the sink's own form of them, ready to send;
-    ``size`` is that form's length in bytes and ``writes`` how many metered writes it counts for,
-    both 0 where the target knows no such thing.
+    ``ranges`` are its records in order; ``payload`` is the sink's own form of them, ready to send;
+    ``size`` is that form's length in bytes and ``writes`` the number of metered writes, both None
+    where the target has no such figure.
     """
 
-    parts: tuple[Part, ...]
+    ranges: tuple[RecordRange, ...]
     payload: Any
-    size: int = 0
-    writes: int = 0
+    size: int | None = None
+    writes: int | None = None
 
     @cached_property
     def records(self) -> int:
-        """How many records it holds."""
-        return sum(len(part) for part in self.parts)
+        """How many records it has."""
+        return sum(map(len, self.ranges))
 
     @cached_property
     def values(self) -> int:
-        """How many values it holds."""
-        return sum(part.values for part in self.parts)
+        """How many values it has."""
+        return sum(each.values for each in self.ranges)
 
-    def record(self, index: int) -> Part:
-        """The ``index``-th record alone."""
-        for part in self.parts:
-            if index < len(part):
-                place = part.start + index
-                return Part(part.records, place, place + 1)
-            index -= len(part)
+    def record(self, index: int) -> RecordRange:
+        """The ``index``-th record alone. Raises IndexError."""
+        for each in self.ranges:
+            if index < len(each):
+                start = each.start + index
+                return RecordRange(each.records, start, start + 1)
+            index -= len(each)
         raise IndexError(f"The request has {self.records} records.")
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A record that the target refuses for good: the ``index``-th of its request, from 0."""
+    """A record that the target refuses permanently: the ``index``-th of its request, from 0.
+
+    ``existing_version`` is the version of the record that the target has instead, if it says so.
+    """
 
     index: int
     reason: str
@@ -84,25 +64,30 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a request: everything in it is stored but for the rejections."""
+    """The outcome of a request: all its records are stored except the rejections.
 
-    rejections: tuple[Rejection, ...] = field(default=())
+    ``unchanged`` counts the stored records that the target had already, with the same values, None
+    where the target does not say.
+    """
+
+    rejections: tuple[Rejection, ...] = ()
+    unchanged: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The timestamps that a target takes, microseconds of Unix time, the bounds included.
+class TimeWindow:
+    """The timestamps that a target accepts, in microseconds, both bounds included.
 
-    ``because`` says in a sentence why no others.
+    ``reason`` is a sentence that says why it accepts no others.
     """
 
     earliest: int
     latest: int
-    because: str
+    reason: str
 
 
 class Throttled(Exception):
-    """The target asks for patience, of ``wait`` seconds at least; the request will go through."""
+    """The target asks to send the request again later, after at least ``wait`` seconds."""
 
     def __init__(self, detail: str = "", wait: float = 0.0) -> None:
         super().__init__(detail)
@@ -112,7 +97,7 @@ class Throttled(Exception):
 class Unavailable(Exception):
     """The request failed for a reason that may pass; it may or may not have been stored.
 
-    ``kind`` is the fault in a few words that repeat from request to request, to be counted by.
+    ``kind`` names the fault in a few words that are the same for all faults of its kind.
     """
 
     def __init__(self, kind: str, detail: str = "") -> None:
@@ -121,15 +106,15 @@ class Unavailable(Exception):
 
 
 class TargetLost(Exception):
-    """The target can't be used any more, and no retry will mend it; says why in a sentence."""
+    """The target cannot be used any more, and no retry will help. The message says why."""
 
 
 class TargetUnusable(Exception):
-    """The target can't be used at all; says why, and what to do, in a sentence or two."""
+    """The target cannot be used at all. The message says why and what to do."""
 
 
 class Sink(Protocol):
-    """Where batches go. It is a context manager: leaving it releases what it holds."""
+    """A target that is written to. Writing a batch twice stores it once."""
 
     @property
     def name(self) -> str:
@@ -138,7 +123,7 @@ class Sink(Protocol):
 
     @property
     def concurrency(self) -> int | None:
-        """How many requests it takes at once, or None where the user decides."""
+        """How many requests it takes at once, None where the user decides."""
         ...
 
     @property
@@ -147,28 +132,28 @@ class Sink(Protocol):
         ...
 
     @property
-    def window(self) -> Window | None:
-        """The timestamps that it takes, known once it is open; None where it takes all."""
+    def window(self) -> TimeWindow | None:
+        """The timestamps that it accepts, known once it is open; None where it accepts all."""
         ...
 
     def open(self) -> None:
-        """Make sure that the target can be written to; raises :class:`TargetUnusable`."""
+        """Make sure that the target can be written to. Raises TargetUnusable."""
         ...
 
     def prepare(self, batch: pa.RecordBatch) -> Iterable[Request]:
-        """The requests that ``batch`` completes; what does not fill one is kept for the next."""
+        """The requests that ``batch`` completes; the rest is kept for the next call."""
         ...
 
     def pause(self) -> Iterable[Request]:
-        """Requests for what is kept and should not wait, now that no batch comes for a while."""
+        """Requests for what is kept and should not wait, since no batch comes for a while."""
         ...
 
     def flush(self) -> Iterable[Request]:
-        """Requests for everything kept."""
+        """Requests for everything that is kept."""
         ...
 
     def send(self, request: Request) -> Delivery:
-        """Deliver one request; raises what this module's docstring says. Writing twice is safe."""
+        """Deliver a request. Raises Throttled, Unavailable or TargetLost."""
         ...
 
     def close(self) -> None:
@@ -176,5 +161,5 @@ class Sink(Protocol):
         ...
 
     def query_hint(self) -> str | None:
-        """A command, ready to paste, that shows what was written; None if there is none."""
+        """A shell command that shows what was written, None if there is none."""
         ...

@@ -1,0 +1,107 @@
+"""Records as rows of a table, with the columns that Amazon Timestream shows.
+
+Under the single-measure model these are the dimensions, ``measure_name``, ``time`` and one
+``measure_value::TYPE`` column per data type; under the multi-measure model one column per measure
+takes their place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from fleetstream.generate.records import Indices, RecordModel, RecordRange, Records
+from fleetstream.generate.schema import TIME, dimension_names, measure_fields
+from fleetstream.model import DataType
+
+MEASURE_NAME = "measure_name"
+
+SQL_TIMESTAMP = "TIMESTAMP"
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The columns of a table that holds batches of ``schemas`` under a record model."""
+
+    model: RecordModel
+    schemas: tuple[pa.Schema, ...]
+
+    @cached_property
+    def key(self) -> dict[str, str]:
+        """The columns that identify a record, in order, with their SQL types."""
+        dimensions = (name for schema in self.schemas for name in dimension_names(schema))
+        return dict.fromkeys((*dimensions, MEASURE_NAME), "VARCHAR") | {TIME: SQL_TIMESTAMP}
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        """The columns of values, in order, with their SQL types."""
+        if self.model is RecordModel.SINGLE:
+            return {value_column(each): str(each) for each in DataType}
+        fields = (field for schema in self.schemas for field in measure_fields(schema))
+        return {field.name: str(DataType.of(field.type)) for field in fields}
+
+    @cached_property
+    def all(self) -> dict[str, str]:
+        """All columns in order, with their SQL types."""
+        return self.key | self.values
+
+
+def value_column(data_type: DataType) -> str:
+    """The column of single-measure values of a type."""
+    return f"measure_value::{data_type.lower()}"
+
+
+def as_table(ranges: Sequence[RecordRange], model: RecordModel) -> pa.Table:
+    """Records as rows, in their order; columns that no record has are left out."""
+    shape = _single if model is RecordModel.SINGLE else _multi
+    return pa.concat_tables([shape(each) for each in ranges], promote_options="default")
+
+
+def constant_words(word: str, rows: int) -> pa.DictionaryArray:
+    """A dictionary-encoded column that has the same word in all rows."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([word]))
+
+
+def _multi(part: RecordRange) -> pa.Table:
+    batch = part.batch()
+    table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
+    return table.append_column(MEASURE_NAME, constant_words(part.records.kind, batch.num_rows))
+
+
+def _single(part: RecordRange) -> pa.Table:
+    records = part.records
+    rows = pa.array(records.rows[part.start : part.stop])
+    measures = records.measures[part.start : part.stop]
+    columns = {
+        name: records.batch.column(place).take(rows)
+        for place, name in enumerate([*records.dimension_names, TIME])
+    }
+    columns[MEASURE_NAME] = pa.DictionaryArray.from_arrays(
+        pa.array(measures.astype(np.int32)), pa.array(records.measure_names)
+    )
+    for data_type in DataType:
+        values = _values(records, data_type, measures, rows)
+        if values is not None:
+            columns[value_column(data_type)] = values
+    return pa.table(columns)
+
+
+def _values(
+    records: Records, data_type: DataType, measures: Indices, rows: pa.Array
+) -> pa.Array | None:
+    """The values of one type, null where a record's is of another; None if there are none."""
+    places = [
+        place
+        for place, column in enumerate(records.measure_columns)
+        if DataType.of(column.type) is data_type
+    ]
+    if not places:
+        return None
+    # All columns of the type lie end to end; a record's value is at column × rows + row.
+    end_to_end = pa.concat_arrays([records.measure_columns[place] for place in places])
+    offsets = np.full(len(records.measure_names), -1)
+    offsets[places] = np.arange(len(places)) * records.batch.num_rows
+    offset = offsets[measures]
+    return end_to_end.take(pa.array(offset + rows.to_numpy(), mask=offset < 0))
