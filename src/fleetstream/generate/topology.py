@@ -269,9 +269,7 @@ def _field(
     try:
         column = rows.column(name)
     except KeyError:
-        raise ValueError(
-            f"The template {template.text!r} refers to {name!r}, which is not defined."
-        )
+        raise ValueError(f"{template.text!r} refers to {name!r}, which is not defined.") from None
     if isinstance(column, Words):
         return column.codes, column.words
     values = column.values
