@@ -64,8 +64,8 @@ class RayPool:
             )
 
     def start(self, number: int, assignment: Assignment) -> None:
-        # Orders and messages pass at the same time. Each has one thread, since with several an order
-        # could overtake another: an end before a sweep, which would then never be generated.
+        # Orders and messages pass at the same time. Each has one thread, since with several an
+        # order could overtake another: an end before a sweep, which would never be generated.
         remote: Any = ray.remote
         actors = remote(num_cpus=1, concurrency_groups={"orders": 1, "messages": 1})(_Actor)
         actor = actors.remote(assignment, number, str(Path.cwd()))
@@ -198,6 +198,6 @@ def _check(address: str) -> None:
                 "provide the cluster's token in RAY_AUTH_TOKEN or in ~/.ray/auth_token."
             ) from error
         raise TargetUnusable(
-            f"What listens at {address!r} is not a Ray cluster; name the port of its head, which is "
-            "6379 by default."
+            f"What listens at {address!r} is not a Ray cluster; name the port of its head, which "
+            "is 6379 by default."
         ) from error
