@@ -1,7 +1,6 @@
 """`python -m fleetstream` is the same as `fleetstream`."""
 
-import sys
 
-from fleetstream.cli import main
+from fleetstream.cli import entry
 
-sys.exit(main())
+entry()
