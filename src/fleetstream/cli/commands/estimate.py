@@ -2,98 +2,80 @@
 
 import argparse
 import os
-import time
 
-from fleetstream.cli.display import add_price_options
-from fleetstream.cli.options import (
-    add_delivery_options,
-    add_fleet_options,
-    add_processes_option,
-    add_target_options,
-    add_value_options,
-    at_least,
-    duration,
-    moment,
-    target_of,
-    workload_of,
-)
-from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
-from fleetstream.generate.records import RecordModel
+from fleetstream.cli.display_options import add_price_option
+from fleetstream.cli.parser import CommandParser, reader
+from fleetstream.cli.run_options import add_run_options, run_spec
 from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.generate.records import RecordModel
+from fleetstream.run.notation import read_duration
+from fleetstream.run.options import Group
+from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
+
+SUMMARY = "estimate what a run would send to Amazon Timestream, and its price"
 
 DESCRIPTION = """\
-Tell what a run would send to Amazon Timestream, and what that would cost, in both record models.
+Estimate what a run would send to Amazon Timestream, and what that would cost, in both record
+models.
 
-Takes the options of `fleetstream ingest`, those that change nothing about the cost included, and
-assumes a sweep a second, the most that a run makes.
+Takes the options of `fleetstream ingest`, also those that do not change the cost. A run without
+--interval is taken to sweep once per second, the most that a run does.
 
 Examples:
   fleetstream estimate
-  fleetstream estimate --for 7d --include-region us-east-1
+  fleetstream estimate --for 7d --interval 60s
   fleetstream estimate --autostop 60 --seed 7 -d testDb -t testTable
 """
 
 DEFAULT_SPAN = 30 * 86_400.0
-"""Seconds that are estimated where neither a time nor a number of sweeps is given."""
+"""Seconds that are estimated where no option limits the run."""
+
+_RUN_GROUPS = (
+    *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
+    *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
+)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
+def configure(parser: CommandParser) -> None:
     parser.description = DESCRIPTION
-    extent = parser.add_argument_group("how much")
+    parser.add_help_all()
+    extent = parser.add_argument_group("Extent")
     extent.add_argument(
         "--for",
         dest="span",
         metavar="TIME",
-        type=duration,
+        type=reader(read_duration),
         default=None,
-        help="how long the run goes on, at a sweep a second (default: 30d)",
+        help="how long the run goes on (default: until its end, or 30d)",
     )
-    extent.add_argument(
-        "--autostop",
-        metavar="N",
-        type=at_least(1),
-        default=None,
-        help="the number of sweeps, instead of --for",
-    )
-    extent.add_argument(
-        "--start",
-        metavar="TIME",
-        type=moment,
-        default=None,
-        help="the time of the first sweep, such as 2026-11-01T00:00:00Z (default: now)",
-    )
-    add_processes_option(extent)
-    add_fleet_options(parser)
-    add_value_options(parser)
-    add_target_options(parser)
-    add_delivery_options(parser)
-    shown = parser.add_argument_group("what is shown")
-    add_price_options(shown)
+    add_run_options(parser, _RUN_GROUPS)
+    shown = parser.add_argument_group(str(Group.DISPLAY))
+    add_price_option(shown, shown=True)
     shown.add_argument(
-        "--format", choices=("text", "json"), default="text", help="how (default: text)"
+        "--format", choices=("text", "json"), default="text", help="the form (default: text)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; gives the exit code."""
     from fleetstream.report.estimate import estimates_json, show_estimates, tracked
-    from fleetstream.targets.timestream.estimate import Table, estimate
+    from fleetstream.targets.timestream.estimate import estimate
 
-    target = target_of(options)
-    if target.to not in (None, "timestream"):
+    spec = run_spec(options).resolved()
+    if spec.to not in (None, "timestream"):
         raise ValueError(
-            f"Only writes to Amazon Timestream are metered, but --to names {target.to!r}; leave it "
-            "out."
+            f"Only writes to Amazon Timestream are metered, but --to is {spec.to!r}; leave it out."
         )
-    workload = workload_of(options)
-    start = int(time.time()) * MICROSECONDS if options.start is None else options.start
-    timestamps = range(start, start + _sweeps(options) * MICROSECONDS, MICROSECONDS)
-    table = Table(target.database_name or "", target.table_name or "")
-    processes = options.processes or len(os.sched_getaffinity(0))
+    timestamps = _timestamps(options)
+    generator = spec.generator()
     estimates = {
         model: estimate(
-            workload, model, table, timestamps, processes=processes, track=tracked(model)
+            generator,
+            model,
+            timestamps,
+            database=spec.database_name or "",
+            table=spec.table_name or "",
+            processes=spec.processes or len(os.sched_getaffinity(0)),
+            track=tracked(model),
         )
         for model in RecordModel
     }
@@ -105,12 +87,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sweeps(options: argparse.Namespace) -> int:
-    if options.autostop is not None and options.span is not None:
-        raise ValueError("Both --for and --autostop say how much; give one of the two.")
-    if options.autostop is not None:
-        return int(options.autostop)
+def _timestamps(options: argparse.Namespace) -> range:
+    """The timestamps of the sweeps. Raises ValueError where options contradict each other."""
+    from fleetstream.run.schedule import planned_timestamps
+
+    spec = run_spec(options).resolved()
+    limited = spec.autostop or spec.end is not None
+    if options.span is not None and limited:
+        raise ValueError(
+            "--for and --autostop or --start both limit the run; leave one of them out."
+        )
+    if limited:
+        return planned_timestamps(spec)
     span = DEFAULT_SPAN if options.span is None else options.span
-    if span < 1:
-        raise ValueError("--for is shorter than a second; there is at most one sweep a second.")
-    return int(span)
+    sweeps = int(span * MICROSECONDS) // (spec.interval or MICROSECONDS)
+    if not sweeps:
+        raise ValueError("--for is shorter than the time between two sweeps.")
+    return planned_timestamps(spec, sweeps)

@@ -3,73 +3,75 @@
 import argparse
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fleetstream.cli.display import check_writable
-from fleetstream.cli.options import (
-    add_fleet_options,
-    add_value_options,
-    at_least,
-    duration,
-    moment,
-    workload_of,
-)
-from fleetstream.generate.signals import MICROSECONDS, Shape
-from fleetstream.workload import Workload
+from fleetstream.cli.display_options import check_writable
+from fleetstream.cli.parser import CommandParser, reader
+from fleetstream.cli.run_options import add_run_options, run_spec
+from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.generate.moments import now as current_time
+from fleetstream.generate.signals import Shape
+from fleetstream.run.notation import at_least, read_duration
+from fleetstream.run.options import Group
+
+if TYPE_CHECKING:
+    from fleetstream.run.spec import RunSpec
+
+SUMMARY = "draw what would be generated"
 
 DESCRIPTION = """\
-Draw what would be generated: a measure of a few hosts over time, and how its values are distributed
-over the whole fleet, beside the law that they are to follow.
+Draw what would be generated: a measure of a few series over time, and the distribution of its
+values over all series beside the law that they are to follow. Takes the options of `fleetstream
+ingest`.
 
 Examples:
   fleetstream plot
-  fleetstream plot --measure memory_used --hosts 2 --duration 1h --out memory.png
+  fleetstream plot --measure memory_used --series 2 --duration 1h --out memory.png
   fleetstream plot --sin-signal-cpu 20 --out sine.png
   fleetstream plot --signals --out signals.png
 """
 
-DEFAULT_MEASURE, DEFAULT_HOSTS, DEFAULT_DURATION = "cpu_user", 4, 300.0
+DEFAULT_SERIES, DEFAULT_DURATION = 4, 300.0
+
+_RUN_GROUPS = (
+    *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
+    *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
+)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
+def configure(parser: CommandParser) -> None:
     parser.description = DESCRIPTION
-    picture = parser.add_argument_group("the picture")
+    parser.add_help_all()
+    picture = parser.add_argument_group("Picture")
     picture.add_argument(
         "--measure",
         metavar="NAME",
         default=None,
-        help="the measure; events.memory_free is the processes' one of that name "
-        f"(default: {DEFAULT_MEASURE})",
+        help="the measure, or KIND.NAME where several kinds have it (default: the model's first)",
     )
     picture.add_argument(
+        "--series",
         "--hosts",
+        dest="series",
         metavar="N",
-        type=at_least(1),
+        type=reader(at_least(1)),
         default=None,
-        help=f"how many hosts, or processes, are drawn over time (default: {DEFAULT_HOSTS})",
+        help=f"how many series are drawn over time (default: {DEFAULT_SERIES})",
     )
     picture.add_argument(
         "--duration",
         metavar="TIME",
-        type=duration,
+        type=reader(read_duration),
         default=None,
-        help="how long, at a sweep a second or as many as can be drawn (default: 5m)",
+        help="the time drawn (default: from --start to --end, or 5m)",
     )
     picture.add_argument(
         "--signals",
         action="store_true",
         help="two periods of the signals that can overlay the CPU load, instead of a measure",
-    )
-    picture.add_argument(
-        "--start",
-        metavar="TIME",
-        type=moment,
-        default=None,
-        help="the time that it begins at, such as 2026-11-01T00:00:00Z (default: now)",
     )
     picture.add_argument(
         "--out",
@@ -78,48 +80,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="the file to draw to, by its ending .png, .svg, .pdf … (default: the terminal)",
     )
-    add_fleet_options(parser)
-    add_value_options(parser)
+    add_run_options(parser, _RUN_GROUPS)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; gives the exit code."""
     _check(options)
-    workload = workload_of(options)
-    start = int(time.time()) * MICROSECONDS if options.start is None else options.start
+    spec = run_spec(options).resolved()
+    start = current_time() // MICROSECONDS * MICROSECONDS if spec.start is None else spec.start
     try:
         if options.signals:
-            _plot_signals(options, workload, start)
+            _plot_signals(options, spec, start)
         else:
-            _plot_measure(options, workload, start)
+            _plot_measure(options, spec, start)
     except ModuleNotFoundError as error:
         if error.name not in ("matplotlib", "plotext"):
             raise
         raise ValueError(
-            f"Plots need the package {error.name!r}; install it with "
-            "`pip install 'fleetstream[plot]'`."
+            f"Plots require the package {error.name!r}; install it with: "
+            "pip install 'fleetstream[plot]'"
         ) from error
     return 0
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raises :class:`ValueError` with a sentence for options that do not go together."""
+    """Raises ValueError for options that contradict each other."""
     check_writable("--out", options.out)
     if options.signals:
-        for name in ("measure", "hosts", "duration"):
+        for name in ("measure", "series", "duration"):
             if getattr(options, name) is not None:
-                raise ValueError(f"--{name} has no place in --signals; leave one of the two out.")
+                raise ValueError(f"--{name} has no meaning for --signals; leave one of them out.")
     if options.duration is not None and options.duration < 1:
-        raise ValueError(
-            "--duration is shorter than a second; there is at most one sweep a second."
-        )
+        raise ValueError("--duration is shorter than one second.")
 
 
-def _plot_signals(options: argparse.Namespace, workload: Workload, start: int) -> None:
-    from fleetstream.report.plot.sketch import signal_lines
+def _plot_signals(options: argparse.Namespace, spec: "RunSpec", start: int) -> None:
+    from fleetstream.report.plot.figures import signal_lines
 
-    frequencies = {Shape.SINE: options.sin_frq_cpu, Shape.SAWTOOTH: options.saw_frq_cpu}
-    panels = signal_lines(workload.seed, frequencies, start)
+    frequencies = {Shape.SINE: spec.sin_frq_cpu, Shape.SAWTOOTH: spec.saw_frq_cpu}
+    panels = signal_lines(spec.generator(), frequencies, start)
     if options.out is None:
         from fleetstream.report.plot.text import show_signals
 
@@ -131,31 +129,39 @@ def _plot_signals(options: argparse.Namespace, workload: Workload, start: int) -
             draw_signals(options.out, panels)
 
 
-def _plot_measure(options: argparse.Namespace, workload: Workload, start: int) -> None:
-    from fleetstream.report.plot.sketch import sketch
-    from fleetstream.report.series import measure_named
+def _plot_measure(options: argparse.Namespace, spec: "RunSpec", start: int) -> None:
+    from fleetstream.report.plot.figures import measure_figure
 
-    measure = measure_named(options.measure or DEFAULT_MEASURE)
-    seconds = options.duration or DEFAULT_DURATION
-    drawn = sketch(workload, measure, options.hosts or DEFAULT_HOSTS, start, seconds)
+    seconds = options.duration
+    if seconds is None:
+        whole = spec.start is not None and spec.end is not None and "end" in options
+        seconds = ((spec.end or 0) - start) / MICROSECONDS if whole else DEFAULT_DURATION
+    figure = measure_figure(
+        spec.generator(),
+        options.measure,
+        options.series or DEFAULT_SERIES,
+        start,
+        seconds,
+        spec.interval or MICROSECONDS,
+    )
     if options.out is None:
-        from fleetstream.report.plot.text import show_sketch
+        from fleetstream.report.plot.text import show_measure
 
-        show_sketch(drawn, coloured=_coloured())
+        show_measure(figure, coloured=_coloured())
     else:
-        from fleetstream.report.plot.picture import draw_sketch
+        from fleetstream.report.plot.picture import draw_measure
 
         with _written(options.out):
-            draw_sketch(options.out, drawn)
+            draw_measure(options.out, figure)
 
 
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
-    """Raises :class:`ValueError` with a sentence where the picture can't be written."""
+    """Raises ValueError where the picture cannot be written."""
     try:
         yield
     except OSError as error:
-        raise ValueError(f"{path} can't be written: {error.strerror or error}.") from error
+        raise ValueError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _coloured() -> bool:
