@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def series(kind: str | None = None, **options: Any) -> pa.Table:
-    """The series of a kind, by default of the model's first: one row each, one column per dimension.
+    """The series of a kind, by default the model's first: one row each, one column per dimension.
 
     ``options`` are those that choose the fleet, such as ``host_scale=2``.
     """

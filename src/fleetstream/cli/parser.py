@@ -22,8 +22,8 @@ class CommandParser(argparse.ArgumentParser):
     ``full_help``, help lists the options that are usually left out.
     """
 
-    def __init__(self, *positional: Any, full_help: bool = False, **settings: Any) -> None:
-        super().__init__(*positional, allow_abbrev=False, **settings)
+    def __init__(self, *, full_help: bool = False, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
         self.full_help = full_help
         self._negative_number_matcher = re.compile(r"-\d")
 
