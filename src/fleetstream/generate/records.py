@@ -37,14 +37,20 @@ class Records:
         self.batch = batch
         self.model = model
         self._time = batch.schema.get_field_index(TIME)
-        if model is RecordModel.SINGLE:
-            self.rows, self.measures = self._cells()
-        else:
-            present = slice(None) if self.complete else self.present.any(axis=1)
-            self.rows, self.measures = np.arange(batch.num_rows)[present], np.empty(0, np.int64)
 
     def __len__(self) -> int:
+        if self.complete:
+            per_row = len(self.measure_names) if self.model is RecordModel.SINGLE else 1
+            return self.batch.num_rows * per_row
         return len(self.rows)
+
+    @property
+    def rows(self) -> Indices:
+        return self._cells[0]
+
+    @property
+    def measures(self) -> Indices:
+        return self._cells[1]
 
     @cached_property
     def kind(self) -> str:
@@ -131,9 +137,13 @@ class Records:
                 present[:, place] = column.is_valid().to_numpy(zero_copy_only=False)
         return present
 
+    @cached_property
     def _cells(self) -> tuple[Indices, Indices]:
-        """The row and the measure of each value that is not null, in row order."""
+        """The row and the measure of each record."""
         rows, measures = self.batch.num_rows, len(self.measure_names)
+        if self.model is RecordModel.MULTI:
+            present = slice(None) if self.complete else self.present.any(axis=1)
+            return np.arange(rows)[present], np.empty(0, np.int64)
         if not self.complete:
             found_rows, found_measures = np.nonzero(self.present)
             return found_rows.astype(np.int64), found_measures.astype(np.int64)
