@@ -41,7 +41,7 @@ class Records:
     def __len__(self) -> int:
         if self.complete:
             per_row = len(self.measure_names) if self.model is RecordModel.SINGLE else 1
-            return self.batch.num_rows * per_row
+            return int(self.batch.num_rows) * per_row
         return len(self.rows)
 
     @property
