@@ -21,7 +21,7 @@ from fleetstream.pipeline import Sweeps
 from fleetstream.records import RecordModel, timestamp_of
 from fleetstream.recovery.outstanding import Outstanding
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 from tests.terminal import FLEETSTREAM
 
 SECOND = 1_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 from tests.terminal import ALTERNATE, PRIMARY, SHOW_CURSOR, Terminal
 
 SMALL = ("ingest", "--include-region", "eu-central-1")

@@ -13,7 +13,7 @@ from fleetstream.fleet import Fleet
 from fleetstream.records import RecordModel
 from fleetstream.recovery.manifest import read_manifest
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 from tests.terminal import FLEETSTREAM
 
 DATABASE, TABLE = "fleet", "telemetry"

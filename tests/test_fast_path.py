@@ -12,7 +12,7 @@ from fleetstream.records import RecordModel, Records
 from fleetstream.sinks.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 from tests.chaos.generator import DATABASE, TABLE, stored
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 
 FLEETS = {1: Fleet(1, ["eu-central-1"], ["athena"]), 7: Fleet(1), 5_000: Fleet(5)}
 TYPES = {pa.float64(): "DOUBLE", pa.int64(): "BIGINT"}

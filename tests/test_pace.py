@@ -17,7 +17,7 @@ from fleetstream.fleet import Fleet
 from fleetstream.pipeline import Stop
 from fleetstream.rate import limited
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 
 FLEET = ("--include-region", "eu-central-1", "--seed", "7")
 ROWS = 260

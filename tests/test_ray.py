@@ -23,7 +23,7 @@ from fleetstream.sinks.targets import TargetOptions
 from fleetstream.workers.orders import Assignment, End, News, Sweep
 from fleetstream.workers.ray_crew import RayCrew
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 from tests.programs import free_port
 from tests.terminal import FLEETSTREAM
 

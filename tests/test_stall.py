@@ -19,7 +19,7 @@ from fleetstream.pipeline import Pipeline, Stop, Sweeps
 from fleetstream.records import RecordModel
 from fleetstream.sinks.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 
 STALL = 10
 SWEEPS = 14

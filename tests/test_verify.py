@@ -13,7 +13,7 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.records import RecordModel
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 from tests.terminal import FLEETSTREAM, Terminal
 
 SMALL = ("--include-region", "eu-central-1")

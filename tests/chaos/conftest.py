@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.generator import DATABASE, TABLE, Generator
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 
 FLEET = ("--include-region", "us-west-2")
 """Four silos: 1,040 values a sweep."""

@@ -19,7 +19,7 @@ from fleetstream.sinks.layout import COLUMNS
 from fleetstream.sinks.targets import TargetOptions
 from fleetstream.verify.readers import open_reader
 from tests.influx_server import InfluxDB
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 from tests.wire import PARSERS, Record
 
 Start = Callable[[Path], Any]
