@@ -1,28 +1,27 @@
-"""A local Timestream in a process of its own, for the tests of all parts."""
+"""A local Timestream in a separate process, for the tests of all parts."""
 
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
+from tests.emulator.endpoint import client
 
 STOP_SECONDS = 30
 
 
 class EmulatorProcess:
-    """`fleetstream serve` on a free port of loopback, from `with` to its end.
+    """`fleetstream serve` on a free port of loopback, inside a `with` block.
 
     Attributes:
-        process: The server; killed or stopped at the latest when the block ends.
-        url: Where it listens.
-        port: The port in `url`; a restart listens on it again.
-        write: boto3's client of the write API, without retries and checks.
-        query: boto3's client of the query API, without retries and checks.
+        process: The server, which is killed at the end of the block.
+        url: The endpoint URL.
+        port: The port of the URL; a restart uses it again.
+        write: boto3's client of the write API, without retries and validation.
+        query: boto3's client of the query API, without retries and validation.
 
     """
 
@@ -56,20 +55,20 @@ class EmulatorProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> int:
-        """Ask it to end, as by Ctrl-C; gives its exit code."""
+        """Stop it by SIGTERM; returns its exit code."""
         self.process.terminate()
         return self.process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
-        """End it without warning; one that has ended stays as it is."""
+        """Stop it by SIGKILL, if it is running."""
         self.process.kill()
         self.process.wait(STOP_SECONDS)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
     def restart(self) -> None:
-        """Start it again after its end, with the same options and port."""
-        assert self.process.poll() is not None, "It is still running; stop or kill it first."
+        """Start it again, with the same options and port."""
+        assert self.process.poll() is not None, "It is still running."
         self._start()
 
     def _start(self) -> None:
@@ -83,15 +82,3 @@ class EmulatorProcess:
             self.kill()
             raise AssertionError(f"The server did not start: {ready!r}")
         self.port = urlsplit(ready.split()[-1]).port or 0
-
-
-def client(service: str, url: str) -> Any:
-    """A boto3 client for the endpoint, without retries, that leaves all checks to the endpoint."""
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-        config=Config(retries={"max_attempts": 0}, read_timeout=60, parameter_validation=False),
-    )

@@ -8,44 +8,55 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.emulator_process import EmulatorProcess as LocalTimestream
+from fleetstream.emulator import LocalTimestream
+from tests.emulator import sql_tables
+from tests.emulator.endpoint import Endpoint
 
 DATABASE = "testDb"
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def local_timestream() -> Iterator[LocalTimestream]:
-    """A server in memory, with the database ``testDb``; one for all tests of a module."""
-    with LocalTimestream() as server:
-        server.write.create_database(DatabaseName=DATABASE)
-        yield server
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Endpoint]:
+    """One local Timestream per process of the suite, with the database `testDb`."""
+    with LocalTimestream() as timestream:
+        endpoint = Endpoint(timestream.url)
+        endpoint.write.create_database(DatabaseName=DATABASE)
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def fleet(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with the tables that the SQL cases read."""
+    sql_tables.load(endpoint.write)
+    return endpoint
 
 
 @pytest.fixture
-def table(local_timestream: LocalTimestream) -> "Table":
-    """An empty table of its own."""
-    return make_table(local_timestream)
+def table(endpoint: Endpoint) -> "Table":
+    """A new table."""
+    return make_table(endpoint)
 
 
 class Table:
-    """A table of a server, and what tests do with it."""
+    """A table, and what tests do with it."""
 
-    def __init__(self, server: LocalTimestream, name: str) -> None:
+    def __init__(self, server: Any, name: str) -> None:
+        """`server` is an Endpoint or an EmulatorProcess."""
         self.server = server
         self.name = name
         self.names = {"DatabaseName": DATABASE, "TableName": name}
 
     def write(self, *records: dict[str, Any], **common: Any) -> dict[str, int]:
-        """Write records; gives RecordsIngested."""
+        """Write records; returns RecordsIngested."""
         request = {**self.names, "Records": records}
         if common:
             request["CommonAttributes"] = common
-        answer: dict[str, int] = self.server.write.write_records(**request)["RecordsIngested"]
-        return answer
+        response: dict[str, int] = self.server.write.write_records(**request)["RecordsIngested"]
+        return response
 
     def rejections(self, *records: dict[str, Any], **common: Any) -> list[dict[str, Any]]:
-        """Write records of which some must be rejected; gives the rejections."""
+        """Write records of which some must be rejected; returns RejectedRecords."""
         with pytest.raises(self.server.write.exceptions.RejectedRecordsException) as caught:
             self.write(*records, **common)
         response = caught.value.response
@@ -58,12 +69,12 @@ class Table:
         return rejected
 
     def invalid(self, *records: dict[str, Any], **common: Any) -> str:
-        """Write records that must be refused as a whole; gives the ValidationException's words."""
-        return refusal("ValidationException", 400, self.write, *records, **common)
+        """Write records that must be refused as a whole; returns the ValidationException's text."""
+        return error_message("ValidationException", 400, self.write, *records, **common)
 
-    def rows(self, columns: str = "*", after: str = "") -> list[list[str | None]]:
-        """The rows that a query gives, as texts."""
-        sql = f'SELECT {columns} FROM "{DATABASE}"."{self.name}" {after}'
+    def rows(self, columns: str = "*", clauses: str = "") -> list[list[str | None]]:
+        """The rows of a query of this table, as texts."""
+        sql = f'SELECT {columns} FROM "{DATABASE}"."{self.name}" {clauses}'
         pages = self.server.query.get_paginator("query").paginate(QueryString=sql)
         return [
             [datum.get("ScalarValue") for datum in row["Data"]]
@@ -72,33 +83,34 @@ class Table:
         ]
 
     def columns(self) -> list[tuple[str, str]]:
-        """The names and types of the columns, in order."""
-        answer = self.server.query.query(QueryString=f'DESCRIBE "{DATABASE}"."{self.name}"')
+        """Names and types of the columns, in order."""
+        response = self.server.query.query(QueryString=f'DESCRIBE "{DATABASE}"."{self.name}"')
         return [
-            (row["Data"][0]["ScalarValue"], row["Data"][1]["ScalarValue"]) for row in answer["Rows"]
+            (row["Data"][0]["ScalarValue"], row["Data"][1]["ScalarValue"])
+            for row in response["Rows"]
         ]
 
 
-def make_table(server: LocalTimestream, **properties: Any) -> Table:
-    """A new table with these properties."""
+def make_table(server: Any, **properties: Any) -> Table:
+    """A new table with these properties; `server` is an Endpoint or an EmulatorProcess."""
     name = f"table{next(_numbers)}"
     server.write.create_table(DatabaseName=DATABASE, TableName=name, **properties)
     return Table(server, name)
 
 
 def record(value: str = "1.5", **members: Any) -> dict[str, Any]:
-    """A valid single-measure record of now; ``members`` replace its own, and None removes one."""
-    usual = {
+    """A valid single-measure record of now; `members` replace its members, None removes one."""
+    defaults = {
         "Dimensions": [{"Name": "host", "Value": "a"}],
         "MeasureName": "cpu",
         "MeasureValue": value,
         "Time": str(now()),
     }
-    return {name: member for name, member in (usual | members).items() if member is not None}
+    return {name: member for name, member in (defaults | members).items() if member is not None}
 
 
 def multi(*values: tuple[str, str, str], **members: Any) -> dict[str, Any]:
-    """A valid multi-measure record of now; ``values`` are names, types and values."""
+    """A valid multi-measure record of now; `values` are names, types and values."""
     given = [{"Name": name, "Type": kind, "Value": value} for name, kind, value in values]
     return record(
         **{
@@ -112,17 +124,19 @@ def multi(*values: tuple[str, str, str], **members: Any) -> dict[str, Any]:
 
 
 def dimensions(**values: str) -> list[dict[str, str]]:
-    """Dimensions of these names and values."""
+    """Dimensions with these names and values."""
     return [{"Name": name, "Value": value} for name, value in values.items()]
 
 
 def now() -> int:
-    """The present, in milliseconds since 1970."""
+    """Milliseconds since 1970."""
     return int(time.time() * 1000)
 
 
-def refusal(code: str, status: int, call: Callable[..., Any], *arguments: Any, **named: Any) -> str:
-    """Make a call that must be answered with this error; gives its message."""
+def error_message(
+    code: str, status: int, call: Callable[..., Any], *arguments: Any, **named: Any
+) -> str:
+    """Make a call that must fail with this error; returns its message."""
     with pytest.raises(ClientError) as caught:
         call(*arguments, **named)
     response: Any = caught.value.response

@@ -7,15 +7,15 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.emulator.conftest import DATABASE, make_table, record, refusal
-from tests.emulator_process import EmulatorProcess as LocalTimestream
+from tests.emulator.conftest import DATABASE, error_message, make_table, record
+from tests.emulator.endpoint import Endpoint
 
 RETENTION = {"MemoryStoreRetentionPeriodInHours": 24, "MagneticStoreRetentionPeriodInDays": 7}
 
 
 @pytest.fixture
-def write(local_timestream: LocalTimestream) -> Any:
-    return local_timestream.write
+def write(endpoint: Endpoint) -> Any:
+    return endpoint.write
 
 
 def test_a_database_is_described_as_it_was_created(write: Any) -> None:
@@ -39,11 +39,11 @@ def test_a_database_can_be_given_another_key(write: Any) -> None:
 
 
 def test_a_name_can_be_used_once(write: Any) -> None:
-    message = refusal("ConflictException", 409, write.create_database, DatabaseName=DATABASE)
+    message = error_message("ConflictException", 409, write.create_database, DatabaseName=DATABASE)
     assert message == f"The database {DATABASE} already exists."
     write.create_table(DatabaseName=DATABASE, TableName="once")
     names = {"DatabaseName": DATABASE, "TableName": "once"}
-    message = refusal("ConflictException", 409, write.create_table, **names)
+    message = error_message("ConflictException", 409, write.create_table, **names)
     assert message == "The table once already exists."
 
 
@@ -58,10 +58,10 @@ def test_names_that_differ_in_case_are_different(write: Any) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "ab", "", "ü" * 5, "x" * 257, 'a"b;', "a/b"])
 def test_names_outside_the_naming_constraints_are_refused(write: Any, name: str) -> None:
-    assert "databaseName" in refusal(
+    assert "databaseName" in error_message(
         "ValidationException", 400, write.create_database, DatabaseName=name
     )
-    assert "tableName" in refusal(
+    assert "tableName" in error_message(
         "ValidationException", 400, write.create_table, DatabaseName=DATABASE, TableName=name
     )
 
@@ -88,7 +88,7 @@ def test_names_outside_the_naming_constraints_are_refused(write: Any, name: str)
     ],
 )
 def test_what_is_not_there_is_not_found(write: Any, operation: str, names: dict[str, Any]) -> None:
-    message = refusal("ResourceNotFoundException", 404, getattr(write, operation), **names)
+    message = error_message("ResourceNotFoundException", 404, getattr(write, operation), **names)
     assert message.endswith("does not exist.")
     assert "missing" in message
 
@@ -96,18 +96,20 @@ def test_what_is_not_there_is_not_found(write: Any, operation: str, names: dict[
 def test_a_database_with_tables_is_not_deleted(write: Any) -> None:
     write.create_database(DatabaseName="deleted")
     write.create_table(DatabaseName="deleted", TableName="table")
-    message = refusal("ValidationException", 400, write.delete_database, DatabaseName="deleted")
+    message = error_message(
+        "ValidationException", 400, write.delete_database, DatabaseName="deleted"
+    )
     assert message == "The database deleted still has tables; delete them first."
     write.delete_table(DatabaseName="deleted", TableName="table")
     write.delete_database(DatabaseName="deleted")
-    refusal("ResourceNotFoundException", 404, write.describe_database, DatabaseName="deleted")
+    error_message("ResourceNotFoundException", 404, write.describe_database, DatabaseName="deleted")
 
 
-def test_a_table_made_anew_is_empty(local_timestream: LocalTimestream) -> None:
-    table = make_table(local_timestream)
+def test_a_table_made_anew_is_empty(endpoint: Endpoint) -> None:
+    table = make_table(endpoint)
     table.write(record())
-    local_timestream.write.delete_table(**table.names)
-    local_timestream.write.create_table(**table.names)
+    endpoint.write.delete_table(**table.names)
+    endpoint.write.create_table(**table.names)
     assert table.rows() == []
     table.write(record("other", MeasureValueType="VARCHAR"))
     assert table.rows('"measure_value::varchar"') == [["other"]]
@@ -144,7 +146,7 @@ def test_a_table_is_updated_member_by_member(write: Any) -> None:
 @pytest.mark.parametrize("hours", [0, 8_767])
 def test_retention_has_bounds(write: Any, hours: int) -> None:
     retention = RETENTION | {"MemoryStoreRetentionPeriodInHours": hours}
-    message = refusal(
+    message = error_message(
         "ValidationException",
         400,
         write.create_table,
@@ -165,7 +167,7 @@ def test_the_kind_of_partition_key_stays(write: Any) -> None:
     required = optional | {"EnforcementInRecord": "REQUIRED"}
     write.update_table(**names, Schema={"CompositePartitionKey": [required]})
     for key in ({"Type": "MEASURE"}, {"Type": "DIMENSION", "Name": "region"}):
-        message = refusal(
+        message = error_message(
             "ValidationException",
             400,
             write.update_table,
@@ -188,7 +190,7 @@ def test_the_kind_of_partition_key_stays(write: Any) -> None:
 def test_a_partition_key_must_make_sense(write: Any, key: list[dict[str, str]]) -> None:
     names = {"DatabaseName": DATABASE, "TableName": "senseless"}
     schema = {"CompositePartitionKey": key}
-    assert "partition key" in refusal(
+    assert "partition key" in error_message(
         "ValidationException", 400, write.create_table, **names, Schema=schema
     )
 
@@ -238,13 +240,13 @@ def test_tables_of_all_databases_are_listed_together(write: Any) -> None:
 
 @pytest.mark.parametrize("token", ["?", "é", "AAA", "//79"])
 def test_a_made_up_token_is_refused(write: Any, token: str) -> None:
-    message = refusal("ValidationException", 400, write.list_databases, NextToken=token)
+    message = error_message("ValidationException", 400, write.list_databases, NextToken=token)
     assert "Invalid pagination token" in message
 
 
 @pytest.mark.parametrize("size", [0, 21])
 def test_pages_have_a_bounded_size(write: Any, size: int) -> None:
-    message = refusal("ValidationException", 400, write.list_tables, MaxResults=size)
+    message = error_message("ValidationException", 400, write.list_tables, MaxResults=size)
     assert "maxResults" in message
 
 
@@ -268,7 +270,7 @@ def test_a_resource_has_two_hundred_tags_at_most(write: Any) -> None:
     arn = write.create_database(DatabaseName="tagged-200")["Database"]["Arn"]
     tags = [{"Key": str(number), "Value": ""} for number in range(200)]
     write.tag_resource(ResourceARN=arn, Tags=tags)
-    message = refusal(
+    message = error_message(
         "ServiceQuotaExceededException",
         402,
         write.tag_resource,
@@ -279,16 +281,14 @@ def test_a_resource_has_two_hundred_tags_at_most(write: Any) -> None:
 
 
 @pytest.mark.parametrize("service", ["timestream-write", "timestream-query"])
-def test_a_client_can_discover_the_endpoint(
-    local_timestream: LocalTimestream, service: str
-) -> None:
+def test_a_client_can_discover_the_endpoint(endpoint: Endpoint, service: str) -> None:
     client = boto3.client(
         service,
-        endpoint_url=local_timestream.url,
+        endpoint_url=endpoint.url,
         region_name="us-east-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",
         config=Config(retries={"max_attempts": 0}),
     )
     endpoints = client.describe_endpoints()["Endpoints"]
-    assert endpoints == [{"Address": local_timestream.url, "CachePeriodInMinutes": 1440}]
+    assert endpoints == [{"Address": endpoint.url, "CachePeriodInMinutes": 1440}]

@@ -1,4 +1,4 @@
-"""What a store keeps: over restarts, after SIGKILL, and with many clients at once."""
+"""What a store keeps after restarts and SIGKILL, and with several clients at once."""
 
 import os
 import signal
@@ -14,17 +14,17 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.emulator.conftest import DATABASE, Table, dimensions, make_table, multi, now, record
-from tests.emulator_process import EmulatorProcess as LocalTimestream
-from tests.emulator_process import client
+from tests.emulator.endpoint import Endpoint, client
+from tests.emulator_process import EmulatorProcess
 
 
-def started(server: LocalTimestream) -> Table:
+def started(server: EmulatorProcess) -> Table:
     server.write.create_database(DatabaseName=DATABASE)
     return make_table(server)
 
 
 def test_a_store_has_everything_after_a_restart(tmp_path: Path) -> None:
-    with LocalTimestream(store=tmp_path / "store") as server:
+    with EmulatorProcess(store=tmp_path / "store") as server:
         retention = {
             "MemoryStoreRetentionPeriodInHours": 2,
             "MagneticStoreRetentionPeriodInDays": 3,
@@ -54,7 +54,7 @@ def test_a_store_has_everything_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_sigkill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    with LocalTimestream(store=tmp_path / "store") as server:
+    with EmulatorProcess(store=tmp_path / "store") as server:
         table = started(server)
         acknowledged: list[set[tuple[str, str]]] = [set() for _ in range(4)]
 
@@ -98,7 +98,7 @@ def test_sigkill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
 
 
 def test_many_clients_that_write_the_same_records_store_them_once(tmp_path: Path) -> None:
-    with LocalTimestream(store=tmp_path / "store") as server:
+    with EmulatorProcess(store=tmp_path / "store") as server:
         table = started(server)
         moment = now()
         rejected: list[dict[str, Any]] = []
@@ -132,25 +132,26 @@ def test_acknowledged_records_are_seen_at_once(table: Table) -> None:
         assert table.rows("count(*)") == [[str(count)]]
 
 
-def test_writing_on_needs_no_more_memory(local_timestream: LocalTimestream) -> None:
-    """Series and columns are remembered, records are not: what they take is DuckDB's."""
-    table = make_table(local_timestream)
-    process = psutil.Process(local_timestream.process.pid)
+def test_writing_on_needs_no_more_memory() -> None:
+    """Series and columns are cached, records are not: what they take is DuckDB's."""
+    with EmulatorProcess() as server:
+        table = started(server)
+        process = psutil.Process(server.process.pid)
 
-    def write(times: range) -> int:
-        for moment in times:
-            table.write(
-                *({"Dimensions": dimensions(host=str(host))} for host in range(100)),
-                MeasureName="cpu",
-                MeasureValue="1",
-                Time=str(moment),
-            )
-        memory: int = process.memory_info().rss
-        return memory
+        def write(times: range) -> int:
+            for moment in times:
+                table.write(
+                    *({"Dimensions": dimensions(host=str(host))} for host in range(100)),
+                    MeasureName="cpu",
+                    MeasureValue="1",
+                    Time=str(moment),
+                )
+            memory: int = process.memory_info().rss
+            return memory
 
-    start = now() - 3_600_000
-    first = write(range(start, start + 200))
-    last = write(range(start + 200, start + 800))
+        start = now() - 3_600_000
+        first = write(range(start, start + 200))
+        last = write(range(start + 200, start + 800))
     # 60,000 records of about 30 bytes; a Python object for each would be ten times as much.
     assert last - first < 12_000_000
 
@@ -168,32 +169,32 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path, content: bytes) -> N
 
 def test_a_store_is_used_by_one_server_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "store"
-    with LocalTimestream(store=path):
+    with EmulatorProcess(store=path):
         ended = serve("--store", str(path))
     assert ended.returncode == 3
     assert f"{path} can't be used as a store: " in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_port_in_use_is_refused(local_timestream: LocalTimestream) -> None:
-    ended = serve("--port", str(local_timestream.port))
+def test_a_port_in_use_is_refused(endpoint: Endpoint) -> None:
+    ended = serve("--port", str(endpoint.port))
     assert ended.returncode == 3
     assert ended.stderr == (
-        f"Can't listen on 127.0.0.1, port {local_timestream.port}: Address already in use."
+        f"Can't listen on 127.0.0.1, port {endpoint.port}: Address already in use."
         " Give another --port or --host.\n"
     )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_server_cleanly(number: signal.Signals) -> None:
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName=DATABASE)
         os.kill(server.process.pid, number)
         assert server.process.wait(30) == 0
 
 
 def serve(*options: str) -> subprocess.CompletedProcess[str]:
-    """Start a server that must give up at once."""
+    """Start a server that must fail at once."""
     return subprocess.run(
         [sys.executable, "-m", "fleetstream", "serve", "--port", "0", *options],
         capture_output=True,

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.emulator.conftest import Table, dimensions, make_table, multi, now, record
-from tests.emulator_process import EmulatorProcess as LocalTimestream
+from tests.emulator.endpoint import Endpoint
 
 START = now() - 1_000_000
 
@@ -51,9 +51,9 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_request_does_what_its_records_do_one_by_one(
-    local_timestream: LocalTimestream, given_records: list[dict[str, Any]]
+    endpoint: Endpoint, given_records: list[dict[str, Any]]
 ) -> None:
-    together, apart = make_table(local_timestream), make_table(local_timestream)
+    together, apart = make_table(endpoint), make_table(endpoint)
     expected = [
         rejection | {"RecordIndex": index}
         for index, one in enumerate(given_records)

@@ -2,36 +2,36 @@
 
 import http.client
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from fleetstream.cli import main
+from fleetstream.emulator import LocalTimestream
+from fleetstream.emulator.api.faults import parse_faults
 from tests.emulator.conftest import DATABASE, Table, dimensions, make_table, record
+from tests.emulator.endpoint import Endpoint
 from tests.emulator.wire import Answer, post, send
-from tests.emulator_process import EmulatorProcess as LocalTimestream
 
 ServeWith = Callable[..., Table]
 
 
 @pytest.fixture
-def served() -> Any:
-    """Starts servers with faults, and stops them at the end."""
-    servers: list[LocalTimestream] = []
+def served() -> Iterator[ServeWith]:
+    """Starts a local Timestream with faults, and creates a table in it."""
+    with ExitStack() as stack:
 
-    def serve(*faults: str, seed: int = 0) -> Table:
-        server = LocalTimestream(faults=faults, seed=seed).__enter__()
-        servers.append(server)
-        server.write.create_database(DatabaseName=DATABASE)
-        return make_table(server)
+        def serve(*faults: str, seed: int = 0) -> Table:
+            timestream = LocalTimestream(faults=parse_faults(faults), seed=seed)
+            endpoint = Endpoint(stack.enter_context(timestream).url)
+            endpoint.write.create_database(DatabaseName=DATABASE)
+            return make_table(endpoint)
 
-    yield serve
-    for server in servers:
-        server.kill()
+        yield serve
 
 
 def write(table: Table, number: int = 0) -> Answer:
@@ -219,15 +219,12 @@ def test_settings_that_make_no_sense_change_nothing(served: ServeWith, body: byt
         ("latency=fast", "The fault latency can't have the value 'fast'; give a duration"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused_at_start(fault: str, message: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "fleetstream", "serve", "--port", "0", "--fault", fault],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 2
-    error, hint = ended.stderr.splitlines()
+def test_an_invalid_fault_is_refused_at_start(
+    capsys: pytest.CaptureFixture[str], fault: str, message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--port", "0", "--fault", fault])
+    assert ended.value.code == 2
+    error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith(f"Error: {message}")
     assert hint == "Try `fleetstream serve --help`."

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.emulator.conftest import DATABASE, record
+from tests.emulator.endpoint import Endpoint
 from tests.emulator.wire import JSON, post, send
-from tests.emulator_process import EmulatorProcess as LocalTimestream
 
 OPERATIONS = [
     "CreateDatabase", "DescribeDatabase", "ListDatabases", "UpdateDatabase", "DeleteDatabase",
@@ -23,19 +23,17 @@ OPERATIONS = [
 
 
 def test_answers_have_the_protocol_s_type_and_an_id_of_their_own(
-    local_timestream: LocalTimestream,
+    endpoint: Endpoint,
 ) -> None:
-    answers = [post(local_timestream.port, "ListDatabases", b"{}") for _ in range(2)]
+    answers = [post(endpoint.port, "ListDatabases", b"{}") for _ in range(2)]
     assert [answer.status for answer in answers] == [200, 200]
     assert {answer.headers["Content-Type"] for answer in answers} == {JSON}
     assert len({answer.headers["x-amzn-RequestId"] for answer in answers}) == 2
 
 
 @pytest.mark.parametrize("operation", [None, "", "Nonsense", "CreateBatchLoadTask", "query"])
-def test_an_unknown_operation_is_refused(
-    local_timestream: LocalTimestream, operation: str | None
-) -> None:
-    answer = post(local_timestream.port, operation, b"{}")
+def test_an_unknown_operation_is_refused(endpoint: Endpoint, operation: str | None) -> None:
+    answer = post(endpoint.port, operation, b"{}")
     assert answer.error == (400, "UnknownOperationException")
     assert answer.json["message"] == answer.json["Message"] != ""
 
@@ -46,9 +44,9 @@ def test_an_unknown_operation_is_refused(
 )
 @pytest.mark.parametrize("operation", ["WriteRecords", "CreateTable", "Query"])
 def test_a_body_that_is_no_json_object_is_refused(
-    local_timestream: LocalTimestream, operation: str, body: bytes
+    endpoint: Endpoint, operation: str, body: bytes
 ) -> None:
-    answer = post(local_timestream.port, operation, body)
+    answer = post(endpoint.port, operation, body)
     assert answer.error in [(400, "SerializationException"), (400, "ValidationException")]
 
 
@@ -66,42 +64,42 @@ def test_a_body_that_is_no_json_object_is_refused(
     ],
 )
 def test_a_value_of_the_wrong_json_type_is_refused(
-    local_timestream: LocalTimestream, member: str, value: Any
+    endpoint: Endpoint, member: str, value: Any
 ) -> None:
     table = {"DatabaseName": DATABASE, "TableName": "types"}
-    post(local_timestream.port, "CreateTable", json.dumps(table).encode())
+    post(endpoint.port, "CreateTable", json.dumps(table).encode())
     if member == "Records" and isinstance(value, list) and isinstance(value[0], dict):
         value = [record() | value[0]]
     body = table | {"Records": [record()]} | {member: value}
-    answer = post(local_timestream.port, "WriteRecords", json.dumps(body).encode())
+    answer = post(endpoint.port, "WriteRecords", json.dumps(body).encode())
     assert answer.error == (400, "SerializationException")
     assert "Expected" in answer.json["message"]
 
 
-def test_members_that_are_null_are_as_if_absent(local_timestream: LocalTimestream) -> None:
+def test_members_that_are_null_are_as_if_absent(endpoint: Endpoint) -> None:
     table = {"DatabaseName": DATABASE, "TableName": "nulls"}
-    post(local_timestream.port, "CreateTable", json.dumps(table | {"Schema": None}).encode())
+    post(endpoint.port, "CreateTable", json.dumps(table | {"Schema": None}).encode())
     members = {"MeasureValues": None, "Version": None, "TimeUnit": None, "Unknown": 1}
     body = table | {"Records": [record(**members) | members], "CommonAttributes": None}
-    answer = post(local_timestream.port, "WriteRecords", json.dumps(body).encode())
+    answer = post(endpoint.port, "WriteRecords", json.dumps(body).encode())
     assert (answer.status, answer.json["RecordsIngested"]["Total"]) == (200, 1)
     common = {"Dimensions": None, "MeasureName": None}
     body = table | {"Records": [record()], "CommonAttributes": common}
-    answer = post(local_timestream.port, "WriteRecords", json.dumps(body).encode())
+    answer = post(endpoint.port, "WriteRecords", json.dumps(body).encode())
     assert answer.status == 200
-    answer = post(local_timestream.port, "CreateDatabase", b'{"DatabaseName": null}')
+    answer = post(endpoint.port, "CreateDatabase", b'{"DatabaseName": null}')
     assert answer.error == (400, "ValidationException")
     assert "must not be null" in answer.json["message"]
 
 
-def test_a_body_that_is_too_large_is_refused_unread(local_timestream: LocalTimestream) -> None:
-    answer = post(local_timestream.port, "WriteRecords", b"", **{"Content-Length": str(2**40)})
+def test_a_body_that_is_too_large_is_refused_unread(endpoint: Endpoint) -> None:
+    answer = post(endpoint.port, "WriteRecords", b"", **{"Content-Length": str(2**40)})
     assert answer.error == (413, "RequestEntityTooLargeException")
     assert "larger than 4194304 bytes" in answer.json["message"]
 
 
-def test_a_body_in_chunks_is_bounded_too(local_timestream: LocalTimestream) -> None:
-    with socket.create_connection(("127.0.0.1", local_timestream.port), timeout=60) as connection:
+def test_a_body_in_chunks_is_bounded_too(endpoint: Endpoint) -> None:
+    with socket.create_connection(("127.0.0.1", endpoint.port), timeout=60) as connection:
         connection.sendall(
             b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: Timestream_20181101.Query\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
@@ -112,18 +110,18 @@ def test_a_body_in_chunks_is_bounded_too(local_timestream: LocalTimestream) -> N
         assert connection.recv(12) == b"HTTP/1.1 413"
 
 
-def test_only_one_path_and_method_are_served(local_timestream: LocalTimestream) -> None:
-    assert send(local_timestream.port, "GET", "/").status == 405
-    assert send(local_timestream.port, "POST", "/other").status == 404
-    assert send(local_timestream.port, "GET", "/faults").status == 404
-    assert send(local_timestream.port, "PUT", "/faults", b'{"settings": {}}').status == 404
+def test_only_one_path_and_method_are_served(endpoint: Endpoint) -> None:
+    assert send(endpoint.port, "GET", "/").status == 405
+    assert send(endpoint.port, "POST", "/other").status == 404
+    assert send(endpoint.port, "GET", "/faults").status == 404
+    assert send(endpoint.port, "PUT", "/faults", b'{"settings": {}}').status == 404
 
 
 @pytest.mark.parametrize(
     "sent", [b"\x00\xff nonsense\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"]
 )
-def test_what_is_no_http_is_refused(local_timestream: LocalTimestream, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", local_timestream.port), timeout=60) as connection:
+def test_what_is_no_http_is_refused(endpoint: Endpoint, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", endpoint.port), timeout=60) as connection:
         connection.sendall(sent)
         assert connection.recv(12) == b"HTTP/1.1 400"
 
@@ -162,10 +160,8 @@ BODIES = members(
 
 @given(st.sampled_from(OPERATIONS), BODIES.map(json.dumps).map(str.encode) | st.binary())
 @settings(max_examples=300, deadline=None)
-def test_no_body_makes_the_server_fail(
-    local_timestream: LocalTimestream, operation: str, body: bytes
-) -> None:
-    answer = post(local_timestream.port, operation, body)
+def test_no_body_makes_the_server_fail(endpoint: Endpoint, operation: str, body: bytes) -> None:
+    answer = post(endpoint.port, operation, body)
     if answer.status != 200:
         status, code = answer.error
         assert 400 <= status < 500
@@ -176,14 +172,14 @@ def test_no_body_makes_the_server_fail(
 @given(st.lists(BODIES, min_size=1, max_size=3), BODIES)
 @settings(max_examples=200, deadline=None)
 def test_no_records_make_the_server_fail(
-    local_timestream: LocalTimestream, records: list[Any], common: Any
+    endpoint: Endpoint, records: list[Any], common: Any
 ) -> None:
     table = {"DatabaseName": DATABASE, "TableName": "fuzzed"}
-    post(local_timestream.port, "CreateTable", json.dumps(table).encode())
+    post(endpoint.port, "CreateTable", json.dumps(table).encode())
     valid = record()
     given = [valid | members for members in records]
     body = table | {"Records": given, "CommonAttributes": common}
-    answer = post(local_timestream.port, "WriteRecords", json.dumps(body).encode())
+    answer = post(endpoint.port, "WriteRecords", json.dumps(body).encode())
     assert answer.status in (200, 400, 419), answer.body
 
 

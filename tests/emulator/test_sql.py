@@ -1,7 +1,6 @@
 """Timestream's SQL, case by case, as boto3's query client sees it."""
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,37 +9,39 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fleetstream.emulator.sql import functions
+from fleetstream.emulator.sql.functions.signatures import (
+    ConstantType,
+    Function,
+    LambdaType,
+    substitute,
+)
+from fleetstream.emulator.sql.typed_sql import TypedSql
+from fleetstream.emulator.sql.types import TIMESTAMP, VARCHAR
+from tests.emulator.endpoint import Endpoint
 from tests.emulator.sql_cases import CASES, REFUSED
-from tests.emulator.sql_endpoint import rows, serving
-from tests.emulator_process import EmulatorProcess as LocalTimestream
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[LocalTimestream]:
-    with serving() as endpoint:
-        yield endpoint
+from tests.emulator.sql_tables import rows
 
 
 @pytest.mark.parametrize(("query", "expected"), CASES, ids=[case[0][:60] for case in CASES])
 def test_a_query_gives_the_rows_that_it_gives_at_the_service(
-    endpoint: LocalTimestream, query: str, expected: list[tuple[object, ...]]
+    fleet: Endpoint, query: str, expected: list[tuple[object, ...]]
 ) -> None:
-    assert rows(endpoint.query.query(QueryString=query)) == expected
+    assert rows(fleet.query.query(QueryString=query)) == expected
 
 
 @pytest.mark.parametrize(("query", "reason"), REFUSED, ids=[case[0][:60] for case in REFUSED])
 def test_what_is_wrong_or_unknown_or_out_of_bounds_is_refused_with_the_reason(
-    endpoint: LocalTimestream, query: str, reason: str
+    fleet: Endpoint, query: str, reason: str
 ) -> None:
-    with pytest.raises(endpoint.query.exceptions.ValidationException) as caught:
-        endpoint.query.query(QueryString=query)
+    with pytest.raises(fleet.query.exceptions.ValidationException) as caught:
+        fleet.query.query(QueryString=query)
     assert reason in caught.value.response["Error"]["Message"]
 
 
 def test_describe_tells_the_columns_their_types_and_what_they_are(
-    endpoint: LocalTimestream,
+    fleet: Endpoint,
 ) -> None:
-    described = rows(endpoint.query.query(QueryString="DESCRIBE fleet.multi"))
+    described = rows(fleet.query.query(QueryString="DESCRIBE fleet.multi"))
     assert set(described) == {
         ("host", "varchar", "DIMENSION"),
         ("region", "varchar", "DIMENSION"),
@@ -52,15 +53,40 @@ def test_describe_tells_the_columns_their_types_and_what_they_are(
         ("note", "varchar", "MULTI"),
         ("seen", "timestamp", "MULTI"),
     }
-    single = rows(endpoint.query.query(QueryString="DESCRIBE fleet.single"))
+    single = rows(fleet.query.query(QueryString="DESCRIBE fleet.single"))
     assert ("measure_value::double", "double", "MEASURE_VALUE") in single
 
 
-def test_a_star_stands_for_the_columns_that_describe_lists(endpoint: LocalTimestream) -> None:
-    described = rows(endpoint.query.query(QueryString="DESCRIBE fleet.single"))
-    answer = endpoint.query.query(QueryString="SELECT * FROM fleet.single")
+def test_a_star_stands_for_the_columns_that_describe_lists(fleet: Endpoint) -> None:
+    described = rows(fleet.query.query(QueryString="DESCRIBE fleet.single"))
+    answer = fleet.query.query(QueryString="SELECT * FROM fleet.single")
     names = [column["Name"] for column in answer["ColumnInfo"]]
     assert names == [name for name, _, _ in described]
+
+
+VALUE_FUNCTIONS = [
+    function
+    for overloads in functions.SCALARS.values()
+    for function in overloads
+    if not any(isinstance(parameter, LambdaType) for parameter in function.parameters)
+]
+
+
+@pytest.mark.parametrize("function", VALUE_FUNCTIONS, ids=str)
+def test_every_function_evaluates_its_arguments_once(function: Function) -> None:
+    arguments = [
+        TypedSql("'day'", VARCHAR, simple=True, literal="day")
+        if isinstance(parameter, ConstantType)
+        else TypedSql(f"argument_{number}()", substitute(parameter, {"M": TIMESTAMP}))
+        for number, parameter in enumerate(function.parameters)
+    ]
+    values = [argument.sql for argument in arguments if argument.literal is None]
+    if not values:
+        return
+    sql = function.translate(arguments)
+    outside_of_lambdas = sql.partition("lambda ")[0]
+    assert [sql.count(value) for value in values] == [1] * len(values)
+    assert all(value in outside_of_lambdas for value in values)
 
 
 WORDS = re.split(
@@ -84,12 +110,12 @@ WORDS = re.split(
 @example(words=["1", "+"] * 5000 + ["1"], start=True)
 @example(words=["sqrt("] * 30 + ["1"] + [")"] * 30, start=True)
 def test_any_text_gives_a_result_or_a_sentence_on_what_is_wrong_with_it(
-    endpoint: LocalTimestream, words: list[str], start: bool
+    fleet: Endpoint, words: list[str], start: bool
 ) -> None:
     text = ("select " if start else "") + " ".join(words)
     # Anything but a result or this one error fails the test.
-    with suppress(endpoint.query.exceptions.ValidationException):
-        endpoint.query.query(QueryString=text)
+    with suppress(fleet.query.exceptions.ValidationException):
+        fleet.query.query(QueryString=text)
 
 
 def test_the_documentation_lists_every_function() -> None:

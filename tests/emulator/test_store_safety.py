@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from fleetstream.emulator.store.store import TimestreamStore as Store
+from fleetstream.emulator.store.store import TimestreamStore
 
 
 @pytest.mark.parametrize("in_memory", [True, False], ids=["in memory", "in a file"])
@@ -31,7 +31,7 @@ def test_a_cursor_reaches_no_files_extensions_or_settings(
     tmp_path: Path, sql: str, *, in_memory: bool
 ) -> None:
     (tmp_path / "secret.csv").write_text("secret\n1\n")
-    store = Store(None if in_memory else tmp_path / "store")
+    store = TimestreamStore(None if in_memory else tmp_path / "store")
     before = set(tmp_path.iterdir())
     with pytest.raises(duckdb.Error), store.cursor() as cursor:
         cursor.execute(sql.format(folder=tmp_path)).fetchall()

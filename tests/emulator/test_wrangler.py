@@ -8,16 +8,16 @@ import boto3
 import pandas as pd
 import pytest
 
-from tests.emulator_process import EmulatorProcess as LocalTimestream
+from tests.emulator.endpoint import Endpoint
 
 
 @pytest.fixture
-def session(local_timestream: LocalTimestream) -> Iterator[boto3.Session]:
+def session(endpoint: Endpoint) -> Iterator[boto3.Session]:
     """A session whose calls go to the server."""
     # It would take Ray, just because that is installed.
     wr.engine.set("PYTHON")
-    wr.config.timestream_write_endpoint_url = local_timestream.url
-    wr.config.timestream_query_endpoint_url = local_timestream.url
+    wr.config.timestream_write_endpoint_url = endpoint.url
+    wr.config.timestream_query_endpoint_url = endpoint.url
     yield boto3.Session("local", "local", region_name="us-east-1")
     wr.config.reset("timestream_write_endpoint_url")
     wr.config.reset("timestream_query_endpoint_url")

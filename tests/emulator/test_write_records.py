@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.emulator.conftest import Table, dimensions, make_table, multi, now, record
-from tests.emulator_process import EmulatorProcess as LocalTimestream
+from tests.emulator.endpoint import Endpoint
 
 HOUR = 3_600_000
 MEMORY_STORE = {"MemoryStoreRetentionPeriodInHours": 1, "MagneticStoreRetentionPeriodInDays": 2}
@@ -217,9 +217,9 @@ def test_a_request_can_have_a_hundred_records(table: Table) -> None:
 
 
 def test_records_outside_the_memory_store_are_rejected(
-    local_timestream: LocalTimestream,
+    endpoint: Endpoint,
 ) -> None:
-    table = make_table(local_timestream, RetentionProperties=MEMORY_STORE)
+    table = make_table(endpoint, RetentionProperties=MEMORY_STORE)
     moment = now()
     times = [moment - HOUR - 5_000, moment - HOUR + 5_000, moment, moment + 890_000]
     times.append(moment + 905_000)
@@ -233,10 +233,10 @@ def test_records_outside_the_memory_store_are_rejected(
 
 
 def test_older_records_go_to_the_magnetic_store_if_it_takes_writes(
-    local_timestream: LocalTimestream,
+    endpoint: Endpoint,
 ) -> None:
     table = make_table(
-        local_timestream,
+        endpoint,
         RetentionProperties=MEMORY_STORE,
         MagneticStoreWriteProperties={"EnableMagneticStoreWrites": True},
     )
@@ -297,10 +297,10 @@ def test_a_column_that_differs_by_case_alone_is_rejected(table: Table) -> None:
 
 
 def test_a_required_partition_key_must_be_in_every_record(
-    local_timestream: LocalTimestream,
+    endpoint: Endpoint,
 ) -> None:
     key = {"Type": "DIMENSION", "Name": "host", "EnforcementInRecord": "REQUIRED"}
-    table = make_table(local_timestream, Schema={"CompositePartitionKey": [key]})
+    table = make_table(endpoint, Schema={"CompositePartitionKey": [key]})
     (rejection,) = table.rejections(record(), record(Dimensions=dimensions(region="eu")))
     assert rejection["RecordIndex"] == 1
     assert "no dimension host" in rejection["Reason"]

@@ -18,8 +18,8 @@ from fleetstream.records import RecordModel
 from fleetstream.sinks.layout import COLUMNS
 from fleetstream.sinks.targets import TargetOptions
 from fleetstream.verify.readers import open_reader
-from tests.influx_server import InfluxDB
 from tests.emulator_process import EmulatorProcess as LocalTimestream
+from tests.influx_server import InfluxDB
 from tests.wire import PARSERS, Record
 
 Start = Callable[[Path], Any]

@@ -14,10 +14,7 @@ from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
 from fleetstream.emulator.sql.expressions.arithmetic import operator_error
 from fleetstream.emulator.sql.expressions.comparisons import compare
-from fleetstream.emulator.sql.name_resolution import (
-    NameScope,
-    Relation,
-)
+from fleetstream.emulator.sql.name_resolution import NameScope, Relation
 from fleetstream.emulator.sql.table_lookup import find_table
 from fleetstream.emulator.sql.translation import (
     QueryColumn,
@@ -44,10 +41,7 @@ class FromTranslator:
     """Translates the FROM clause of one query, and adds its relations to the query's scope."""
 
     def __init__(
-        self,
-        context: TranslationContext,
-        scope: NameScope,
-        expressions: ExpressionTranslator,
+        self, context: TranslationContext, scope: NameScope, expressions: ExpressionTranslator
     ) -> None:
         self._context = context
         self._scope = scope

@@ -9,16 +9,10 @@ from sqlglot import exp
 from fleetstream.emulator.sql.conversion import cast_sql, convert
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
-from fleetstream.emulator.sql.name_resolution import (
-    NameScope,
-)
+from fleetstream.emulator.sql.name_resolution import NameScope
 from fleetstream.emulator.sql.result_clauses import limit_clause, order_clause
 from fleetstream.emulator.sql.select import SELECT_PARTS, SelectTranslator
-from fleetstream.emulator.sql.translation import (
-    QueryColumn,
-    TranslatedQuery,
-    TranslationContext,
-)
+from fleetstream.emulator.sql.translation import QueryColumn, TranslatedQuery, TranslationContext
 from fleetstream.emulator.sql.types import SqlType, common_type
 
 MAX_QUERY_CHARACTERS = 1_000_000

@@ -9,9 +9,7 @@ from sqlglot import exp
 from fleetstream.emulator.sql.errors import query_error
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
 from fleetstream.emulator.sql.expressions.aggregate_calls import order_by
-from fleetstream.emulator.sql.translation import (
-    QueryColumn,
-)
+from fleetstream.emulator.sql.translation import QueryColumn
 
 
 def order_clause(

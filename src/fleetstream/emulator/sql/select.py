@@ -11,9 +11,7 @@ from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
 from fleetstream.emulator.sql.expressions.translator import QueryTranslation
 from fleetstream.emulator.sql.from_clause import FromTranslator
-from fleetstream.emulator.sql.name_resolution import (
-    NameScope,
-)
+from fleetstream.emulator.sql.name_resolution import NameScope
 from fleetstream.emulator.sql.result_clauses import limit_clause, order_clause, ordinal
 from fleetstream.emulator.sql.translation import (
     QueryColumn,

@@ -82,7 +82,5 @@ def _translate_query(tree: exp.Expr, context: TranslationContext) -> TranslatedS
         for column in query.columns
     )
     return TranslatedStatement(
-        query.columns,
-        sql=f"SELECT {texts} FROM ({query.sql})",
-        parameters=dict(context.parameters),
+        query.columns, sql=f"SELECT {texts} FROM ({query.sql})", parameters=dict(context.parameters)
     )

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from fleetstream.emulator.sql.errors import query_error, require_only
-from fleetstream.emulator.sql.translation import (
-    CatalogReader,
-)
+from fleetstream.emulator.sql.translation import CatalogReader
 
 
 def find_table(catalog: CatalogReader, node: exp.Expr) -> tuple[str, str]:

@@ -227,8 +227,7 @@ class Catalog:
     def add_column(self, table: TableDefinition, position: int, column: TableColumn) -> None:
         """Add a column; `position` counts a table's columns from 0."""
         self._connection.execute(
-            "INSERT INTO catalog.columns VALUES (?, ?, ?, ?, ?)",
-            [table.id, position, *column],
+            "INSERT INTO catalog.columns VALUES (?, ?, ?, ?, ?)", [table.id, position, *column]
         )
 
     def measures(self, table: TableDefinition) -> set[tuple[str, str]]:

@@ -110,10 +110,7 @@ class TableData:
             self.columns.find_or_add(TableColumn(name, "dimension", "VARCHAR"))
 
     def _to_arrow(
-        self,
-        pending: PendingRecords,
-        series: npt.NDArray[np.int32],
-        accepted: npt.NDArray[np.intp],
+        self, pending: PendingRecords, series: npt.NDArray[np.int32], accepted: npt.NDArray[np.intp]
     ) -> pa.Table:
         """The accepted records, with the columns of the points table; times are numbers."""
         columns = {

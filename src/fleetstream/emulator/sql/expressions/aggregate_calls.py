@@ -12,7 +12,7 @@ from fleetstream.emulator.sql import functions
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.function_calls import resolve_call
 from fleetstream.emulator.sql.expressions.handlers import Handlers
-from fleetstream.emulator.sql.functions.signatures import AggregateSignature
+from fleetstream.emulator.sql.functions.signatures import Aggregate
 from fleetstream.emulator.sql.typed_sql import TypedSql, fill
 from fleetstream.emulator.sql.types import INTEGERS
 
@@ -34,7 +34,7 @@ class _AggregateCall:
     filter: str = ""
     over: str = ""
 
-    def sql(self, signature: AggregateSignature, arguments: Sequence[TypedSql]) -> str:
+    def sql(self, signature: Aggregate, arguments: Sequence[TypedSql]) -> str:
         distinct = "DISTINCT " if self.distinct or signature.distinct else ""
         nulls = " IGNORE NULLS" if self.ignore_nulls else ""
         call = (

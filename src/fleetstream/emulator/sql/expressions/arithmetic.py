@@ -11,11 +11,7 @@ from fleetstream.emulator.sql.conversion import convert
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.function_calls import call_function
 from fleetstream.emulator.sql.expressions.handlers import Handlers
-from fleetstream.emulator.sql.functions.times import (
-    add_months,
-    add_nanoseconds,
-    to_nanoseconds,
-)
+from fleetstream.emulator.sql.functions.times import add_months, add_nanoseconds, to_nanoseconds
 from fleetstream.emulator.sql.typed_sql import TypedSql, fill
 from fleetstream.emulator.sql.types import (
     BIGINT,
@@ -119,11 +115,7 @@ def _negative(translator: ExpressionTranslator, node: exp.Neg) -> TypedSql:
 def _parentheses(translator: ExpressionTranslator, node: exp.Paren) -> TypedSql:
     inner = translator.translate(node.this)
     return TypedSql(
-        f"({inner.sql})",
-        inner.type,
-        inner.simple,
-        literal=inner.literal,
-        set_type=inner.set_type,
+        f"({inner.sql})", inner.type, inner.simple, literal=inner.literal, set_type=inner.set_type
     )
 
 

@@ -12,8 +12,8 @@ from fleetstream.emulator.sql import functions
 from fleetstream.emulator.sql.conversion import convert
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.functions.signatures import (
-    AggregateSignature,
-    FunctionSignature,
+    Aggregate,
+    Function,
     LambdaType,
     Signature,
     TypeVariable,
@@ -27,7 +27,7 @@ from fleetstream.emulator.sql.types import UNKNOWN, SqlType, common_type
 if TYPE_CHECKING:
     from fleetstream.emulator.sql.expressions.translator import ExpressionTranslator
 
-Chosen = TypeVar("Chosen", FunctionSignature, AggregateSignature)
+Chosen = TypeVar("Chosen", Function, Aggregate)
 
 
 def call_function(

@@ -8,9 +8,7 @@ from sqlglot import exp
 
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.handlers import Handlers
-from fleetstream.emulator.sql.name_resolution import (
-    select_fields,
-)
+from fleetstream.emulator.sql.name_resolution import select_fields
 from fleetstream.emulator.sql.typed_sql import TypedSql
 from fleetstream.emulator.sql.types import UNKNOWN, SqlType
 

@@ -20,13 +20,8 @@ from fleetstream.emulator.sql.expressions import (
     subqueries,
 )
 from fleetstream.emulator.sql.expressions.handlers import Handlers
-from fleetstream.emulator.sql.name_resolution import (
-    NameScope,
-)
-from fleetstream.emulator.sql.translation import (
-    TranslatedQuery,
-    TranslationContext,
-)
+from fleetstream.emulator.sql.name_resolution import NameScope
+from fleetstream.emulator.sql.translation import TranslatedQuery, TranslationContext
 from fleetstream.emulator.sql.typed_sql import TypedSql
 from fleetstream.emulator.sql.types import (
     BOOLEAN,

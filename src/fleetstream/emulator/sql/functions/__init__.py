@@ -15,9 +15,9 @@ from fleetstream.emulator.sql.functions import (
     time_series,
     times,
 )
-from fleetstream.emulator.sql.functions.signatures import AggregateSignature, FunctionSignature
+from fleetstream.emulator.sql.functions.signatures import Aggregate, Function
 
-Known = TypeVar("Known", FunctionSignature, AggregateSignature)
+Known = TypeVar("Known", Function, Aggregate)
 
 
 def _by_name(signatures: Iterable[Known]) -> Mapping[str, tuple[Known, ...]]:

@@ -5,11 +5,7 @@ Indexes start at 1. Functions without a signature for time series treat them as 
 
 from __future__ import annotations
 
-from fleetstream.emulator.sql.functions.signatures import (
-    FunctionSignature,
-    LambdaType,
-    TypeVariable,
-)
+from fleetstream.emulator.sql.functions.signatures import Function, LambdaType, TypeVariable
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -58,108 +54,104 @@ def _timestamps(start: str, stop: str, step: str, duckdb_type: str) -> str:
 _DAY = "CAST(86400000000000 AS BIGINT)"
 
 FUNCTIONS = (
-    FunctionSignature("all_match", (LIST, LambdaType((T,), BOOLEAN)), BOOLEAN, _ALL),
-    FunctionSignature("any_match", (LIST, LambdaType((T,), BOOLEAN)), BOOLEAN, _ANY),
-    FunctionSignature("none_match", (LIST, LambdaType((T,), BOOLEAN)), BOOLEAN, f"(NOT {_ANY})"),
-    FunctionSignature("array_distinct", (LIST,), LIST, _DISTINCT),
-    FunctionSignature(
+    Function("all_match", (LIST, LambdaType((T,), BOOLEAN)), BOOLEAN, _ALL),
+    Function("any_match", (LIST, LambdaType((T,), BOOLEAN)), BOOLEAN, _ANY),
+    Function("none_match", (LIST, LambdaType((T,), BOOLEAN)), BOOLEAN, f"(NOT {_ANY})"),
+    Function("array_distinct", (LIST,), LIST, _DISTINCT),
+    Function(
         "array_except",
         (LIST, LIST),
         LIST,
         f"list_filter({_DISTINCT}, lambda e: list_position({{1}}, e) IS NULL)",
     ),
-    FunctionSignature(
+    Function(
         "array_intersect",
         (LIST, LIST),
         LIST,
         f"list_filter({_DISTINCT}, lambda e: list_position({{1}}, e) IS NOT NULL)",
     ),
-    FunctionSignature(
-        "array_union", (LIST, LIST), LIST, _DISTINCT.replace("{0}", "list_concat({0}, {1})")
-    ),
-    FunctionSignature(
+    Function("array_union", (LIST, LIST), LIST, _DISTINCT.replace("{0}", "list_concat({0}, {1})")),
+    Function(
         "array_join",
         (ArrayType(VARCHAR), VARCHAR),
         VARCHAR,
         "coalesce(array_to_string({0}, {1}), CASE WHEN {0} IS NOT NULL THEN '' END)",
     ),
-    FunctionSignature(
+    Function(
         "array_join",
         (ArrayType(VARCHAR), VARCHAR, VARCHAR),
         VARCHAR,
         "array_to_string(list_transform({0}, lambda e: coalesce(e, {2})), {1})",
     ),
-    FunctionSignature(
+    Function(
         "array_max", (LIST,), T, "CASE WHEN list_count({0}) = len({0}) THEN list_max({0}) END"
     ),
-    FunctionSignature(
+    Function(
         "array_min", (LIST,), T, "CASE WHEN list_count({0}) = len({0}) THEN list_min({0}) END"
     ),
-    FunctionSignature(
+    Function(
         "array_position",
         (LIST, T),
         BIGINT,
         "CASE WHEN {1} IS NOT NULL AND {0} IS NOT NULL"
         " THEN CAST(coalesce(list_position({0}, {1}), 0) AS BIGINT) END",
     ),
-    FunctionSignature(
-        "array_remove", (LIST, T), LIST, "list_filter({0}, lambda e: e IS DISTINCT FROM {1})"
-    ),
-    FunctionSignature("array_sort", (LIST,), LIST, "list_sort({0}, 'ASC', 'NULLS LAST')"),
-    FunctionSignature("arrays_overlap", (LIST, LIST), BOOLEAN, "list_has_any({0}, {1})"),
-    FunctionSignature("cardinality", (LIST,), BIGINT, "len({0})"),
-    FunctionSignature("concat", (LIST, LIST), LIST, "list_concat({all})", variadic=True),
-    FunctionSignature("contains", (LIST, T), BOOLEAN, "list_contains({0}, {1})"),
-    FunctionSignature(
+    Function("array_remove", (LIST, T), LIST, "list_filter({0}, lambda e: e IS DISTINCT FROM {1})"),
+    Function("array_sort", (LIST,), LIST, "list_sort({0}, 'ASC', 'NULLS LAST')"),
+    Function("arrays_overlap", (LIST, LIST), BOOLEAN, "list_has_any({0}, {1})"),
+    Function("cardinality", (LIST,), BIGINT, "len({0})"),
+    Function("concat", (LIST, LIST), LIST, "list_concat({all})", variadic=True),
+    Function("contains", (LIST, T), BOOLEAN, "list_contains({0}, {1})"),
+    Function(
         "element_at",
         (LIST, BIGINT),
         T,
         "CASE WHEN {1} = 0 THEN error('SQL array indices start at 1') ELSE ({0})[{1}] END",
     ),
-    FunctionSignature("filter", (LIST, LambdaType((T,), BOOLEAN)), LIST, "list_filter({0}, {1})"),
-    FunctionSignature(
+    Function("filter", (LIST, LambdaType((T,), BOOLEAN)), LIST, "list_filter({0}, {1})"),
+    Function(
         "filter",
         (TimeSeriesType(T), LambdaType((RowType((("time", TIMESTAMP), ("value", T))),), BOOLEAN)),
         TimeSeriesType(T),
         "list_filter({0}, {1})",
     ),
-    FunctionSignature("flatten", (ArrayType(LIST),), LIST, "flatten({0})"),
-    FunctionSignature(
+    Function("flatten", (ArrayType(LIST),), LIST, "flatten({0})"),
+    Function(
         "reduce",
         (LIST, S, LambdaType((S, T), S), LambdaType((S,), R)),
         R,
         "list_transform([list_reduce({0}, {2}, {1})], {3})[1]",
     ),
-    FunctionSignature(
+    Function(
         "repeat",
         (T, BIGINT),
         LIST,
         f"CASE WHEN {{1}} > {MAX_ENTRIES} THEN {_TOO_MANY}"
         " ELSE list_transform(range(0, {1}), lambda n: {0}) END",
     ),
-    FunctionSignature("reverse", (LIST,), LIST, "list_reverse({0})"),
-    FunctionSignature(
+    Function("reverse", (LIST,), LIST, "list_reverse({0})"),
+    Function(
         "sequence",
         (BIGINT, BIGINT),
         ArrayType(BIGINT),
         _sequence("{0}", "{1}", "(CASE WHEN {1} >= {0} THEN 1 ELSE -1 END)"),
     ),
-    FunctionSignature(
+    Function(
         "sequence", (BIGINT, BIGINT, BIGINT), ArrayType(BIGINT), _sequence("{0}", "{1}", "{2}")
     ),
-    FunctionSignature(
+    Function(
         "sequence",
         (TIMESTAMP, TIMESTAMP, DAY_TO_SECOND),
         ArrayType(TIMESTAMP),
         _timestamps("{0}", "{1}", "{2}", "TIMESTAMP_NS"),
     ),
-    FunctionSignature(
+    Function(
         "sequence",
         (DATE, DATE),
         ArrayType(DATE),
         _timestamps("CAST({0} AS TIMESTAMP_NS)", "CAST({1} AS TIMESTAMP_NS)", _DAY, "DATE"),
     ),
-    FunctionSignature(
+    Function(
         "slice",
         (LIST, BIGINT, BIGINT),
         LIST,
@@ -168,10 +160,8 @@ FUNCTIONS = (
         " THEN ({0})[{1}:{1} + {2} - 1] WHEN -{1} > len({0}) THEN ({0})[1:0]"
         " ELSE ({0})[len({0}) + {1} + 1:len({0}) + {1} + {2}] END",
     ),
-    FunctionSignature(
-        "transform", (LIST, LambdaType((T,), U)), ArrayType(U), "list_transform({0}, {1})"
-    ),
-    FunctionSignature(
+    Function("transform", (LIST, LambdaType((T,), U)), ArrayType(U), "list_transform({0}, {1})"),
+    Function(
         "zip",
         (ArrayType(T), ArrayType(U)),
         ArrayType(RowType(((None, T), (None, U)))),

@@ -70,7 +70,7 @@ class ConstantType(_ParameterType):
 
 
 @dataclass(frozen=True)
-class FunctionSignature:
+class Function:
     """One signature of a scalar function, and its translation.
 
     `template` is the translation, or a function that makes it from the arguments' types and
@@ -111,7 +111,7 @@ class FunctionSignature:
 
 
 @dataclass(frozen=True)
-class AggregateSignature:
+class Aggregate:
     """One signature of an aggregate or window function, and its translation.
 
     Attributes:
@@ -152,7 +152,7 @@ class AggregateSignature:
         return fill(self.arguments, arguments)
 
 
-Signature = FunctionSignature | AggregateSignature
+Signature = Function | Aggregate
 
 
 def match(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleetstream.emulator.sql.functions.signatures import ConstantType, FunctionSignature
+from fleetstream.emulator.sql.functions.signatures import ConstantType, Function
 from fleetstream.emulator.sql.typed_sql import TypedSql, quote_in_template
 from fleetstream.emulator.sql.types import BIGINT, BOOLEAN, INTEGER, VARCHAR, ArrayType
 
@@ -37,73 +37,65 @@ _SUBSTRING = (
 )
 
 FUNCTIONS = (
-    FunctionSignature("chr", (BIGINT,), VARCHAR, "chr(CAST({0} AS INTEGER))"),
-    FunctionSignature("codepoint", (VARCHAR,), INTEGER, "unicode({0})"),
-    FunctionSignature(
+    Function("chr", (BIGINT,), VARCHAR, "chr(CAST({0} AS INTEGER))"),
+    Function("codepoint", (VARCHAR,), INTEGER, "unicode({0})"),
+    Function(
         "concat",
         (VARCHAR, VARCHAR),
         VARCHAR,
         lambda arguments: " || ".join(f"{{{number}}}" for number in range(len(arguments))),
         variadic=True,
     ),
-    FunctionSignature("hamming_distance", (VARCHAR, VARCHAR), BIGINT, "hamming({0}, {1})"),
-    FunctionSignature("length", (VARCHAR,), BIGINT, "length({0})"),
-    FunctionSignature("levenshtein_distance", (VARCHAR, VARCHAR), BIGINT, "levenshtein({0}, {1})"),
-    FunctionSignature("lower", (VARCHAR,), VARCHAR, "lower({0})"),
-    FunctionSignature(
-        "lpad", (VARCHAR, BIGINT, VARCHAR), VARCHAR, "lpad({0}, CAST({1} AS INTEGER), {2})"
-    ),
-    FunctionSignature("ltrim", (VARCHAR,), VARCHAR, "ltrim({0})"),
-    FunctionSignature(
+    Function("hamming_distance", (VARCHAR, VARCHAR), BIGINT, "hamming({0}, {1})"),
+    Function("length", (VARCHAR,), BIGINT, "length({0})"),
+    Function("levenshtein_distance", (VARCHAR, VARCHAR), BIGINT, "levenshtein({0}, {1})"),
+    Function("lower", (VARCHAR,), VARCHAR, "lower({0})"),
+    Function("lpad", (VARCHAR, BIGINT, VARCHAR), VARCHAR, "lpad({0}, CAST({1} AS INTEGER), {2})"),
+    Function("ltrim", (VARCHAR,), VARCHAR, "ltrim({0})"),
+    Function(
         "regexp_extract_all", (VARCHAR, VARCHAR), ArrayType(VARCHAR), "regexp_extract_all({0}, {1})"
     ),
-    FunctionSignature(
+    Function(
         "regexp_extract_all",
         (VARCHAR, VARCHAR, BIGINT),
         ArrayType(VARCHAR),
         "regexp_extract_all({0}, {1}, CAST({2} AS INTEGER))",
     ),
-    FunctionSignature(
+    Function(
         "regexp_extract",
         (VARCHAR, VARCHAR),
         VARCHAR,
         "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END",
     ),
-    FunctionSignature(
+    Function(
         "regexp_extract",
         (VARCHAR, VARCHAR, BIGINT),
         VARCHAR,
         "CASE WHEN regexp_matches({0}, {1})"
         " THEN regexp_extract({0}, {1}, CAST({2} AS INTEGER)) END",
     ),
-    FunctionSignature("regexp_like", (VARCHAR, VARCHAR), BOOLEAN, "regexp_matches({0}, {1})"),
-    FunctionSignature(
-        "regexp_replace", (VARCHAR, VARCHAR), VARCHAR, "regexp_replace({0}, {1}, '', 'g')"
-    ),
-    FunctionSignature(
-        "regexp_replace", (VARCHAR, VARCHAR, ConstantType(VARCHAR)), VARCHAR, _regexp_replace
-    ),
-    FunctionSignature(
+    Function("regexp_like", (VARCHAR, VARCHAR), BOOLEAN, "regexp_matches({0}, {1})"),
+    Function("regexp_replace", (VARCHAR, VARCHAR), VARCHAR, "regexp_replace({0}, {1}, '', 'g')"),
+    Function("regexp_replace", (VARCHAR, VARCHAR, ConstantType(VARCHAR)), VARCHAR, _regexp_replace),
+    Function(
         "regexp_split", (VARCHAR, VARCHAR), ArrayType(VARCHAR), "regexp_split_to_array({0}, {1})"
     ),
-    FunctionSignature("replace", (VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, '')"),
-    FunctionSignature("replace", (VARCHAR, VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, {2})"),
-    FunctionSignature("reverse", (VARCHAR,), VARCHAR, "reverse({0})"),
-    FunctionSignature(
-        "rpad", (VARCHAR, BIGINT, VARCHAR), VARCHAR, "rpad({0}, CAST({1} AS INTEGER), {2})"
-    ),
-    FunctionSignature("rtrim", (VARCHAR,), VARCHAR, "rtrim({0})"),
-    FunctionSignature("split", (VARCHAR, VARCHAR), ArrayType(VARCHAR), "string_split({0}, {1})"),
-    FunctionSignature(
+    Function("replace", (VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, '')"),
+    Function("replace", (VARCHAR, VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, {2})"),
+    Function("reverse", (VARCHAR,), VARCHAR, "reverse({0})"),
+    Function("rpad", (VARCHAR, BIGINT, VARCHAR), VARCHAR, "rpad({0}, CAST({1} AS INTEGER), {2})"),
+    Function("rtrim", (VARCHAR,), VARCHAR, "rtrim({0})"),
+    Function("split", (VARCHAR, VARCHAR), ArrayType(VARCHAR), "string_split({0}, {1})"),
+    Function(
         "split_part",
         (VARCHAR, VARCHAR, BIGINT),
         VARCHAR,
         "CASE WHEN {2} < 1 THEN error('Index must be greater than zero')"
         " ELSE string_split({0}, {1})[{2}] END",
     ),
-    FunctionSignature("starts_with", (VARCHAR, VARCHAR), BOOLEAN, "starts_with({0}, {1})"),
-    FunctionSignature("strpos", (VARCHAR, VARCHAR), BIGINT, "instr({0}, {1})"),
-    FunctionSignature(
+    Function("starts_with", (VARCHAR, VARCHAR), BOOLEAN, "starts_with({0}, {1})"),
+    Function("strpos", (VARCHAR, VARCHAR), BIGINT, "instr({0}, {1})"),
+    Function(
         "strrpos",
         (VARCHAR, VARCHAR),
         BIGINT,
@@ -114,18 +106,16 @@ FUNCTIONS = (
         function
         for name in ("substr", "substring")
         for function in (
-            FunctionSignature(
+            Function(
                 name,
                 (VARCHAR, BIGINT),
                 VARCHAR,
                 "CASE WHEN {1} = 0 OR abs({1}) > length({0}) THEN '' ELSE substr({0}, {1}) END",
             ),
-            FunctionSignature(name, (VARCHAR, BIGINT, BIGINT), VARCHAR, _SUBSTRING),
+            Function(name, (VARCHAR, BIGINT, BIGINT), VARCHAR, _SUBSTRING),
         )
     ),
-    FunctionSignature(
-        "translate", (VARCHAR, VARCHAR, VARCHAR), VARCHAR, "translate({0}, {1}, {2})"
-    ),
-    FunctionSignature("trim", (VARCHAR,), VARCHAR, "trim({0})"),
-    FunctionSignature("upper", (VARCHAR,), VARCHAR, "upper({0})"),
+    Function("translate", (VARCHAR, VARCHAR, VARCHAR), VARCHAR, "translate({0}, {1}, {2})"),
+    Function("trim", (VARCHAR,), VARCHAR, "trim({0})"),
+    Function("upper", (VARCHAR,), VARCHAR, "upper({0})"),
 )

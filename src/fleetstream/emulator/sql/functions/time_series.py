@@ -9,7 +9,7 @@ null, LOCF returns the last value after the series and null before it, and FILL 
 
 from __future__ import annotations
 
-from fleetstream.emulator.sql.functions.signatures import FunctionSignature, TypeVariable
+from fleetstream.emulator.sql.functions.signatures import Function, TypeVariable
 from fleetstream.emulator.sql.typed_sql import let
 from fleetstream.emulator.sql.types import (
     DAY_TO_SECOND,
@@ -125,48 +125,46 @@ _RANKS = (
 )
 
 FUNCTIONS = (
-    FunctionSignature(
-        "interpolate_linear", (SERIES, MOMENTS), SERIES, _with_points(_over(_LINEAR_AT))
-    ),
-    FunctionSignature(
+    Function("interpolate_linear", (SERIES, MOMENTS), SERIES, _with_points(_over(_LINEAR_AT))),
+    Function(
         "interpolate_linear", (SERIES, TIMESTAMP), DOUBLE, _with_points(_at("{1}", _LINEAR_AT))
     ),
-    FunctionSignature(
+    Function(
         "interpolate_spline_cubic", (SERIES, MOMENTS), SERIES, _with_spline(_over(_SPLINE_AT))
     ),
-    FunctionSignature(
+    Function(
         "interpolate_spline_cubic",
         (SERIES, TIMESTAMP),
         DOUBLE,
         _with_spline(_at("{1}", _SPLINE_AT)),
     ),
-    FunctionSignature(
+    Function(
         "interpolate_locf",
         (TimeSeriesType(T), MOMENTS),
         TimeSeriesType(T),
         _with_points(_over(_LOCF_AT)),
     ),
-    FunctionSignature(
+    Function(
         "interpolate_locf", (TimeSeriesType(T), TIMESTAMP), T, _with_points(_at("{1}", _LOCF_AT))
     ),
-    FunctionSignature(
+    Function(
         "interpolate_fill",
         (TimeSeriesType(T), MOMENTS, T),
         TimeSeriesType(T),
         _with_points(_over(_FILL_AT)),
     ),
-    FunctionSignature(
+    Function(
         "interpolate_fill", (TimeSeriesType(T), TIMESTAMP, T), T, _with_points(_at("{1}", _FILL_AT))
     ),
-    FunctionSignature("derivative_linear", (SERIES, DAY_TO_SECOND), SERIES, _DERIVATIVE),
-    FunctionSignature(
+    Function("derivative_linear", (SERIES, DAY_TO_SECOND), SERIES, _DERIVATIVE),
+    Function(
         "non_negative_derivative_linear",
         (SERIES, DAY_TO_SECOND),
         SERIES,
         f"list_filter({_DERIVATIVE}, lambda e: e.f2 >= 0)",
     ),
-    FunctionSignature("integral_trapezoidal", (SERIES,), DOUBLE, _integral(_ONE_SECOND)),
-    FunctionSignature("integral_trapezoidal", (SERIES, DAY_TO_SECOND), DOUBLE, _integral("{1}")),
-    FunctionSignature("correlate_pearson", (SERIES, SERIES), DOUBLE, _correlation(_VALUES)),
-    FunctionSignature("correlate_spearman", (SERIES, SERIES), DOUBLE, _correlation(_RANKS)),
+    Function("integral_trapezoidal", (SERIES,), DOUBLE, _integral(_ONE_SECOND)),
+    Function("integral_trapezoidal", (SERIES, DAY_TO_SECOND), DOUBLE, _integral("{1}")),
+    Function("correlate_pearson", (SERIES, SERIES), DOUBLE, _correlation(_VALUES)),
+    Function("correlate_spearman", (SERIES, SERIES), DOUBLE, _correlation(_RANKS)),
 )

@@ -10,11 +10,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 
 from fleetstream.emulator.sql.dialect import MONTHS, NANOSECONDS
-from fleetstream.emulator.sql.functions.signatures import (
-    ConstantType,
-    FunctionSignature,
-    TypeVariable,
-)
+from fleetstream.emulator.sql.functions.signatures import ConstantType, Function, TypeVariable
 from fleetstream.emulator.sql.functions.time_formats import joda_to_strftime, mysql_to_strftime
 from fleetstream.emulator.sql.typed_sql import TypedSql, quote_in_template
 from fleetstream.emulator.sql.types import (
@@ -172,55 +168,45 @@ _PARTS = {
 EXTRACTABLE = frozenset(_PARTS)
 
 FUNCTIONS = (
-    *(
-        FunctionSignature(name, (MOMENT,), BIGINT, f"{function}({{0}})")
-        for name, function in _PARTS.items()
+    *(Function(name, (MOMENT,), BIGINT, f"{function}({{0}})") for name, function in _PARTS.items()),
+    Function("millisecond", (TIMESTAMP,), BIGINT, "millisecond({0}) % 1000"),
+    Function("nanosecond", (TIMESTAMP,), BIGINT, "nanosecond({0}) % 1000000000"),
+    Function(
+        "bin", (TIMESTAMP, DAY_TO_SECOND), TIMESTAMP, from_nanoseconds(_bin("epoch_ns({0})", "{1}"))
     ),
-    FunctionSignature("millisecond", (TIMESTAMP,), BIGINT, "millisecond({0}) % 1000"),
-    FunctionSignature("nanosecond", (TIMESTAMP,), BIGINT, "nanosecond({0}) % 1000000000"),
-    FunctionSignature(
-        "bin",
-        (TIMESTAMP, DAY_TO_SECOND),
-        TIMESTAMP,
-        from_nanoseconds(_bin("epoch_ns({0})", "{1}")),
-    ),
-    FunctionSignature("bin", (BIGINT, BIGINT), BIGINT, _bin("{0}", "{1}")),
-    FunctionSignature("bin", (DOUBLE, DOUBLE), DOUBLE, "floor({0} / {1}) * {1}"),
-    FunctionSignature("current_timezone", (), VARCHAR, "'UTC'"),
-    FunctionSignature("date", (VARCHAR,), DATE, "CAST(CAST({0} AS TIMESTAMP) AS DATE)"),
-    FunctionSignature("date", (TIMESTAMP,), DATE, "CAST({0} AS DATE)"),
-    FunctionSignature("date_add", (TEXT, BIGINT, MOMENT), MOMENT, _date_add),
-    FunctionSignature("date_diff", (TEXT, MOMENT, MOMENT), BIGINT, _date_diff),
-    FunctionSignature("date_format", (TIMESTAMP, TEXT), VARCHAR, _formatting(mysql_to_strftime)),
-    FunctionSignature("date_parse", (VARCHAR, TEXT), TIMESTAMP, _parsing(mysql_to_strftime)),
-    FunctionSignature("date_trunc", (TEXT, MOMENT), MOMENT, _date_trunc),
-    FunctionSignature("format_datetime", (TIMESTAMP, TEXT), VARCHAR, _formatting(joda_to_strftime)),
-    FunctionSignature("from_iso8601_date", (VARCHAR,), DATE, "CAST({0} AS DATE)"),
-    FunctionSignature("from_iso8601_timestamp", (VARCHAR,), TIMESTAMP, _FROM_ISO8601),
-    FunctionSignature("from_milliseconds", (BIGINT,), TIMESTAMP, from_nanoseconds("{0} * 1000000")),
-    FunctionSignature("from_nanoseconds", (BIGINT,), TIMESTAMP, from_nanoseconds("{0}")),
-    FunctionSignature(
+    Function("bin", (BIGINT, BIGINT), BIGINT, _bin("{0}", "{1}")),
+    Function("bin", (DOUBLE, DOUBLE), DOUBLE, "floor({0} / {1}) * {1}"),
+    Function("current_timezone", (), VARCHAR, "'UTC'"),
+    Function("date", (VARCHAR,), DATE, "CAST(CAST({0} AS TIMESTAMP) AS DATE)"),
+    Function("date", (TIMESTAMP,), DATE, "CAST({0} AS DATE)"),
+    Function("date_add", (TEXT, BIGINT, MOMENT), MOMENT, _date_add),
+    Function("date_diff", (TEXT, MOMENT, MOMENT), BIGINT, _date_diff),
+    Function("date_format", (TIMESTAMP, TEXT), VARCHAR, _formatting(mysql_to_strftime)),
+    Function("date_parse", (VARCHAR, TEXT), TIMESTAMP, _parsing(mysql_to_strftime)),
+    Function("date_trunc", (TEXT, MOMENT), MOMENT, _date_trunc),
+    Function("format_datetime", (TIMESTAMP, TEXT), VARCHAR, _formatting(joda_to_strftime)),
+    Function("from_iso8601_date", (VARCHAR,), DATE, "CAST({0} AS DATE)"),
+    Function("from_iso8601_timestamp", (VARCHAR,), TIMESTAMP, _FROM_ISO8601),
+    Function("from_milliseconds", (BIGINT,), TIMESTAMP, from_nanoseconds("{0} * 1000000")),
+    Function("from_nanoseconds", (BIGINT,), TIMESTAMP, from_nanoseconds("{0}")),
+    Function(
         "from_unixtime",
         (DOUBLE,),
         TIMESTAMP,
         from_nanoseconds("CAST(round({0} * 1000) AS BIGINT) * 1000000"),
     ),
-    FunctionSignature("last_day_of_month", (MOMENT,), DATE, "last_day(CAST({0} AS DATE))"),
-    FunctionSignature("parse_duration", (TEXT,), DAY_TO_SECOND, _parse_duration),
-    FunctionSignature("parse_datetime", (VARCHAR, TEXT), TIMESTAMP, _parsing(joda_to_strftime)),
-    FunctionSignature("to_iso8601", (DATE,), VARCHAR, "strftime({0}, '%Y-%m-%d')"),
-    FunctionSignature(
-        "to_iso8601", (TIMESTAMP,), VARCHAR, "strftime({0}, '%Y-%m-%dT%H:%M:%S.%n') || 'Z'"
-    ),
+    Function("last_day_of_month", (MOMENT,), DATE, "last_day(CAST({0} AS DATE))"),
+    Function("parse_duration", (TEXT,), DAY_TO_SECOND, _parse_duration),
+    Function("parse_datetime", (VARCHAR, TEXT), TIMESTAMP, _parsing(joda_to_strftime)),
+    Function("to_iso8601", (DATE,), VARCHAR, "strftime({0}, '%Y-%m-%d')"),
+    Function("to_iso8601", (TIMESTAMP,), VARCHAR, "strftime({0}, '%Y-%m-%dT%H:%M:%S.%n') || 'Z'"),
     *(
         signature
         for name, size in (("milliseconds", 10**6), ("microseconds", 10**3), ("nanoseconds", 1))
         for signature in (
-            FunctionSignature(f"to_{name}", (TIMESTAMP,), BIGINT, f"epoch_ns({{0}}) // {size}"),
-            FunctionSignature(f"to_{name}", (DAY_TO_SECOND,), BIGINT, f"{{0}} // {size}"),
+            Function(f"to_{name}", (TIMESTAMP,), BIGINT, f"epoch_ns({{0}}) // {size}"),
+            Function(f"to_{name}", (DAY_TO_SECOND,), BIGINT, f"{{0}} // {size}"),
         )
     ),
-    FunctionSignature(
-        "to_unixtime", (TIMESTAMP,), DOUBLE, "CAST(epoch_ns({0}) AS DOUBLE) / 1000000000"
-    ),
+    Function("to_unixtime", (TIMESTAMP,), DOUBLE, "CAST(epoch_ns({0}) AS DOUBLE) / 1000000000"),
 )

@@ -1,39 +1,14 @@
-"""The tables that the SQL cases read, in a local Timestream, and its answers in short form."""
+"""The tables that the SQL cases read, and results in the notation of the cases."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from tests.emulator.sql_cases import DATABASE, RECORDS, START
-from tests.emulator_process import EmulatorProcess as LocalTimestream
-
-
-@contextmanager
-def serving() -> Iterator[LocalTimestream]:
-    """A local Timestream that has the records of the cases."""
-    with LocalTimestream() as timestream:
-        load(timestream.write)
-        yield timestream
-
-
-def unchecked(url: str) -> Any:
-    """A client of the query API that leaves all checks of parameters to the endpoint."""
-    return boto3.client(
-        "timestream-query",
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-        config=Config(retries={"max_attempts": 0}, parameter_validation=False),
-    )
 
 
 def load(write: Any) -> None:
-    """Write the records of the cases; they are old, so they go to the magnetic store."""
-    write.create_database(DatabaseName=DATABASE)
+    """Create the tables; their records are old, so they go to the magnetic store."""
+    for name in (DATABASE, "Alike", "alike"):
+        write.create_database(DatabaseName=name)
     for table in RECORDS:
         write.create_table(
             DatabaseName=DATABASE,
@@ -77,7 +52,7 @@ def _common(host: str, region: str, minute: int) -> dict[str, Any]:
 
 
 def plain(datum: dict[str, Any]) -> Any:
-    """One value of an answer in the short form of the cases."""
+    """One value of a result in the notation of the cases."""
     if datum.get("NullValue"):
         return None
     if "ArrayValue" in datum:
@@ -89,6 +64,6 @@ def plain(datum: dict[str, Any]) -> Any:
     return datum["ScalarValue"]
 
 
-def rows(answer: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """The rows of an answer in the short form of the cases."""
-    return [tuple(plain(datum) for datum in row["Data"]) for row in answer["Rows"]]
+def rows(response: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a Query response in the notation of the cases."""
+    return [tuple(plain(datum) for datum in row["Data"]) for row in response["Rows"]]
