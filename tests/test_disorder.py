@@ -21,7 +21,7 @@ from fleetstream.run.pipeline import Sweeps
 from fleetstream.generate.records import RecordModel, timestamp_of
 from fleetstream.run.outstanding import Outstanding
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM
 
 SECOND = 1_000_000
@@ -167,7 +167,7 @@ def test_processes_share_the_same_disorder(
     counts = []
     now = time.time()
     stretch = ("--start", _iso(now - 60), "--end", _iso(now - 40), "--interval", "1s")
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName="fleet")
         for processes in ("1", "2"):
             table = f"table{processes}"

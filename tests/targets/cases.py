@@ -18,7 +18,7 @@ from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns
 from fleetstream.targets.registry import TargetOptions, open_reader
 from tests.influx_server import InfluxDB
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess
 from tests.telemetry import KINDS, MODEL
 from tests.wire import PARSERS, Record
 
@@ -125,7 +125,7 @@ def _duckdb(folder: Path) -> Iterator[NewPlace]:
 @contextmanager
 def _timestream(folder: Path) -> Iterator[NewPlace]:
     numbers = count()
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName="fleet")
 
         def place() -> TargetOptions:
