@@ -57,7 +57,7 @@ def configure(parser: CommandParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from fleetstream.report.estimate import estimates_json, show_estimates, tracked
+    from fleetstream.report.estimate import estimates_json, progress_of, show_estimates
     from fleetstream.targets.timestream.estimate import estimate
 
     spec = run_spec(options).resolved()
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             database=spec.database_name or "",
             table=spec.table_name or "",
             processes=spec.processes or len(os.sched_getaffinity(0)),
-            track=tracked(model),
+            track=progress_of(model),
         )
         for model in RecordModel
     }

@@ -132,6 +132,8 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
 
     facts = RunFacts(
         generator=run.generator,
+        parameters=run.spec.parameters(run.generator.model),
+        include=run.spec.include,
         sink=run.sink,
         record_model=run.spec.record_model,
         sweeps=run.sweeps or 0,

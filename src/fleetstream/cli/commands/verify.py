@@ -70,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
             findings = verify(expectation, reader, control, progress.advance)
     except TargetUnusable as error:
         return unusable(error)
-    show_findings(findings, manifests, reader.name, progress.seconds)
+    sweeps = sum(manifest.sweeps for manifest in manifests)
+    show_findings(findings, sweeps, reader.name, progress.seconds)
     return DELIVERED if findings.matches else UNDELIVERED
 
 
