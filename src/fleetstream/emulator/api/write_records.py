@@ -109,22 +109,27 @@ def _read_series(
     common = request.common_attributes or _NO_ATTRIBUTES
     common_dimensions = bytes(common.dimensions)
     required = pending.table.schema.required_dimensions
-    sizes = np.zeros(len(request.records), np.int64)
+    sizes: list[int] = []
+    names: tuple[str, ...] = ()
+    names_size = 0
     for row, record in enumerate(request.records):
         measure_name = record.measure_name or common.measure_name
         if measure_name is None:
             raise ValidationException("A measure name is required for a record.")
         try:
-            names_size = measure_names_size(value_names[row]) if value_names else 0
+            # The records of most requests share one tuple of names.
+            if value_names and value_names[row] is not names:
+                names_size, names = measure_names_size(value_names[row]), value_names[row]
             series = identify_series(measure_name, common_dimensions, bytes(record.dimensions))
             if required:
                 _check_partition(series, required)
         except RecordRejected as reason:
             pending.reject(row, str(reason))
+            sizes.append(0)
         else:
             pending.series[row] = series
-            sizes[row] = _TIME_SIZE + series.size + names_size
-    return sizes
+            sizes.append(_TIME_SIZE + series.size + names_size)
+    return np.array(sizes, np.int64)
 
 
 def _check_partition(series: SeriesIdentity, required: tuple[str, ...]) -> None:

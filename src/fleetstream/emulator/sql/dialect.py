@@ -51,6 +51,72 @@ MAX_TYPE_LEVELS = 8
 _SYNTAX_CALLS = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM")
 
 
+class TimestreamParser(TrinoParser):
+    """Trino's grammar with the additions of this dialect."""
+
+    FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
+    FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
+        name: TrinoParser.FUNCTION_PARSERS[name] for name in _SYNTAX_CALLS
+    }
+    NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
+        name: TrinoParser.NO_PAREN_FUNCTION_PARSERS[name] for name in ("ANY", "CASE")
+    }
+    COLUMN_OPERATORS: ClassVar[dict[TokenType, Any]] = {
+        TokenType.DOT: TrinoParser.COLUMN_OPERATORS[TokenType.DOT]
+    }
+    PRIMARY_PARSERS: ClassVar[dict[TokenType, Callable[..., Any]]] = {
+        **TrinoParser.PRIMARY_PARSERS,
+        TokenType.NUMBER: lambda self, token: self._parse_number_or_duration(token),
+    }
+    STATEMENT_PARSERS: ClassVar[dict[TokenType, Callable[..., Any]]] = {
+        TokenType.DESCRIBE: TrinoParser.STATEMENT_PARSERS[TokenType.DESCRIBE],
+        TokenType.SHOW: lambda self: self._parse_show_statement(),
+    }
+
+    _type_depth = 0
+
+    def _parse_type(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        # In an expression, a literal follows the name of a type (DATE '2024-01-01'). The parser
+        # would try every other name as a type too, twice per level of nesting, so that it
+        # could take hours for a short text.
+        if (
+            kwargs.get("fallback_to_identifier")
+            or self._curr.token_type == TokenType.INTERVAL
+            or (self._next and self._next.token_type == TokenType.STRING)
+        ):
+            return super()._parse_type(*args, **kwargs)
+        return self._parse_atom() or self._parse_column()
+
+    def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        if self._type_depth > MAX_TYPE_LEVELS:
+            self.raise_error(f"Types can be nested at most {MAX_TYPE_LEVELS} levels deep")
+        self._type_depth += 1
+        try:
+            return super()._parse_types(*args, **kwargs)
+        finally:
+            self._type_depth -= 1
+
+    def _parse_number_or_duration(self, token: Token) -> exp.Expr:
+        number = exp.Literal.number(token.text).update_positions(token)
+        after = self._curr
+        if not after or after.start != token.end + 1 or not after.text.isalnum():
+            return number
+        self._advance()
+        duration = exp.Interval(this=number, unit=exp.Var(this=after.text.lower()))
+        return duration.update_positions(token)
+
+    def _parse_show_statement(self) -> exp.Expr:
+        shown = self._curr.text.upper() if self._curr else ""
+        if shown not in ("DATABASES", "TABLES", "MEASURES"):
+            self.raise_error("Expected DATABASES, TABLES or MEASURES after SHOW")
+        self._advance()
+        source = None
+        if shown != "DATABASES" and self._match(TokenType.FROM):
+            source = self._parse_table_parts()
+        like = self._parse_string() if self._match(TokenType.LIKE) else None
+        return self.expression(exp.Show(this=shown, db=source, like=like))
+
+
 class TimestreamDialect(Trino):
     """The dialect; `TimestreamDialect().parse(text)` returns one tree per statement."""
 
@@ -62,70 +128,7 @@ class TimestreamDialect(Trino):
 
         COMMANDS: ClassVar[set[TokenType]] = set()
 
-    class Parser(TrinoParser):
-        """Trino's grammar with the additions of this dialect."""
-
-        FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
-        FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
-            name: TrinoParser.FUNCTION_PARSERS[name] for name in _SYNTAX_CALLS
-        }
-        NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
-            name: TrinoParser.NO_PAREN_FUNCTION_PARSERS[name] for name in ("ANY", "CASE")
-        }
-        COLUMN_OPERATORS: ClassVar[dict[TokenType, Any]] = {
-            TokenType.DOT: TrinoParser.COLUMN_OPERATORS[TokenType.DOT]
-        }
-        PRIMARY_PARSERS: ClassVar[dict[TokenType, Callable[..., Any]]] = {
-            **TrinoParser.PRIMARY_PARSERS,
-            TokenType.NUMBER: lambda self, token: self._parse_number_or_duration(token),
-        }
-        STATEMENT_PARSERS: ClassVar[dict[TokenType, Callable[..., Any]]] = {
-            TokenType.DESCRIBE: TrinoParser.STATEMENT_PARSERS[TokenType.DESCRIBE],
-            TokenType.SHOW: lambda self: self._parse_show_statement(),
-        }
-
-        _type_depth = 0
-
-        def _parse_type(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
-            # In an expression, a literal follows the name of a type (DATE '2024-01-01'). The parser
-            # would try every other name as a type too, twice per level of nesting, so that it
-            # could take hours for a short text.
-            if (
-                kwargs.get("fallback_to_identifier")
-                or self._curr.token_type == TokenType.INTERVAL
-                or (self._next and self._next.token_type == TokenType.STRING)
-            ):
-                return super()._parse_type(*args, **kwargs)
-            return self._parse_atom() or self._parse_column()
-
-        def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
-            if self._type_depth > MAX_TYPE_LEVELS:
-                self.raise_error(f"Types can be nested at most {MAX_TYPE_LEVELS} levels deep")
-            self._type_depth += 1
-            try:
-                return super()._parse_types(*args, **kwargs)
-            finally:
-                self._type_depth -= 1
-
-        def _parse_number_or_duration(self, token: Token) -> exp.Expr:
-            number = exp.Literal.number(token.text).update_positions(token)
-            after = self._curr
-            if not after or after.start != token.end + 1 or not after.text.isalnum():
-                return number
-            self._advance()
-            duration = exp.Interval(this=number, unit=exp.Var(this=after.text.lower()))
-            return duration.update_positions(token)
-
-        def _parse_show_statement(self) -> exp.Expr:
-            shown = self._curr.text.upper() if self._curr else ""
-            if shown not in ("DATABASES", "TABLES", "MEASURES"):
-                self.raise_error("Expected DATABASES, TABLES or MEASURES after SHOW")
-            self._advance()
-            source = None
-            if shown != "DATABASES" and self._match(TokenType.FROM):
-                source = self._parse_table_parts()
-            like = self._parse_string() if self._match(TokenType.LIKE) else None
-            return self.expression(exp.Show(this=shown, db=source, like=like))
+    Parser = TimestreamParser
 
     def tokenize(self, sql: str, *args: Any, **kwargs: Any) -> list[Token]:
         """Tokens, in which `measure_value::double` and similar names are one token."""
