@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.choices import Shard
 from fleetstream.generate.keys import Numbers, seeded
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
-from fleetstream.generate.topology import SeriesTable, Shard, Topology
+from fleetstream.generate.topology import SeriesTable, Topology
 from fleetstream.generate.values import Columns, Grid
 from fleetstream.model import DataType, Measure, Model
 from fleetstream.model.laws import Choice
@@ -25,8 +26,6 @@ from fleetstream.model.laws import Choice
 ROWS = 16_384
 """Rows of a batch: enough that array operations cost more than calling them, and few enough that
 the arrays fit the processor's cache."""
-
-MAX_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Generator:
         signal: Signal | None = None,
         missing_percent: float = 0.0,
     ) -> None:
-        if not 0 <= seed <= MAX_SEED:
+        if not 0 <= seed < 2**64:
             raise ValueError(f"The seed is {seed}, but must be an integer from 0 to 2^64 - 1.")
         if not 0 <= missing_percent <= 100:
             raise ValueError(

@@ -1,7 +1,6 @@
 """Records: a batch as a sequence of records, in either of Amazon Timestream's record models."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
@@ -9,20 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME, dimension_names, kind_of, measure_fields
 
 Indices = npt.NDArray[np.int64]
-
-
-class RecordModel(StrEnum):
-    """How values become records.
-
-    Single: one record per value, named after its measure. Multi: one record per series and
-    timestamp, named after the kind of series, with all its values.
-    """
-
-    SINGLE = "single"
-    MULTI = "multi"
 
 
 class Records:

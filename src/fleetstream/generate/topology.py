@@ -7,11 +7,11 @@ carried down only where it is used, so ten million hosts take some hundred megab
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.choices import Shard
 from fleetstream.generate.keys import Bits, word_keys
 from fleetstream.model import Level, Model
 from fleetstream.model.expressions import Expression
@@ -21,16 +21,6 @@ MAX_SERIES = 15_000_000
 """Rows of a level that one run generates, about what the memory of one machine holds."""
 
 Indices = npt.NDArray[np.int32]
-
-
-class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One of ``count`` parts of a fleet that are as nearly equal as possible, ``number`` from 1."""
-
-    number: int
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
 
 
 @dataclass(frozen=True, slots=True)

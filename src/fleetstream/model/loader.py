@@ -6,9 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from fleetstream.model import DEFAULT_MODEL
 from fleetstream.model.schema import Model
-
-DEFAULT_MODEL = "aws-devops"
 
 _SUFFIX = ".toml"
 
