@@ -1,121 +1,136 @@
 """Disorder: measurements that come late, out of order or twice, to test pipelines with.
 
-A *measurement* is a row of a batch: all values of a host or process at a timestamp. Which are
-affected is drawn as values are, as a function of seed, series and timestamp, so disorder is
-repeatable too, and changes no value.
+A *measurement* is a row of a batch: all values of a series at a timestamp. Which measurements are
+affected is drawn from the keys of their cells, as values are, so disorder is repeatable and changes
+no value.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
-from typing import Annotated, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
-from fleetstream.run.ledger import Ledger
-from fleetstream.generate.records import RecordModel, Records
-from fleetstream.workload import Block, Purpose, Workload
+from fleetstream.generate.generator import Chunk, Generator
+from fleetstream.generate.keys import Numbers
+
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 LATE, OUT_OF_ORDER, DUPLICATE = "late", "out of order", "duplicate"
-"""What the ledger counts disordered records by."""
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=100)]
-"""How many of all measurements, in per cent."""
+DELAY_STEPS = 16
+"""Points in time at which the late measurements of a sweep are sent, so that many are together."""
 
 
-class Disorder(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Lateness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many measurements are late, in per cent, and by up to how many microseconds."""
+
+    percent: Percent
+    delay: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Disorder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much disorder there is.
 
-    Of all measurements, ``late`` are sent up to ``delay`` microseconds after their sweep, those of
-    a block together; ``out_of_order`` right after those of the sweep that follows; ``duplicate``
-    twice in their sweep.
+    Of all measurements, ``late`` are sent later than their sweep; ``out_of_order`` right after
+    those of the next sweep; ``duplicate`` twice in their sweep. Raises ValueError where late and
+    out of order together are more than 100 per cent.
     """
 
-    late: Share = 0.0
-    delay: Annotated[int, msgspec.Meta(ge=0)] = 0
-    out_of_order: Share = 0.0
-    duplicate: Share = 0.0
+    late: Lateness | None = None
+    out_of_order: Percent = 0.0
+    duplicate: Percent = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.late.percent if self.late else 0) + self.out_of_order > 100:
+            raise ValueError(
+                "--late and --out-of-order are more than 100% together, but a measurement cannot "
+                "be both."
+            )
 
 
-class Watcher(Protocol):
-    """Is told of what is held back."""
+class DisorderedBatches:
+    """The batches of a generator in disorder; measurements held back wait in memory.
 
-    @property
-    def entered(self) -> Callable[[pa.RecordBatch], None]:
-        """Called with a batch that is held back."""
-        ...
-
-    @property
-    def released(self) -> Callable[[pa.RecordBatch], None]:
-        """Called with a batch that was held back and has been given out."""
-        ...
-
-
-class Disordered:
-    """Gives out a workload's batches in disorder; what is held back waits in memory.
-
-    ``ledger`` counts what is disordered, and ``watcher`` knows what is held back.
+    ``held`` is called with each batch that is held back, ``released`` when it has been taken, and
+    ``counted`` with a kind of disorder and a batch affected by it, as it is given out.
     """
 
     def __init__(
         self,
-        workload: Workload,
+        generator: Generator,
         disorder: Disorder,
-        model: RecordModel,
-        ledger: Ledger,
-        watcher: Watcher,
+        *,
+        held: Callable[[pa.RecordBatch], None],
+        released: Callable[[pa.RecordBatch], None],
+        counted: Callable[[str, pa.RecordBatch], None],
     ) -> None:
-        self._workload = workload
+        self._generator = generator
         self._disorder = disorder
-        self._model = model
-        self._ledger = ledger
-        self._watcher = watcher
+        self._held = held
+        self._released = released
+        self._counted = counted
         self._waiting: list[tuple[int, int, str, pa.RecordBatch]] = []
+        """A heap of when each batch is due, with a number that breaks ties."""
         self._order = 0
 
-    def batches(self, block: Block, timestamp: int) -> Iterator[pa.RecordBatch]:
-        """What of a block at a timestamp is given out in its sweep."""
-        disorder, batch = self._disorder, self._workload.batch(block, timestamp)
-        draws = self._workload.draws(block, timestamp, Purpose.DISORDER)
-        fate, twice = draws.uniform() * 100, draws.uniform() * 100
-        delay = int(draws.random.random() * disorder.delay)
-        late = fate < disorder.late
-        unordered = ~late & (fate < disorder.late + disorder.out_of_order)
-        for what, rows, due in (
-            (LATE, late, timestamp + max(delay, 1)),
-            (OUT_OF_ORDER, unordered, timestamp + 1),
-        ):
-            if rows.any():
-                self._hold(due, what, batch.filter(pa.array(rows)))
+    def batches(
+        self, timestamps: Sequence[int], chunks: Sequence[Chunk]
+    ) -> Iterator[pa.RecordBatch]:
+        """What is given out in the sweeps at ``timestamps``, what was due until then included."""
+        for timestamp in timestamps:
+            for chunk in chunks:
+                yield from self._prompt(chunk, timestamp)
+            while self._waiting and self._waiting[0][0] <= timestamp:
+                yield from self._release()
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """Everything that is still held back: there is no other sweep."""
+        while self._waiting:
+            yield from self._release()
+
+    def _prompt(self, chunk: Chunk, timestamp: int) -> Iterator[pa.RecordBatch]:
+        """A chunk's measurements that are neither late nor out of order, and the duplicates."""
+        disorder, batch = self._disorder, self._generator.batch(chunk, [timestamp])
+        (fate, delay, twice) = self._draws(chunk, timestamp)
+        late_percent = disorder.late.percent if disorder.late else 0.0
+        late = fate < late_percent
+        unordered = ~late & (fate < late_percent + disorder.out_of_order)
+        if disorder.late and late.any():
+            steps = np.ceil(delay * DELAY_STEPS) / DELAY_STEPS
+            due = timestamp + np.maximum(steps * disorder.late.delay, 1).astype(np.int64)
+            for when in np.unique(due[late]).tolist():
+                self._hold(when, LATE, batch.filter(pa.array(late & (due == when))))
+        if unordered.any():
+            self._hold(timestamp + 1, OUT_OF_ORDER, batch.filter(pa.array(unordered)))
         prompt = ~(late | unordered)
         if prompt.any():
             yield batch if prompt.all() else batch.filter(pa.array(prompt))
         again = prompt & (twice < disorder.duplicate)
         if again.any():
-            yield self._counted(DUPLICATE, batch.filter(pa.array(again)))
+            repeated = batch.filter(pa.array(again))
+            self._counted(DUPLICATE, repeated)
+            yield repeated
 
-    def due(self, timestamp: int) -> Iterator[pa.RecordBatch]:
-        """What was held back until the sweep at ``timestamp``; comes after all of that sweep."""
-        while self._waiting and self._waiting[0][0] <= timestamp:
-            yield from self._release()
+    def _draws(self, chunk: Chunk, timestamp: int) -> tuple[Numbers, Numbers, Numbers]:
+        """Per series, its fate (0–100), its delay (0–1), and whether it is sent twice (0–100)."""
+        grid = self._generator.grid(chunk, [timestamp])
+        fate, delay, twice = (
+            grid.uniforms("disorder", name)[0] for name in ("fate", "delay", "twice")
+        )
+        return fate * 100, delay, twice * 100
 
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        """All that is held back still: there is no other sweep."""
-        while self._waiting:
-            yield from self._release()
-
-    def _hold(self, due: int, what: str, batch: pa.RecordBatch) -> None:
-        self._watcher.entered(batch)
-        heapq.heappush(self._waiting, (due, self._order, what, batch))
+    def _hold(self, when: int, what: str, batch: pa.RecordBatch) -> None:
+        self._held(batch)
+        heapq.heappush(self._waiting, (when, self._order, what, batch))
         self._order += 1
 
     def _release(self) -> Iterator[pa.RecordBatch]:
         _, _, what, batch = self._waiting[0]
-        yield self._counted(what, batch)
-        # Only now, since nobody may have taken it: a run can be stopped here.
+        self._counted(what, batch)
+        yield batch
+        # Only now, since the run may be stopped before anybody has taken it.
         heapq.heappop(self._waiting)
-        self._watcher.released(batch)
-
-    def _counted(self, what: str, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self._ledger.disordered(what, len(Records(batch, self._model)))
-        return batch
+        self._released(batch)

@@ -97,15 +97,15 @@ class Generator:
         kinds = self.model.kinds
         return sum(len(table) * len(kinds[key].measures) for key, table in self.tables.items())
 
-    @property
-    def timestamps_per_batch(self) -> int:
-        """How many timestamps are best generated at once: one for large fleets."""
-        return max(ROWS // max(map(len, self.chunks), default=1), 1)
+    def timestamps_per_batch(self, shares: int = 1) -> int:
+        """How many timestamps are best generated at once, by each of ``shares``: one if large."""
+        series = max(map(len, self.chunks), default=1)
+        return max(ROWS * shares // series, 1)
 
     def share(self, number: int, count: int) -> tuple[Chunk, ...]:
         """The ``number``-th (from 0) of ``count`` nearly equal shares of the series."""
-        shares = []
-        for key, table in self.tables.items():
+        shares: list[Chunk] = []
+        for table in self.tables.values():
             start, stop = (len(table) * each // count for each in (number, number + 1))
             shares += _chunks(table, start, stop)
         return tuple(shares)
@@ -113,7 +113,7 @@ class Generator:
     def batches(
         self, timestamps: Sequence[int], chunks: Sequence[Chunk] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """All series, or those of ``chunks``, at timestamps in microseconds; one batch per chunk."""
+        """One batch per chunk, by default of all series, at timestamps in microseconds."""
         for chunk in self.chunks if chunks is None else chunks:
             yield self.batch(chunk, timestamps)
 
@@ -165,9 +165,7 @@ def _chunks(table: SeriesTable, start: int = 0, stop: int | None = None) -> Iter
         yield Chunk(table.kind, first, min(first + ROWS, stop))
 
 
-def _arrow(
-    measure: Measure, values: Numbers, missing: npt.NDArray[np.bool_] | None
-) -> pa.Array:
+def _arrow(measure: Measure, values: Numbers, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
     """A column in its Arrow type, null where it is missing."""
     flat = values.reshape(-1)
     if measure.type is DataType.DOUBLE:

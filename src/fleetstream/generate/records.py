@@ -90,6 +90,15 @@ class Records:
             return (stop - start) * len(self.measure_names)
         return int(self.present[self.rows[start:stop]].sum())
 
+    def values_per_record(self, start: int, stop: int) -> Indices:
+        """How many values each of the records ``[start, stop)`` has (int64)."""
+        if self.model is RecordModel.SINGLE:
+            return np.ones(stop - start, np.int64)
+        if self.complete:
+            return np.full(stop - start, len(self.measure_names))
+        counts: Indices = self.present[self.rows[start:stop]].sum(axis=1)
+        return counts
+
     def extract(self, start: int, stop: int) -> pa.RecordBatch:
         """The records ``[start, stop)`` as a batch; other values of their rows are null."""
         if start == stop:
@@ -160,6 +169,12 @@ class RecordRange:
         """The timestamp of each record, in microseconds (int64)."""
         return self.records.timestamps[self.records.rows[self.start : self.stop]]
 
+    def values_by_timestamp(self) -> dict[int, int]:
+        """How many values are in these records per timestamp, in microseconds."""
+        if self.records.timestamp is not None:
+            return {self.records.timestamp: self.values}
+        return _sums(self.timestamps, self.records.values_per_record(self.start, self.stop))
+
     def batch(self) -> pa.RecordBatch:
         """These records alone, as a batch."""
         return self.records.extract(self.start, self.stop)
@@ -175,13 +190,17 @@ def values_by_timestamp(batch: pa.RecordBatch) -> dict[int, int]:
     """How many values a batch has per timestamp, in microseconds."""
     values = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns[batch.schema.get_field_index(TIME) + 1 :]:
-        valid = column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else 1
-        values += valid
-    return sums_by_timestamp(timestamps_of(batch), values)
+        values += column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else 1
+    return _sums(timestamps_of(batch), values)
 
 
-def sums_by_timestamp(timestamps: Indices, counts: Indices) -> dict[int, int]:
+def _sums(timestamps: Indices, counts: Indices) -> dict[int, int]:
     """The sum of ``counts`` per distinct timestamp."""
-    distinct, inverse = np.unique(timestamps, return_inverse=True)
-    sums = np.bincount(inverse, counts, len(distinct)).astype(np.int64)
-    return dict(zip(distinct.tolist(), sums.tolist(), strict=True))
+    steps = np.diff(timestamps)
+    if (steps < 0).any():
+        order = np.argsort(timestamps, kind="stable")
+        timestamps, counts = timestamps[order], counts[order]
+        steps = np.diff(timestamps)
+    starts = np.flatnonzero(np.concatenate(([True], steps > 0)))
+    sums = np.add.reduceat(counts, starts)
+    return dict(zip(timestamps[starts].tolist(), sums.tolist(), strict=True))

@@ -81,6 +81,6 @@ class Signal:
         return (np.sin(2 * np.pi * phase) + 1) / 2 * FULL_SCALE
 
     def values(self, timestamps: npt.NDArray[np.int64], uniform: Numbers) -> Numbers:
-        """The signal with noise, limited to 0–100, for ``uniform`` of shape (timestamps, series)."""
+        """The signal with noise, limited to 0–100; ``uniform`` has one row per timestamp."""
         noise = (2 * uniform - 1) * self.noise
         return np.clip(self.level(timestamps)[:, np.newaxis] + noise, 0.0, FULL_SCALE)

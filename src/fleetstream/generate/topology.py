@@ -236,7 +236,7 @@ class Topology:
             except KeyError:
                 column = None
             if not isinstance(column, Integers):
-                raise ValueError(f"The expression {text!r} refers to {name!r}, which is no integer.")
+                raise ValueError(f"{text!r} refers to {name!r}, which is not an integer.")
             values[name] = column.values
         result: npt.NDArray[np.int64] | int = expression.evaluate(values)
         return result
@@ -269,7 +269,7 @@ def _field(
     try:
         column = rows.column(name)
     except KeyError:
-        raise ValueError(f"The template {template.text!r} refers to {name!r}, which is not defined.")
+        raise ValueError(f"{template.text!r} refers to {name!r}, which is not defined.") from None
     if isinstance(column, Words):
         return column.codes, column.words
     values = column.values
@@ -287,7 +287,9 @@ def _coded(words: list[str], places: npt.NDArray[np.integer]) -> Words:
 
 
 def _arrow(column: Words) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(column.codes), pa.array(column.words, pa.string()))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(column.codes), pa.array(column.words, pa.string())
+    )
 
 
 def _expanded(
@@ -352,9 +354,7 @@ def _filters(
     return filters
 
 
-def _matching(
-    dimension: str, column: Column, values: Sequence[str]
-) -> npt.NDArray[np.bool_]:
+def _matching(dimension: str, column: Column, values: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Which rows have one of the values. Raises ValueError for a value that no row has."""
     assert isinstance(column, Words)
     for value in values:
@@ -364,5 +364,3 @@ def _matching(
             )
     wanted = np.array([word in values for word in column.words], np.bool_)
     return wanted[column.codes]
-
-

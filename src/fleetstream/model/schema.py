@@ -55,7 +55,7 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if (self.members is None) == (self.count is None):
             raise ValueError(f"the level {self.name!r} needs either members or a count")
         if (self.count is None) != (self.label is None):
-            raise ValueError(f"the level {self.name!r} needs a label if, and only if, it is counted")
+            raise ValueError(f"the level {self.name!r} needs a label if and only if it has a count")
         if isinstance(self.members, list):
             names = [member.get("name") for member in self.members]
             if not names or not all(isinstance(name, str) for name in names):
@@ -129,7 +129,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     title: str = ""
 
     def __post_init__(self) -> None:
-        names = [each.name for each in (*self.variables, *self.measures)]
+        names = [each.name for each in self.variables] + [each.name for each in self.measures]
         if len(set(names)) < len(names) or self.dimensions.keys() & set(names):
             raise ValueError("dimensions, variables and measures of a kind need different names")
         _ = self.evaluation_order
@@ -142,9 +142,12 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @cached_property
     def evaluation_order(self) -> list[Variable | Measure]:
         """Variables and measures so that each comes after those that its expression refers to."""
-        sources = {each.name: each for each in (*self.variables, *self.measures)}
-        needs = {name: each.expression.names if each.expression else frozenset[str]()
-                 for name, each in sources.items()}
+        all_sources: list[Variable | Measure] = [*self.variables, *self.measures]
+        sources = {each.name: each for each in all_sources}
+        needs = {
+            name: each.expression.names if each.expression else frozenset[str]()
+            for name, each in sources.items()
+        }
         for name, names in needs.items():
             if unknown := names - sources.keys():
                 raise ValueError(f"{name!r} refers to {min(unknown)!r}, which is not defined")

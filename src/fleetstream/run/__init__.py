@@ -1,1 +1,8 @@
-"""A run: what it is, how it is carried out, and what became of every record."""
+"""A run: what it is, how it is carried out, and what became of every record.
+
+In the order data flows: ``spec`` (the description), ``options`` and ``notation`` (the same as
+text), ``runner`` (opens and carries out), ``assembly`` (puts the parts together), ``schedule`` and
+``clock`` (when), ``sweeps`` (batches), ``pipeline`` and ``delivery`` (requests), ``ledger`` and
+``latency`` (accounts), ``progress``, ``journal``, ``manifest`` and ``undelivered`` (what is kept),
+``replay``, and ``workers``.
+"""

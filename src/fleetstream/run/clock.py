@@ -1,35 +1,56 @@
-"""Clocks: when the whole fleet is swept."""
+"""Clocks: the timestamps at which the whole fleet is swept."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.generate.moments import MICROSECONDS, next_multiple
 
 
 class Clock(Protocol):
-    """Yields timestamps, microseconds of Unix time, each later than the one before."""
+    """Yields timestamps in microseconds of Unix time, each later than the one before."""
 
     def __iter__(self) -> Iterator[int]:
         """The timestamps; waits for each to come, and ends early when the run is stopped."""
         ...
 
     @property
-    def due(self) -> bool:
-        """Whether the next timestamp could be had without waiting."""
+    def is_ready(self) -> bool:
+        """Whether the next timestamp can be had without waiting."""
         ...
 
 
+def groups(clock: Clock, size: int, sweeps: int | None) -> Iterator[list[int] | None]:
+    """The timestamps of a clock, up to ``size`` together as long as it need not wait.
+
+    None stands for a pause: the clock waits before the next. Ends after so many ``sweeps``; None
+    for no limit.
+    """
+    group: list[int] = []
+    for count, timestamp in enumerate(clock, start=1):
+        group.append(timestamp)
+        last = count == sweeps
+        if last or len(group) == size or not clock.is_ready:
+            yield group
+            group = []
+            if last:
+                return
+            if not clock.is_ready:
+                yield None
+    if group:
+        yield group
+
+
 class LiveClock:
-    """The current second, never the same one twice: as often as asked for, at most once a second.
+    """The current second, as often as asked for, at most once per second.
 
-    Timestamps come from the wall clock, waiting goes by the monotonic clock. So when the wall clock
-    is set back, timestamps go on from where they were, one a second, until it has caught up: none
-    is given twice, and nothing stalls.
+    Timestamps come from the wall clock, waiting uses the monotonic clock. When the wall clock is
+    set back, timestamps continue from where they were, one per second, until it has caught up: none
+    repeats, and nothing stalls.
 
-    ``wait`` sleeps for so many seconds and returns whether the run is to stop
-    (:meth:`threading.Event.wait` does); ``wall`` is the wall clock in seconds of Unix time;
-    ``last`` is a timestamp that was given out before, in microseconds.
+    ``wait`` sleeps for a number of seconds and returns whether the run is to stop, as
+    :meth:`threading.Event.wait` does; ``wall`` is the wall clock in seconds of Unix time; ``last``
+    is the latest timestamp of an earlier run, in microseconds.
     """
 
     def __init__(
@@ -43,7 +64,7 @@ class LiveClock:
         self._last = last // MICROSECONDS
 
     @property
-    def due(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the next second has begun."""
         return int(self._wall()) > self._last
 
@@ -59,19 +80,19 @@ class LiveClock:
 
 
 class HistoryClock:
-    """The timestamps from ``start`` until before ``end``, ``step`` apart, without any waiting."""
+    """The timestamps from ``start`` until before ``end``, ``step`` apart, without waiting."""
 
     def __init__(self, start: int, end: int, step: int) -> None:
         self._timestamps = range(start, end, step)
         self._given = 0
 
     @property
-    def due(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether there is another timestamp."""
         return self._given < len(self._timestamps)
 
     def __iter__(self) -> Iterator[int]:
-        while self.due:
+        while self.is_ready:
             self._given += 1
             yield self._timestamps[self._given - 1]
 
@@ -79,14 +100,14 @@ class HistoryClock:
 class GridClock:
     """Timestamps ``step`` apart from ``first`` on, each as soon as it has come.
 
-    The clock is an open loop: a slow target does not slow it. Timestamps that could not be had in
-    time are made up for, one after the other; those that are more than ``max_lag`` microseconds
-    late are skipped, and ``skipped`` is called with how many. Where ``first`` lies in the past, the
-    timestamps until :attr:`live_from` are history: they are never skipped, and live ones follow
-    them without gap or overlap.
+    The clock is an open loop: a slow target does not slow it down. Timestamps that come late follow
+    each other without waiting; those that are more than ``max_lag`` microseconds late are skipped,
+    and ``skipped`` is called with their number. Where ``first`` is in the past, the timestamps
+    before :attr:`live_from` are history: they are never skipped, and live ones follow them without
+    gap or overlap.
 
     ``wait`` and ``wall`` are those of :class:`LiveClock`. When the wall clock is set back,
-    timestamps go on, one a step, until it has caught up.
+    timestamps continue, one per step, until it has caught up.
     """
 
     def __init__(
@@ -105,11 +126,11 @@ class GridClock:
         self._wall = wall
         self._max_lag = max_lag
         self._skipped = skipped
-        self.live_from = max(on_grid(self._now, step), first)
-        """The first timestamp that was still to come when the clock was made."""
+        self.live_from = max(next_multiple(self._now, step), first)
+        """The first timestamp that was in the future when the clock was created."""
 
     @property
-    def due(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the next timestamp has come."""
         return self._next <= self._now
 
@@ -124,22 +145,16 @@ class GridClock:
 
     @property
     def _now(self) -> int:
-        """The wall clock's microseconds."""
         return int(self._wall() * MICROSECONDS)
 
     def _skip(self) -> None:
-        """Leave out what is too late."""
+        """Leave out timestamps that are too late."""
         if self._max_lag is None or self._next < self.live_from:
             return
-        oldest = on_grid(self._now - self._max_lag, self._step)
+        oldest = next_multiple(self._now - self._max_lag, self._step)
         if oldest > self._next:
             self._skipped((oldest - self._next) // self._step)
             self._next = oldest
-
-
-def on_grid(timestamp: int, step: int) -> int:
-    """The first multiple of ``step`` that is not before ``timestamp``, both in microseconds."""
-    return -(-timestamp // step) * step
 
 
 class ResumedClock:
@@ -150,9 +165,9 @@ class ResumedClock:
         self._onward = onward
 
     @property
-    def due(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether a timestamp is left over, or the other clock has one."""
-        return bool(self._unfinished) or self._onward.due
+        return bool(self._unfinished) or self._onward.is_ready
 
     def __iter__(self) -> Iterator[int]:
         while self._unfinished:

@@ -1,64 +1,66 @@
-"""The journal: watches a run and keeps its manifest up to date."""
+"""The journal: keeps the manifest of a run up to date while it goes on."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from fleetstream.run.ledger import Ledger, Tally, Totals
-from fleetstream.run.manifest import Manifest, write_manifest
-from fleetstream.run.outstanding import Outstanding, Standing
-from fleetstream.run.undelivered import Losses, UndeliveredStore
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.manifest import Manifest, ledger_totals, write_manifest
+from fleetstream.run.progress import Progress, ProgressTracker
+from fleetstream.run.undelivered import Kept, UndeliveredStore
 from fleetstream.targets.sink import Delivery, Request
 
-SETTLE_EVERY = 10.0
-"""Seconds between two looks at which sweeps are settled; undelivered records are written first."""
-
-WRITE_EVERY = 1.0
-"""Seconds between two manifests of a run whose timestamps are known beforehand."""
+SETTLE_EVERY = 5.0
+"""Seconds between two checks of which sweeps are settled; undelivered records are written first."""
 
 
 class Recorder:
-    """Watches one pipeline: keeps what it does not deliver, and knows how far it has come."""
+    """Observes one pipeline: keeps what it does not deliver, and knows how far it has come."""
 
     def __init__(self, store: UndeliveredStore) -> None:
         self.store = store
-        self._outstanding = Outstanding()
-        self.swept = self._outstanding.swept
-        self.entered: Callable[[pa.RecordBatch], None] = self._outstanding.entered
-        self.released: Callable[[pa.RecordBatch], None] = self._outstanding.released
-        self.settled: Callable[[Request], None] = self._outstanding.settled
+        self._tracker = ProgressTracker()
+
+    def entered(self, batch: pa.RecordBatch) -> None:
+        """A batch goes to the sink, or is held back."""
+        self._tracker.entered(batch)
+
+    def released(self, batch: pa.RecordBatch) -> None:
+        """A batch that was held back has gone to the sink."""
+        self._tracker.released(batch)
+
+    def swept(self, timestamp: int) -> None:
+        """All batches up to the sweep at ``timestamp`` were entered."""
+        self._tracker.swept(timestamp)
+
+    def settled(self, request: Request) -> None:
+        """Every record of a request has an outcome."""
+        self._tracker.settled(request)
 
     def undelivered(self, request: Request, reason: str) -> None:
-        """Keep the records of a request that is given up."""
+        """A request is given up; its records are kept."""
         self.store.undelivered(request, reason)
 
     def rejected(self, request: Request, delivery: Delivery) -> None:
-        """Keep the records of a request that the target refused."""
+        """The target refused records of a request; they are kept."""
         self.store.rejected(request, delivery)
 
-    def standing(self) -> Standing:
+    def progress(self) -> tuple[Progress, Kept]:
         """How far the pipeline has come; what it did not deliver until then is on disk."""
-        return self.progress()[0]
-
-    def progress(self) -> tuple[Standing, Losses]:
-        """How far the pipeline has come, and what became of what it did not deliver until then."""
-        standing = self._outstanding.standing()
-        return standing, self.store.flush()
+        progress = self._tracker.progress()
+        return progress, self.store.flush()
 
 
 class Journal:
     """Keeps the manifest of a run at ``path``, or nowhere if that is None.
 
-    ``standings`` tells how far each pipeline of the run has come. A manifest that can't be written
-    does not end a run: ``failure`` says why, and the summary tells.
+    ``progress`` returns how far each pipeline of the run has come. A manifest that cannot be
+    written does not end a run; ``failure`` says why.
 
-    A run with a start names its sweeps by its pace alone, so its manifest may lag behind: sweeps
-    that it does not name yet are written again, with the same values, when the run is resumed.
+    The schedule of a run with a start names its sweeps, so its manifest may lag behind: sweeps that
+    it does not name yet are written again, with the same values, when the run is resumed.
     """
 
     def __init__(
@@ -66,63 +68,50 @@ class Journal:
         manifest: Manifest,
         path: Path | None,
         ledger: Ledger,
-        standings: Callable[[], Iterable[Standing]],
+        progress: Callable[[], Iterable[Progress]],
     ) -> None:
         self.manifest = manifest
         self.path = path
         self.failure: str | None = None
         self._ledger = ledger
-        self._standings = standings
-        self._looked = time.monotonic()
-        self._written = 0.0
-        self._named = set(manifest.unsettled)
-        pace = manifest.pace
-        self._write_every = WRITE_EVERY if pace and pace.start is not None else 0.0
+        self._progress = progress
+        self._checked = float("-inf")
+        self._begun = list(manifest.unsettled)
+        self._resumed = frozenset(manifest.unsettled)
+        self._names_all_sweeps = manifest.spec.start is None
 
-    def begin(self, timestamp: int) -> None:
-        """A sweep is about to begin; when this returns, the manifest or its pace names it."""
-        if timestamp not in self._named:
-            self._named.add(timestamp)
-            self.manifest.unsettled.append(timestamp)
-        if time.monotonic() - self._looked >= SETTLE_EVERY:
+    def begin(self, timestamps: Sequence[int]) -> None:
+        """Sweeps are about to begin; when this returns, the manifest or its schedule names them."""
+        self._begun += [stamp for stamp in timestamps if stamp not in self._resumed]
+        due = time.monotonic() - self._checked >= SETTLE_EVERY
+        if due:
             self._settle()
-        if time.monotonic() - self._written >= self._write_every:
+        if due or self._names_all_sweeps:
             self._write()
 
     def close(self, *, finished: bool) -> None:
         """The run is over; ``finished`` if it did all that it was to do."""
         self._settle()
-        self.manifest.finished = finished and not self.manifest.unsettled
+        self.manifest.finished = finished and not self._begun
         self._write()
 
     def _settle(self) -> None:
-        self._looked = time.monotonic()
-        standings = list(self._standings())
-        begun, self.manifest.unsettled = self.manifest.unsettled, []
-        for timestamp in begun:
-            if all(standing.settled(timestamp) for standing in standings):
-                self._named.discard(timestamp)
-                self.manifest.settle(timestamp)
-            else:
-                self.manifest.unsettled.append(timestamp)
+        self._checked = time.monotonic()
+        states = list(self._progress())
+        settled: list[int] = []
+        unsettled: list[int] = []
+        for timestamp in self._begun:
+            done = all(state.settled(timestamp) for state in states)
+            (settled if done else unsettled).append(timestamp)
+        self.manifest.settle(settled)
+        self._begun = unsettled
 
     def _write(self) -> None:
-        self._written = time.monotonic()
-        self.manifest.ledger = ledger_facts(self._ledger.totals())
+        self.manifest.unsettled = list(self._begun)
+        self.manifest.ledger = ledger_totals(self._ledger.totals())
         if self.path is None:
             return
         try:
             write_manifest(self.path, self.manifest)
         except OSError as error:
             self.failure = f"{self.path}: {error.strerror or error}"
-
-
-def ledger_facts(totals: Totals) -> dict[str, Any]:
-    """The totals of a ledger, ready for JSON."""
-    facts: dict[str, Any] = {"adds_up": totals.adds_up}
-    for each in fields(totals):
-        figure = getattr(totals, each.name)
-        if isinstance(figure, Tally):
-            figure = {"records": figure.records, "values": figure.values}
-        facts[each.name] = dict(figure) if isinstance(figure, Counter) else figure
-    return facts

@@ -1,23 +1,16 @@
 """The ledger: what became of every record.
 
 At all times, generated = stored + rejected + undelivered + in flight; at the end of a run nothing
-is in flight. Senders write to it from many threads; display, summary and exit codes only read it.
+is in flight. Senders write to it from many threads; displays, summary and exit codes only read it.
 """
 
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field, fields
-from functools import cache
 
-import numpy as np
-import numpy.typing as npt
-from hdrh.histogram import HdrHistogram
-
-LATENCY_UNIT = 1e6
-"""Latencies are kept in microseconds, from 1 µs to an hour, to three significant digits."""
-
-_LOWEST, _HIGHEST, _DIGITS = 1, int(3600 * LATENCY_UNIT), 3
+from fleetstream.run.latency import Latencies, LatencyCounts, LatencyHistogram
+from fleetstream.targets.sink import Delivery, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +29,19 @@ class Tally:
 
 @dataclass(slots=True)
 class Totals:
-    """What a ledger knew at one moment; plain numbers that processes can exchange and add up."""
+    """What a ledger knew at one moment; plain numbers that processes exchange and add up.
+
+    ``requests`` counts every attempt, ``retried`` those that repeat an earlier one. ``unchanged``
+    counts stored records that the target had already. ``bytes_sent`` and ``metered_writes`` are
+    None where the target has no such figure.
+    """
 
     sweeps: int = 0
     skipped: int = 0
     replaced: int = 0
     generated: Tally = Tally()
     stored: Tally = Tally()
+    unchanged: int = 0
     rejected: Tally = Tally()
     undelivered: Tally = Tally()
     rejections: Counter[str] = field(default_factory=Counter)
@@ -53,14 +52,20 @@ class Totals:
     throttled: int = 0
     retried: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    bytes_sent: int = 0
-    metered_writes: int = 0
+    bytes_sent: int | None = None
+    metered_writes: int | None = None
     seconds: float = 0.0
     squared_seconds: float = 0.0
 
     def __add__(self, other: "Totals") -> "Totals":
-        names = (each.name for each in fields(self))
-        return Totals(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        totals = {}
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            if mine is None or theirs is None:
+                totals[each.name] = theirs if mine is None else mine
+            else:
+                totals[each.name] = mine + theirs
+        return Totals(**totals)
 
     @property
     def in_flight(self) -> Tally:
@@ -79,7 +84,7 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LedgerReport:
     """What the ledger of another process knows, ready to travel."""
 
     totals: Totals
@@ -89,35 +94,35 @@ class Report:
 class Ledger:
     """What became of every record; safe to write to from many threads.
 
-    It also adds up what the ledgers of other processes report. ``last_success`` is the monotonic
-    time of the latest successful request; ``last_sweep`` the timestamp of the latest sweep that is
-    generated in full (microseconds of Unix time), None before the first.
+    It also adds up what the ledgers of other processes report. ``last_answer`` is the monotonic
+    time of the latest request that led to a delivery; ``last_sweep`` the timestamp in microseconds
+    of the latest sweep that was generated in full, None before the first.
     """
 
     def __init__(self) -> None:
         self.started = time.monotonic()
-        self.last_success = self.started
+        self.last_answer = self.started
         self.last_sweep: int | None = None
         self._lock = threading.Lock()
         self._totals = Totals()
-        self._latencies = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
-        self._reports: dict[int, Report] = {}
+        self._latencies = LatencyHistogram()
+        self._reports: dict[int, LedgerReport] = {}
 
     @property
     def elapsed(self) -> float:
         """Seconds since the ledger was opened."""
         return time.monotonic() - self.started
 
-    def swept(self, timestamp: int) -> None:
-        """The sweep at ``timestamp`` (microseconds of Unix time) is generated in full."""
+    def swept(self, sweeps: int, last: int) -> None:
+        """Sweeps were generated in full, the last one at the timestamp ``last``."""
         with self._lock:
-            self._totals.sweeps += 1
-            self.last_sweep = timestamp
+            self._totals.sweeps += sweeps
+            self.last_sweep = last
 
-    def skipped(self, count: int) -> None:
-        """So many sweeps were left out because their time had passed."""
+    def skipped(self, sweeps: int) -> None:
+        """Sweeps were left out because their time had passed."""
         with self._lock:
-            self._totals.skipped += count
+            self._totals.skipped += sweeps
 
     def generated(self, tally: Tally) -> None:
         """Records are ready to be sent."""
@@ -125,30 +130,43 @@ class Ledger:
             self._totals.generated += tally
 
     def disordered(self, what: str, records: int) -> None:
-        """So many records are sent late, out of order, or once more."""
+        """Records are sent late, out of order, or once more."""
         with self._lock:
             self._totals.disorder[what] += records
 
-    def attempted(self, seconds: float, size: int, writes: int, *, success: bool) -> None:
-        """The target answered a request of ``size`` bytes and ``writes`` metered writes."""
-        with self._lock:
-            self._totals.requests += 1
-            self._totals.bytes_sent += size
-            self._totals.seconds += seconds
-            self._totals.squared_seconds += seconds * seconds
-            self._latencies.record_value(max(_LOWEST, int(seconds * LATENCY_UNIT)))
-            if success:
-                self._totals.successful += 1
-                self._totals.metered_writes += writes
-                self.last_success = time.monotonic()
+    def attempted(
+        self, request: Request, seconds: float, delivery: Delivery | None, *, retry: bool
+    ) -> None:
+        """A request was sent, which took ``seconds`` and led to a delivery, or to none.
 
-    def stored(self, tally: Tally) -> None:
-        """The target has stored records."""
+        ``retry`` says that it had been sent before.
+        """
+        refused = len(delivery.rejections) if delivery else request.records
+        with self._lock:
+            totals = self._totals
+            totals.requests += 1
+            totals.successful += not refused
+            totals.retried += retry
+            totals.seconds += seconds
+            totals.squared_seconds += seconds * seconds
+            self._latencies.record(seconds)
+            if request.size is not None:
+                totals.bytes_sent = (totals.bytes_sent or 0) + request.size
+            if request.writes is not None:
+                # The target meters a request that it stored at least a part of.
+                writes = request.writes if refused < request.records else 0
+                totals.metered_writes = (totals.metered_writes or 0) + writes
+            if delivery is not None:
+                self.last_answer = time.monotonic()
+
+    def stored(self, tally: Tally, unchanged: int = 0) -> None:
+        """The target has stored records, of which it had ``unchanged`` already."""
         with self._lock:
             self._totals.stored += tally
+            self._totals.unchanged += unchanged
 
     def rejected(self, reason: str, tally: Tally) -> None:
-        """The target has refused records for good."""
+        """The target has refused records permanently."""
         with self._lock:
             self._totals.rejected += tally
             self._totals.rejections[reason] += tally.records
@@ -160,29 +178,27 @@ class Ledger:
             self._totals.losses[reason] += tally.records
 
     def throttled(self) -> None:
-        """The target asked for patience; the request will be sent again."""
+        """The target asked to send a request again later."""
         with self._lock:
             self._totals.throttled += 1
-            self._totals.retried += 1
 
     def failed(self, fault: str) -> None:
-        """A request failed and will be sent again."""
+        """A request failed for a reason that may pass."""
         with self._lock:
             self._totals.faults[fault] += 1
-            self._totals.retried += 1
 
-    def report(self) -> Report:
+    def report(self) -> LedgerReport:
         """What is known now, for the ledger of another process."""
         with self._lock:
-            return Report(self._totals + Totals(), self._latencies.encode())
+            return LedgerReport(self._totals + Totals(), self._latencies.encode())
 
-    def absorb(self, source: int, report: Report) -> None:
-        """Take the latest report of another process; it replaces the one before."""
+    def absorb(self, source: int, report: LedgerReport) -> None:
+        """Take the latest report of another process, which replaces the one before."""
         with self._lock:
             self._reports[source] = report
 
     def write_off(self, source: int, reason: str) -> None:
-        """Give up what was in flight in another process, which won't report any more."""
+        """Give up what was in flight in another process, which will not report any more."""
         with self._lock:
             report = self._reports.get(source)
             if report is not None:
@@ -203,71 +219,16 @@ class Ledger:
             reported = (report.totals for report in self._reports.values())
             return sum(reported, start=self._totals + Totals())
 
-    def latencies(self) -> "Latencies":
-        """How long requests took."""
-        return _latencies(self.totals(), self.latency_counts())
-
-    def latency_counts(self) -> "LatencyCounts":
+    def latency_counts(self) -> LatencyCounts:
         """How many requests took how long, as a copy."""
         with self._lock:
-            histogram = self._latencies
-            if self._reports:
-                histogram = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
-                histogram.add(self._latencies)
-                for report in self._reports.values():
-                    histogram.decode_and_add(report.histogram)
-            counts = np.frombuffer(histogram.counts, np.int64).copy()
-        return LatencyCounts(_bucket_ends(), counts)
+            return self._latencies.counts(*(each.histogram for each in self._reports.values()))
 
-
-@dataclass(frozen=True, slots=True)
-class LatencyCounts:
-    """A histogram of latencies.
-
-    ``counts`` has how many requests fell into each bucket (int64) and ``seconds`` the longest
-    latency that each bucket takes (float64, ascending); a bucket is narrower than 0.1 % of it.
-    """
-
-    seconds: npt.NDArray[np.float64]
-    counts: npt.NDArray[np.int64]
-
-    def percentiles(self, *wanted: float) -> list[float]:
-        """The latencies in seconds that so many per cent of requests did not exceed.
-
-        Zero where there was no request.
-        """
-        cumulated = np.cumsum(self.counts)
-        ranks = np.ceil(np.array(wanted) / 100 * cumulated[-1])
-        if not cumulated[-1]:
-            return [0.0] * len(wanted)
-        return [float(end) for end in self.seconds[np.searchsorted(cumulated, ranks)]]
-
-
-@cache
-def _bucket_ends() -> npt.NDArray[np.float64]:
-    """The longest latency in seconds of each bucket of a ledger's histogram."""
-    histogram = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
-    starts = map(histogram.get_value_from_index, range(histogram.counts_len))
-    ends = [histogram.get_highest_equivalent_value(start) for start in starts]
-    return np.array(ends) / LATENCY_UNIT
-
-
-@dataclass(frozen=True, slots=True)
-class Latencies:
-    """How long requests took, in seconds; all zero before the first."""
-
-    mean: float = 0.0
-    deviation: float = 0.0
-    p50: float = 0.0
-    p90: float = 0.0
-    p99: float = 0.0
-    longest: float = 0.0
-
-
-def _latencies(totals: Totals, counts: LatencyCounts) -> Latencies:
-    """The figures of all requests; mean and deviation come from running sums, which are exact."""
-    if not totals.requests:
-        return Latencies()
-    mean = totals.seconds / totals.requests
-    variance = max(totals.squared_seconds / totals.requests - mean * mean, 0.0)
-    return Latencies(mean, variance**0.5, *counts.percentiles(50, 90, 99, 100))
+    def latencies(self) -> Latencies:
+        """How long requests took; mean and deviation come from running sums, which are exact."""
+        totals = self.totals()
+        if not totals.requests:
+            return Latencies()
+        mean = totals.seconds / totals.requests
+        variance = max(totals.squared_seconds / totals.requests - mean * mean, 0.0)
+        return Latencies(mean, variance**0.5, *self.latency_counts().percentiles(50, 90, 99, 100))

@@ -1,206 +1,153 @@
-"""The manifest: one small JSON file a run, from which the run can be resumed or checked.
+"""The manifest: one small JSON file per run, from which the run is resumed or verified.
 
-It names what determines every value (seed, fleet, signal, …) and which timestamps were swept. It is
-replaced as a whole, so that a reader never sees half of one, and it is written before a sweep
-begins, so that after a sudden end it names every sweep whose records may be anywhere.
+It has the description of the run, which determines every value, and the timestamps that were swept.
+It is replaced as a whole, so a reader never sees half of one, and it names a sweep before any of
+its records can be stored: by its timestamp, or by the schedule of a run with a start.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from fleetstream import _version
-from fleetstream.generate.disorder import Disorder
-from fleetstream.fleet import Fleet, Shard
-from fleetstream.generate.records import RecordModel
-from fleetstream.generate.signals import Shape, Signal
-from fleetstream.targets.registry import TargetOptions
-from fleetstream.workload import Workload
+from fleetstream.generate.keys import GENERATOR_VERSION
+from fleetstream.run.ledger import Tally, Totals
+from fleetstream.run.spec import RunSpec
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever older programs could not read a manifest any more."""
 
-SETTLE_EVERY = 10.0
-"""Seconds between two looks at which sweeps are settled."""
 
-
-class Run(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Lengths of equidistant timestamps: ``count`` of them from ``first``, ``step`` apart (µs)."""
+class TimeSeries(msgspec.Struct, frozen=True, array_like=True):
+    """``count`` timestamps in microseconds, ``step`` apart, beginning with ``first``."""
 
     first: int
     step: int
     count: int
 
-
-class FleetFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What makes a :class:`~fleetstream.fleet.Fleet`."""
-
-    host_scale: int
-    regions: list[str]
-    microservices: list[str]
-    shard: Shard | None = None
+    def timestamps(self) -> range:
+        return range(self.first, self.first + self.step * self.count, self.step)
 
 
-class SignalFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What makes a :class:`~fleetstream.generate.signals.Signal`."""
+class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a run writes, where, and how far it has come.
 
-    shape: Shape
-    ratio: float
-    frequency: str
-
-
-class TargetFacts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What names a target; never a credential."""
-
-    to: str | None = None
-    database_name: str | None = None
-    table_name: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-    profile: str | None = None
-
-
-class Pace(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """When a run sweeps: at multiples of ``step``; all times in microseconds.
-
-    From ``start``, or from when the run begins if that is None, until before ``end``, or live and
-    without end if that is None. ``max_lag`` is how late a live sweep may start.
+    Every record of the sweeps in ``swept`` has an outcome. Those at ``unsettled`` had begun; some
+    of their records may be stored. ``ledger`` has the totals of the latest run.
     """
 
-    step: int
-    start: int | None = None
-    end: int | None = None
-    max_lag: int | None = None
-
-
-class Manifest(msgspec.Struct, forbid_unknown_fields=True):
-    """A run: what it writes, where to, and how far it has come."""
-
-    seed: int
-    fleet: FleetFacts
-    signal: SignalFacts | None
-    missing_cpu: float
-    record_model: RecordModel
-    target: TargetFacts
-    autostop: int
-    swept: list[Run]
-    """Sweeps of which every record has an outcome."""
-    unsettled: list[int]
-    """Timestamps of sweeps that had begun but were not settled."""
-    finished: bool
-    ledger: dict[str, Any]
-    """What the ledger of the latest run knew."""
-    disorder: Disorder | None = None
-    pace: Pace | None = None
-    """None for the current second, as often as it can be had."""
+    spec: RunSpec
+    swept: list[TimeSeries] = []
+    unsettled: list[int] = []
+    finished: bool = False
+    ledger: dict[str, Any] = {}
+    generator: int = GENERATOR_VERSION
     format: int = FORMAT
     version: str = _version.__version__
 
-    def workload(self) -> Workload:
-        """The workload of the run; raises :class:`ValueError` with a sentence."""
-        signal = None
-        if self.signal is not None:
-            signal = Signal(self.signal.shape, self.signal.ratio, self.signal.frequency)
-        facts = self.fleet
-        fleet = Fleet(facts.host_scale, facts.regions, facts.microservices, facts.shard)
-        return Workload(fleet, self.seed, signal, self.missing_cpu)
-
-    def target_options(self) -> TargetOptions:
-        """The target of the run."""
-        return TargetOptions(**msgspec.structs.asdict(self.target))
-
-    def timestamps(self) -> Iterable[int]:
+    def timestamps(self) -> Iterator[int]:
         """The timestamps of all settled sweeps, in the order of sweeping."""
-        for run in self.swept:
-            yield from range(run.first, run.first + run.step * run.count, run.step)
+        for series in self.swept:
+            yield from series.timestamps()
 
     @property
     def sweeps(self) -> int:
         """How many sweeps are settled."""
-        return sum(run.count for run in self.swept)
+        return sum(series.count for series in self.swept)
 
     @property
     def last(self) -> int:
-        """The latest timestamp that had begun, 0 if none had."""
-        ends = [run.first + run.step * (run.count - 1) for run in self.swept]
+        """The latest timestamp whose sweep had begun, 0 if none had."""
+        ends = [series.timestamps()[-1] for series in self.swept]
         return max([*ends, *self.unsettled], default=0)
 
-    def settle(self, timestamp: int) -> None:
-        """Note that a sweep is settled: timestamps at even distances make one run."""
+    def settle(self, timestamps: Sequence[int]) -> None:
+        """Note that sweeps are settled; timestamps at equal distances are joined."""
         last = self.swept[-1] if self.swept else None
-        if last is not None:
-            end = last.first + last.step * (last.count - 1)
-            step = timestamp - end
-            if last.count == 1 and step > 0:
-                self.swept[-1] = Run(last.first, step, 2)
-                return
-            if step == last.step:
-                self.swept[-1] = Run(last.first, step, last.count + 1)
-                return
-        self.swept.append(Run(timestamp, 1, 1))
+        for series in _series(timestamps):
+            if last is not None and (joined := _joined(last, series)):
+                self.swept[-1] = last = joined
+            else:
+                self.swept.append(series)
+                last = series
 
 
-def describe(
-    workload: Workload,
-    target: TargetOptions,
-    model: RecordModel,
-    autostop: int,
-    pace: Pace | None = None,
-    disorder: Disorder | None = None,
-) -> Manifest:
-    """The manifest of a run that is about to begin."""
-    fleet, signal = workload.fleet, workload.signal
-    return Manifest(
-        seed=workload.seed,
-        fleet=FleetFacts(
-            fleet.host_scale, list(fleet.regions), list(fleet.microservices), fleet.shard
-        ),
-        signal=None
-        if signal is None
-        else SignalFacts(signal.shape, signal.ratio, signal.frequency),
-        missing_cpu=workload.missing_cpu,
-        record_model=model,
-        target=TargetFacts(
-            **{name: getattr(target, name) for name in TargetFacts.__struct_fields__}
-        ),
-        autostop=autostop,
-        swept=[],
-        unsettled=[],
-        finished=False,
-        ledger={},
-        pace=pace,
-        disorder=disorder,
-    )
+def _series(timestamps: Sequence[int]) -> Iterator[TimeSeries]:
+    """Timestamps as few series, in their order."""
+    stamps = np.array(timestamps, np.int64)
+    if len(stamps) < 2:
+        yield from (TimeSeries(int(stamp), 1, 1) for stamp in stamps)
+        return
+    steps = np.diff(stamps)
+    first = 0
+    while first < len(stamps):
+        step = int(steps[first]) if first < len(steps) else 1
+        differing = np.flatnonzero(steps[first:] != step)
+        count = int(differing[0]) + 1 if len(differing) else len(stamps) - first
+        if step < 1:
+            step, count = 1, 1
+        yield TimeSeries(int(stamps[first]), step if count > 1 else 1, count)
+        first += count
+
+
+def _joined(one: TimeSeries, other: TimeSeries) -> TimeSeries | None:
+    """Both as one series, None where they are not at equal distances."""
+    step = other.first - one.timestamps()[-1]
+    if step < 1 or any(each.count > 1 and each.step != step for each in (one, other)):
+        return None
+    return TimeSeries(one.first, step, one.count + other.count)
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file; raises :class:`ValueError` with a sentence if there is none."""
+    """The manifest in a file. Raises ValueError where there is none of this generator version."""
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        content = path.read_bytes()
+        about = msgspec.json.decode(content, type=_About)
     except OSError as error:
-        raise ValueError(f"{path} can't be read: {error.strerror}.") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not a manifest of a run: {error}.") from error
-    if manifest.format != FORMAT:
+    if about.format != FORMAT:
         raise ValueError(
-            f"{path} has the format {manifest.format}, but this fleetstream reads {FORMAT}; "
-            f"use the version that wrote it, {manifest.version}."
+            f"{path} has the format {about.format}, but this fleetstream reads {FORMAT}; use the "
+            f"version that wrote it, {about.version}."
         )
-    if any(run.step < 1 or run.count < 1 or run.first < 0 for run in manifest.swept):
-        raise ValueError(f"{path} is not a manifest of a run: its sweeps make no sense.")
-    if manifest.pace is not None and manifest.pace.step < 1:
-        raise ValueError(f"{path} is not a manifest of a run: its pace makes no sense.")
-    if manifest.unsettled and min(manifest.unsettled) < 0:
-        raise ValueError(f"{path} is not a manifest of a run: its sweeps make no sense.")
+    check_generator(about.generator, f"{path} is of a run")
+    try:
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a manifest of a run: {error}.") from error
+    plausible = all(each.step > 0 and each.count > 0 and each.first >= 0 for each in manifest.swept)
+    if not plausible or min(manifest.unsettled, default=0) < 0 or manifest.spec.seed is None:
+        raise ValueError(f"{path} is not a manifest of a run: its sweeps are not valid.")
     return manifest
 
 
+def check_generator(version: int, what: str) -> None:
+    """Raises ValueError where values were made by another version of the generator."""
+    if version != GENERATOR_VERSION:
+        raise ValueError(
+            f"{what} by version {version} of the generator, but this fleetstream has version "
+            f"{GENERATOR_VERSION}, which makes other values; use the fleetstream that wrote it."
+        )
+
+
+class _About(msgspec.Struct):
+    """What tells whether the rest of a manifest can be read."""
+
+    format: int
+    version: str
+    generator: int = 0
+
+
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Replace the file at ``path`` in one step; raises :class:`OSError`."""
+    """Replace the file at ``path`` as a whole. Raises OSError."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         with unfinished.open("wb") as file:
@@ -212,3 +159,49 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise
+
+
+def manifest_path(spec: RunSpec, wanted: Path | None, folder: Path = Path()) -> Path | None:
+    """Where the manifest of a new run goes: where it is wanted, or under an unused name.
+
+    None for a target that keeps nothing. Raises ValueError where the file that is wanted exists and
+    is not the manifest of a finished run.
+    """
+    if wanted is None:
+        if spec.target.scheme == "null":
+            return None
+        part = f"-{spec.shard.number}of{spec.shard.count}" if spec.shard else ""
+        return _unused(folder / f"fleetstream-{spec.seed}{part}.json")
+    if wanted.exists() and not _is_finished(wanted):
+        raise ValueError(
+            f"{wanted} exists and is not the manifest of a finished run; continue that run with "
+            f"--resume {wanted}, or name another file."
+        )
+    return wanted
+
+
+def _is_finished(path: Path) -> bool:
+    try:
+        return read_manifest(path).finished
+    except ValueError:
+        return False
+
+
+def _unused(path: Path) -> Path:
+    """``path``, or the first such name with a number that no file has."""
+    number, candidate = 2, path
+    while candidate.exists():
+        candidate = path.with_stem(f"{path.stem}-{number}")
+        number += 1
+    return candidate
+
+
+def ledger_totals(totals: Totals) -> dict[str, Any]:
+    """The totals of a ledger, ready for JSON."""
+    facts: dict[str, Any] = {"adds_up": totals.adds_up}
+    for each in fields(totals):
+        figure = getattr(totals, each.name)
+        if isinstance(figure, Tally):
+            figure = {"records": figure.records, "values": figure.values}
+        facts[each.name] = dict(figure) if isinstance(figure, dict) else figure
+    return facts

@@ -1,94 +1,43 @@
-"""The pipeline: when, and how many at once.
+"""The pipeline: requests made in one thread, delivered by others.
 
-One thread sweeps the fleet and has the sink make requests of it; ``concurrency`` threads deliver
-them. At most twice as many requests are queued or in flight, so that rendering never waits for the
-network while there is room in flight, and never runs ahead of it by more than that.
+One thread has the sink make requests of batches; ``concurrency`` threads deliver them. At most
+twice as many requests are queued or in flight, so rendering does not wait for the network while
+there is room, and does not run ahead of it by more than that.
 """
 
 import contextlib
 import queue
-import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
-import tenacity
 
-from fleetstream.run.clock import Clock
-from fleetstream.generate.disorder import Disordered
-from fleetstream.run.ledger import Ledger, Tally
-from fleetstream.generate.records import timestamp_of
 from fleetstream.generate.moments import MICROSECONDS
-from fleetstream.targets.sink import (
-    Delivery,
-    Request,
-    Sink,
-    TargetLost,
-    Throttled,
-    Unavailable,
-)
-from fleetstream.workload import Block, Workload
+from fleetstream.generate.records import timestamps_of
+from fleetstream.run.control import DRAIN_SECONDS, Control
+from fleetstream.run.delivery import Deliverer, GivenUp
+from fleetstream.run.ledger import Ledger, Tally
+from fleetstream.targets.sink import Delivery, Request, Sink
 
-DRAIN_SECONDS = 30.0
-"""How long requests in flight may still take, and be retried, once the run is stopped."""
+REQUESTS_PER_SENDER = 2
+"""Requests queued or in flight, for each that may be in flight."""
 
-LONGEST_PAUSE = 10.0
-"""Seconds between two tries of a request, at most; full jitter takes a random part of it."""
-
-AHEAD = 2
-"""Requests in flight or rendered and waiting for it, for each that may be in flight."""
-
-_FIRST_PAUSE = 0.1
-_GLANCE = 0.1
-"""Seconds between two looks at whether to stop, while waiting for something else."""
+POLL_SECONDS = 0.1
+"""Seconds between two checks for a stop while waiting for something else."""
 
 
-@dataclass
-class Stop:
-    """Tells a run to end: first gently, then at once.
-
-    ``gently`` means that nothing new is generated and what is in flight is finished; ``at_once``
-    that everything without an outcome is given up. ``reason`` says why, where it was not the user.
-    """
-
-    gently: threading.Event = field(default_factory=threading.Event)
-    at_once: threading.Event = field(default_factory=threading.Event)
-    reason: str | None = None
-    _asked_at: float = 0.0
-
-    def ask(self) -> None:
-        """Stop gently; when asked again, at once."""
-        if self.gently.is_set():
-            self.at_once.set()
-        self._asked_at = time.monotonic()
-        self.gently.set()
-
-    @property
-    def overdue(self) -> bool:
-        """Whether what was in flight has had its time to finish since a stop was asked for."""
-        return self.gently.is_set() and time.monotonic() - self._asked_at > DRAIN_SECONDS
-
-    def fail(self, reason: str) -> None:
-        """Stop at once, because nothing more can be delivered."""
-        self.reason = self.reason or reason
-        self.gently.set()
-        self.at_once.set()
-
-
-class Watcher(Protocol):
-    """Is told of every batch and request, from several threads at once."""
+class Observer(Protocol):
+    """Is called with every batch and request, from several threads at once."""
 
     def entered(self, batch: pa.RecordBatch) -> None:
-        """A batch is generated and goes to the sink."""
+        """A batch goes to the sink."""
         ...
 
     def settled(self, request: Request) -> None:
-        """Every record of a request has an outcome; called last of all."""
+        """Every record of a request has an outcome; called after the other methods."""
         ...
 
     def undelivered(self, request: Request, reason: str) -> None:
@@ -96,75 +45,26 @@ class Watcher(Protocol):
         ...
 
     def rejected(self, request: Request, delivery: Delivery) -> None:
-        """The target has refused records of a request for good."""
+        """The target has refused records of a request permanently."""
         ...
-
-
-class Sweeps:
-    """The batches of sweep after sweep: ``workload`` at the timestamps of ``clock``.
-
-    ``count`` ends them after so many sweeps, 0 never; ``blocks`` are those to generate, by default
-    all; ``disordered`` gives them out where there is to be disorder. Yields None in place of a
-    batch where the clock makes a pause. ``begin`` and ``end`` are called with the timestamp before
-    and after each sweep.
-    """
-
-    def __init__(
-        self,
-        workload: Workload,
-        clock: Clock,
-        count: int = 0,
-        *,
-        blocks: Sequence[Block] | None = None,
-        disordered: Disordered | None = None,
-        begin: Callable[[int], None] = lambda _timestamp: None,
-        end: Callable[[int], None] = lambda _timestamp: None,
-    ) -> None:
-        self._workload = workload
-        self._clock = clock
-        self._count = count or None
-        self._blocks = workload.blocks if blocks is None else blocks
-        self._disordered = disordered
-        self._begin = begin
-        self._end = end
-
-    def __iter__(self) -> Iterator[pa.RecordBatch | None]:
-        for timestamp in islice(self._clock, self._count):
-            self._begin(timestamp)
-            for block in self._blocks:
-                if self._disordered:
-                    yield from self._disordered.batches(block, timestamp)
-                else:
-                    yield self._workload.batch(block, timestamp)
-            if self._disordered:
-                yield from self._disordered.due(timestamp)
-            self._end(timestamp)
-            if not self._clock.due:
-                yield None
-        yield from self.rest()
-
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        """What is held back still."""
-        return self._disordered.rest() if self._disordered else iter(())
 
 
 @dataclass(frozen=True, slots=True)
 class _InFlight:
-    """A request without an outcome, and the sweep in which it was made."""
+    """A request without an outcome, and the timestamp of the sweep in which it was made."""
 
     request: Request
     sweep: int
 
 
 class Pipeline:
-    """Delivers the batches of ``source`` to ``sink``; ``ledger`` knows what became of each record.
+    """Delivers the batches of ``source`` to ``sink``; ``ledger`` records every outcome.
 
-    Where ``source`` yields None, the sink makes use of the pause. ``give_up_after`` is for how many
-    seconds no request may succeed before the run is ended, 0 for ever. Requests made in sweeps from
-    the timestamp ``timed_from`` on are timed from when their sweep was meant to be, not from when
-    they could be sent, so that the stall of a target shows in the times of all requests it held up
-    ("coordinated omission"); None for none. ``rest`` gives what the source holds back still when
-    the run is stopped.
+    Where ``source`` yields None, the sink sends what it keeps. Requests made in sweeps from the
+    timestamp ``live_from`` on are timed from when their sweep was meant to begin, not from when
+    they could be sent, so a stall of the target shows in the latency of every request that it
+    delays ("coordinated omission"); None for no such sweep. ``rest`` returns what the source still
+    holds back when the run is stopped.
     """
 
     def __init__(
@@ -172,28 +72,28 @@ class Pipeline:
         source: Iterable[pa.RecordBatch | None],
         sink: Sink,
         ledger: Ledger,
-        stop: Stop,
+        control: Control,
+        observer: Observer,
         *,
         concurrency: int = 1,
         give_up_after: float = 300.0,
-        watcher: Watcher | None = None,
-        timed_from: int | None = None,
+        live_from: int | None = None,
         rest: Callable[[], Iterable[pa.RecordBatch]] = tuple,
     ) -> None:
-        self.ledger = ledger
-        self.stop = stop
         self._source = source
         self._sink = sink
-        self._concurrency = min(concurrency, sink.concurrency or concurrency)
-        self._give_up_after = give_up_after
-        self._watcher = watcher
-        self._timed_from = timed_from
+        self._ledger = ledger
+        self._control = control
+        self._observer = observer
+        self._deliverer = Deliverer(sink, ledger, control, give_up_after)
+        self._senders = min(concurrency, sink.concurrency or concurrency)
+        self._live_from = live_from
         self._rest = rest
         self._sweep = 0
         """The latest timestamp that came from the source."""
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for _ in range(self._concurrency * AHEAD):
+        for _ in range(self._senders * REQUESTS_PER_SENDER):
             self._room.put(None)
         self._in_flight: dict[int, _InFlight] = {}
         self._settling = threading.Lock()
@@ -203,7 +103,7 @@ class Pipeline:
         """Deliver until the source ends or the run is stopped."""
         senders = [
             threading.Thread(target=self._deliver_all, name=f"sender {number}", daemon=True)
-            for number in range(self._concurrency)
+            for number in range(self._senders)
         ]
         for sender in senders:
             sender.start()
@@ -214,7 +114,7 @@ class Pipeline:
 
     def _prepare_all(self) -> None:
         for batch in self._source:
-            if self.stop.gently.is_set():
+            if self._control.gently.is_set():
                 return
             if batch is None:
                 self._offer_all(self._sink.pause())
@@ -223,21 +123,19 @@ class Pipeline:
             self._offer_all(self._until_stopped(self._sink.prepare(batch)))
 
     def _enter(self, batch: pa.RecordBatch) -> None:
-        """Note a batch that goes to the sink."""
-        self._sweep = max(self._sweep, timestamp_of(batch))
-        if self._watcher:
-            self._watcher.entered(batch)
+        self._sweep = max(self._sweep, int(timestamps_of(batch)[-1]))
+        self._observer.entered(batch)
 
     def _until_stopped(self, requests: Iterable[Request]) -> Iterator[Request]:
         """A batch may make a thousand requests; those not made yet are not in flight."""
         for request in requests:
             yield request
-            if self.stop.gently.is_set():
+            if self._control.gently.is_set():
                 return
 
     def _offer_all(self, requests: Iterable[Request]) -> None:
         for request in requests:
-            self.ledger.generated(_tally(request))
+            self._ledger.generated(_tally(request))
             self._in_flight[id(request)] = _InFlight(request, self._sweep)
             if self._await_room():
                 self._waiting.put(request)
@@ -246,21 +144,21 @@ class Pipeline:
 
     def _await_room(self) -> bool:
         """Wait until another request may be queued; false when the run ends at once."""
-        while not self._leaving():
+        while not self._is_leaving():
             with contextlib.suppress(queue.Empty):
-                self._room.get(timeout=_GLANCE)
+                self._room.get(timeout=POLL_SECONDS)
                 return True
         return False
 
-    def _leaving(self) -> bool:
-        """Whether the run ends at once, be it because finishing it gently took too long."""
-        if self.stop.overdue and not self.stop.at_once.is_set():
-            self.stop.fail(f"not delivered within {DRAIN_SECONDS:g} s of the stop")
-        return self.stop.at_once.is_set()
+    def _is_leaving(self) -> bool:
+        """Whether the run ends at once, also because a gentle stop took too long."""
+        if self._control.is_overdue and not self._control.at_once.is_set():
+            self._control.fail(f"not delivered within {DRAIN_SECONDS:g} s of the stop")
+        return self._control.at_once.is_set()
 
     def _drain(self, senders: list[threading.Thread]) -> None:
         """Finish what is in flight, or give it up, so that every record has an outcome."""
-        if not self.stop.at_once.is_set():
+        if not self._control.at_once.is_set():
             for batch in self._rest():
                 self._enter(batch)
                 self._offer_all(self._sink.prepare(batch))
@@ -268,8 +166,8 @@ class Pipeline:
         for _ in senders:
             self._waiting.put(None)
         for sender in senders:
-            while sender.is_alive() and not self._leaving():
-                sender.join(_GLANCE)
+            while sender.is_alive() and not self._is_leaving():
+                sender.join(POLL_SECONDS)
         for unsettled in list(self._in_flight.values()):
             self._abandon(unsettled.request)
         with self._settling:
@@ -277,121 +175,55 @@ class Pipeline:
         if self._crash:
             raise self._crash
 
-    def _abandon(self, request: Request) -> None:
-        """Give up a request because the run ends at once, unless its sender has settled it."""
-        self._once(request, lambda: self._give_up(request, self.stop.reason or "stopped at once"))
-
-    def _once(self, request: Request, settle: Callable[[], None]) -> None:
-        """Settle a request, unless that was done; waits while another thread is settling one."""
-        with self._settling:
-            if self._in_flight.pop(id(request), None) is not None:
-                settle()
-
-    def _give_up(self, request: Request, reason: str) -> None:
-        self.ledger.undelivered(reason, _tally(request))
-        if self._watcher:
-            self._watcher.undelivered(request, reason)
-            self._watcher.settled(request)
-
     def _deliver_all(self) -> None:
-        """What a sender does: deliver requests until it is told that there are no more."""
+        """The work of a sender: deliver requests until there are no more."""
         while (request := self._waiting.get()) is not None:
-            if self.stop.at_once.is_set():
+            if self._control.at_once.is_set():
                 self._abandon(request)
                 continue
-            self._once(request, self._deliver(request))
+            self._settle(request, self._deliver(request))
             self._room.put(None)
 
-    def _deliver(self, request: Request) -> Callable[[], None]:
-        """Deliver a request, however often that takes; gives what is to be noted of it."""
+    def _deliver(self, request: Request) -> Delivery | GivenUp:
         try:
-            try:
-                delivery = self._attempt(request)
-            except (Throttled, Unavailable) as error:
-                pause = random.uniform(0, _FIRST_PAUSE)  # noqa: S311 - jitter
-                self.stop.at_once.wait(_asked_for(error) + pause)
-                delivery = self._retrying(self._attempt, request)
-        except (Throttled, Unavailable) as error:
-            reason = error.kind if isinstance(error, Unavailable) else "throttled"
-            silence = time.monotonic() - self.ledger.last_success
-            if not self.stop.at_once.is_set() and silence >= self._give_up_after:
-                self.stop.fail(f"no request has succeeded for {silence:.0f} s ({error})")
-            return lambda: self._give_up(request, reason)
-        except TargetLost as error:
-            reason = str(error)
-            self.stop.fail(reason)
-            return lambda: self._give_up(request, reason)
+            return self._deliverer.deliver(request, self._lag(request))
         except Exception as error:
             self._crash = error
-            self.stop.fail("an internal error")
-            return lambda: self._give_up(request, "an internal error")
-        return lambda: self._settle(request, delivery)
-
-    def _attempt(self, request: Request) -> Delivery:
-        """Send a request once, and note how that went."""
-        began = time.monotonic() - self._lag(request)
-        success, writes = False, 0
-        try:
-            delivery = self._sink.send(request)
-            success = not delivery.rejections
-            writes = request.writes if len(delivery.rejections) < request.records else 0
-        except Throttled:
-            self.ledger.throttled()
-            raise
-        except Unavailable as error:
-            self.ledger.failed(error.kind)
-            raise
-        finally:
-            self.ledger.attempted(time.monotonic() - began, request.size, writes, success=success)
-        return delivery
+            self._control.fail("an internal error")
+            return GivenUp("an internal error")
 
     def _lag(self, request: Request) -> float:
         """Seconds since a request was meant to be sent, 0 where that is not known."""
         unsettled = self._in_flight.get(id(request))
-        if self._timed_from is None or unsettled is None or unsettled.sweep < self._timed_from:
+        if self._live_from is None or unsettled is None or unsettled.sweep < self._live_from:
             return 0.0
         return max(time.time() - unsettled.sweep / MICROSECONDS, 0.0)
 
-    def _settle(self, request: Request, delivery: Delivery) -> None:
-        """Note an answered request: what was refused of it, and that the rest is stored."""
+    def _abandon(self, request: Request) -> None:
+        """Give up a request because the run ends at once, unless its sender has settled it."""
+        self._settle(request, GivenUp(self._control.reason or "stopped at once"))
+
+    def _settle(self, request: Request, outcome: Delivery | GivenUp) -> None:
+        """Record an outcome, unless the request has one; waits while another one is recorded."""
+        with self._settling:
+            if self._in_flight.pop(id(request), None) is None:
+                return
+            if isinstance(outcome, GivenUp):
+                self._ledger.undelivered(outcome.reason, _tally(request))
+                self._observer.undelivered(request, outcome.reason)
+            else:
+                self._count(request, outcome)
+            self._observer.settled(request)
+
+    def _count(self, request: Request, delivery: Delivery) -> None:
         refused = Tally()
         for rejection in delivery.rejections:
             tally = Tally(1, request.record(rejection.index).values)
-            self.ledger.rejected(rejection.reason, tally)
+            self._ledger.rejected(rejection.reason, tally)
             refused += tally
-        self.ledger.stored(_tally(request) - refused)
-        if self._watcher:
-            if delivery.rejections:
-                self._watcher.rejected(request, delivery)
-            self._watcher.settled(request)
-
-    @cached_property
-    def _retrying(self) -> tenacity.Retrying:
-        """Exponential back-off with full jitter; a stop at once ends it, and its pauses."""
-
-        def hopeless(state: tenacity.RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            failing = time.monotonic() - state.start_time
-            return isinstance(error, Unavailable) and 0 < self._give_up_after <= failing
-
-        jitter = tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=LONGEST_PAUSE)
-
-        def pause(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            return _asked_for(error) + jitter(state)
-
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((Throttled, Unavailable)),
-            wait=pause,
-            stop=lambda state: self.stop.at_once.is_set() or hopeless(state),
-            sleep=tenacity.sleep_using_event(self.stop.at_once),
-            reraise=True,
-        )
-
-
-def _asked_for(error: BaseException | None) -> float:
-    """Seconds that the target asks to wait at least."""
-    return error.wait if isinstance(error, Throttled) else 0.0
+        self._ledger.stored(_tally(request) - refused, delivery.unchanged or 0)
+        if delivery.rejections:
+            self._observer.rejected(request, delivery)
 
 
 def _tally(request: Request) -> Tally:

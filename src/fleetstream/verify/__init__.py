@@ -1,42 +1,39 @@
-"""Verify: compares what a target holds with what runs must have written.
+"""Verification: what a target holds, compared with what runs must have written.
 
-Every value is determined by what a manifest says, so what must be there is generated again, one
-slice of time after the other, and compared with what is there: record by record, and every value
-exactly. The slices cover all of time, so that a table which matches holds nothing else either.
+Every value is determined by the manifest of its run, so what must be there is generated again, one
+slice of time after the other, and compared record by record, every value exactly. The slices cover
+all of time, so a table that matches holds nothing else either.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from fleetstream.run.pipeline import Stop
-from fleetstream.run.manifest import Manifest
+from fleetstream.run.control import Control
+from fleetstream.targets.reader import Reader
 from fleetstream.verify.comparison import Comparison
 from fleetstream.verify.expectation import Expectation
-from fleetstream.verify.findings import Example, Fault, Findings
-from fleetstream.verify.readers import Reader
+from fleetstream.verify.findings import Fault, Findings, WrongRecord
 
-__all__ = ["Example", "Expectation", "Fault", "Findings", "Reader", "verify"]
+__all__ = ["Expectation", "Fault", "Findings", "WrongRecord", "verify"]
 
 
 def verify(
-    manifests: Sequence[Manifest],
+    expectation: Expectation,
     reader: Reader,
-    stop: Stop,
+    control: Control,
     advance: Callable[[int], None] = lambda _values: None,
 ) -> Findings:
-    """Compare what ``reader`` reads with what ``manifests`` name, all of one record model.
+    """Compare what an open reader reads with what is expected.
 
-    ``advance`` is told of values as they are done. Ends early when ``stop`` is asked for. Raises
-    :class:`~fleetstream.targets.TargetUnusable` where the target can't be read.
+    ``advance`` is called with the number of values compared since the last call. Ends early when
+    the control is asked to stop. Raises TargetUnusable where the target cannot be read.
     """
-    expectation = Expectation(manifests, reader.slice_values, reader.times_after)
-    comparison = Comparison(reader.connection, manifests[0].record_model)
+    comparison = Comparison(reader.connection, expectation.columns)
     findings = comparison.findings
-    for part in expectation.slices():
-        if stop.gently.is_set():
+    for part in expectation.slices(reader):
+        if control.gently.is_set():
             return findings
-        comparison.compare(
-            expectation.table(part), reader.held(part.begin, part.end), overlap=part.overlap
-        )
+        held = reader.held(part.begin, part.end)
+        comparison.compare(expectation.table(part), held, overlap=part.overlap)
         advance(expectation.values(part))
     findings.finished = True
     return findings

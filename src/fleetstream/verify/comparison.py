@@ -1,7 +1,7 @@
-"""Comparison: expected and held records side by side, in DuckDB.
+"""Comparison of expected and held records, in DuckDB.
 
-One full join on the columns that tell records from one another counts everything; only where
-something is wrong are the records themselves asked for.
+One full join on the columns that identify a record counts everything; the records themselves are
+queried only where something is wrong.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,31 +11,28 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from fleetstream.fleet import DIMENSIONS
-from fleetstream.generate.records import TIME, RecordModel
-from fleetstream.targets.layout import COLUMNS, KEY_COLUMNS, MEASURE_NAME
+from fleetstream.generate.schema import TIME
+from fleetstream.targets.columns import MEASURE_NAME, TableColumns
 from fleetstream.verify.expectation import PARTIAL
-from fleetstream.verify.findings import SHOWN, Example, Fault, Findings
+from fleetstream.verify.findings import EXAMPLES, Fault, Findings, WrongRecord
 
 _THERE = "__there"
 """A column that is true in every row, and null where a join has found none."""
 
 _BOTH = f"expected.{_THERE} AND held.{_THERE}"
 
-_PLACES = {name: None for names in DIMENSIONS.values() for name in names}
-"""All dimensions, each once."""
-
 
 class Comparison:
-    """Compares tables in the layout of the DuckDB sink, over one connection."""
+    """Compares tables with the columns of the DuckDB target, on one connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, model: RecordModel) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, columns: TableColumns) -> None:
         self.findings = Findings()
         self._connection = connection
-        self._columns = COLUMNS[model]
-        self._values = [name for name in self._columns if name not in KEY_COLUMNS]
+        self._columns = columns.all
+        self._key = list(columns.key)
+        self._values = list(columns.values)
         on = " AND ".join(
-            f'expected."{name}" IS NOT DISTINCT FROM held."{name}"' for name in KEY_COLUMNS
+            f'expected."{name}" IS NOT DISTINCT FROM held."{name}"' for name in self._key
         )
         self._joined = f"expected FULL JOIN held ON {on}"
         self._differs = " OR ".join(
@@ -50,7 +47,7 @@ class Comparison:
     def compare(self, expected: pa.Table | None, held: str | pa.Table, *, overlap: bool) -> None:
         """Compare a slice, and add to the findings.
 
-        ``expected`` is as :meth:`~fleetstream.verify.expectation.Expectation.table` gives it;
+        ``expected`` is a table from :meth:`~fleetstream.verify.expectation.Expectation.table`;
         ``held`` is a query or a table. ``overlap`` says that a record may be expected twice.
         """
         self._view("expected", expected, distinct=overlap)
@@ -66,9 +63,9 @@ class Comparison:
         faults = dict(zip(self._wrong, wrong, strict=True))
         # Every pair that a record makes beyond its first is a duplicate.
         faults[Fault.DUPLICATE] = pairs - (records - faults[Fault.MISSING] - absences)
-        self._note(faults, records, partial, absences, pairs + faults[Fault.EXTRA])
+        self._count(faults, records, partial, absences, pairs + faults[Fault.EXTRA])
 
-    def _note(
+    def _count(
         self, faults: dict[Fault, int], records: int, partial: int, absent: int, held: int
     ) -> None:
         findings = self.findings
@@ -79,35 +76,35 @@ class Comparison:
         for fault, count in faults.items():
             if count:
                 findings.faults[fault] += count
-                room = SHOWN - len(findings.examples[fault])
+                room = EXAMPLES - len(findings.examples[fault])
                 findings.examples[fault] += self._examples(fault, room) if room else []
 
-    def _examples(self, fault: Fault, limit: int) -> list[Example]:
+    def _examples(self, fault: Fault, limit: int) -> list[WrongRecord]:
         """The first records with a fault, by time and series."""
         if fault is Fault.DUPLICATE:
-            key = ", ".join(f'"{name}"' for name in KEY_COLUMNS)
+            key = ", ".join(f'"{name}"' for name in self._key)
             same = " AND ".join(
-                f'held."{name}" IS NOT DISTINCT FROM expected."{name}"' for name in KEY_COLUMNS
+                f'held."{name}" IS NOT DISTINCT FROM expected."{name}"' for name in self._key
             )
             rows = self._rows(
                 f"SELECT {key}, count(*) AS times FROM held SEMI JOIN expected ON {same} "
                 f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {TIME}, {key} LIMIT {limit}"
             )
-            return [_example(row, f"there {row['times']} times") for row in rows]
+            return [self._wrong_record(row, f"there {row['times']} times") for row in rows]
         key = ", ".join(
-            f'coalesce(held."{name}", expected."{name}") AS "{name}"' for name in KEY_COLUMNS
+            f'coalesce(held."{name}", expected."{name}") AS "{name}"' for name in self._key
         )
         values = ", ".join(
             f'held."{name}" AS "held {name}", expected."{name}" AS "expected {name}"'
             for name in self._values
         )
-        order = ", ".join(f'"{name}"' for name in (TIME, *KEY_COLUMNS))
+        order = ", ".join(f'"{name}"' for name in (TIME, *self._key))
         rows = self._rows(
             f"SELECT {key}, {values} FROM {self._joined} WHERE {self._wrong[fault]} "
             f"ORDER BY {order} LIMIT {limit}"
         )
         detail = self._details[fault]
-        return [_example(row, detail(row)) for row in rows]
+        return [self._wrong_record(row, detail(row)) for row in rows]
 
     @property
     def _details(self) -> dict[Fault, Callable[[dict[str, Any]], str]]:
@@ -118,7 +115,7 @@ class Comparison:
         }
 
     def _shown(self, row: dict[str, Any], side: str) -> str:
-        """The values of a record: the value alone where it has one."""
+        """The value of a record, or how many values it has."""
         values = {
             name: row[f"{side} {name}"]
             for name in self._values
@@ -129,7 +126,6 @@ class Comparison:
         return f"a record of {len(values)} values"
 
     def _difference(self, row: dict[str, Any]) -> str:
-        """Which values differ, and how."""
         parts = []
         for name in self._values:
             held, expected = row[f"held {name}"], row[f"expected {name}"]
@@ -139,10 +135,10 @@ class Comparison:
         return "; ".join(parts)
 
     def _view(self, name: str, source: str | pa.Table | None, *, distinct: bool = False) -> None:
-        """Make a temporary view of a slice that has all columns.
+        """Create a temporary view of a slice that has all columns.
 
-        With ``distinct``, a record that several runs have written is there once; where one of them
-        is settled, so is the record.
+        With ``distinct``, a record that several runs have written is there once, and is not partial
+        if it is settled in one of them.
         """
         columns = self._columns | ({PARTIAL: "BOOLEAN"} if name == "expected" else {})
         if isinstance(source, str):
@@ -166,7 +162,7 @@ class Comparison:
         )
 
     def _row(self, query: str) -> Sequence[int]:
-        # Fetched in full, since an unfinished result would hold up the next query.
+        # Fetched in full, since an unfinished result would block the next query.
         (row,) = self._connection.execute(query).fetchall()
         return tuple(row)
 
@@ -175,13 +171,12 @@ class Comparison:
         names = [column[0] for column in result.description or ()]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
-
-def _example(row: dict[str, Any], detail: str) -> Example:
-    time = row[TIME]
-    dimensions = [row[name] for name in _PLACES if row[name] is not None]
-    return Example(
-        time.isoformat(sep=" ") if isinstance(time, datetime) else "no time",
-        "/".join(dimensions),
-        row[MEASURE_NAME] or "no measure name",
-        detail,
-    )
+    def _wrong_record(self, row: dict[str, Any], detail: str) -> WrongRecord:
+        time = row[TIME]
+        names = [name for name in self._key if name not in (TIME, MEASURE_NAME)]
+        return WrongRecord(
+            time.isoformat(sep=" ") if isinstance(time, datetime) else "no time",
+            "/".join(row[name] for name in names if row[name] is not None),
+            row[MEASURE_NAME] or "no measure name",
+            detail,
+        )

@@ -1,27 +1,27 @@
-"""Expectation: what must be there, generated again, slice by slice of time."""
+"""What runs must have written, generated again, slice by slice of time."""
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
 import numpy as np
 import pyarrow as pa
-from msgspec.structs import replace
 
-from fleetstream.generate.records import Records
-from fleetstream.run.manifest import Manifest, Run
-from fleetstream.targets.sink import Part
-from fleetstream.targets.layout import in_columns
+from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.run.manifest import Manifest
+from fleetstream.run.spec import RunSpec
+from fleetstream.targets.columns import TableColumns, as_table
+from fleetstream.targets.reader import Reader
 
 PARTIAL = "__partial"
-"""The column that says whether a record's sweep was cut, so that the record may not be there."""
+"""The column that says whether a record's sweep was interrupted, so that it may be missing."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Sweep:
-    """A sweep of the ``run``-th manifest; ``partial`` if it was cut or never settled."""
+class ExpectedSweep:
+    """A sweep of the ``run``-th manifest; ``partial`` if it was interrupted or never settled."""
 
     timestamp: int
     run: int
@@ -37,114 +37,130 @@ class Slice:
 
     begin: int | None
     end: int | None
-    sweeps: tuple[Sweep, ...]
+    sweeps: tuple[ExpectedSweep, ...]
     overlap: bool
 
 
 class Expectation:
-    """What runs must have written.
+    """What the runs of ``manifests`` must have written to one table.
 
-    ``slice_values`` is about how many values a slice has; ``times_after`` gives the timestamps, in
-    microseconds, that the target holds after one: a run that was killed may have written sweeps of
-    its history which its manifest does not name yet.
+    Raises ValueError where their record models differ, since one table cannot hold both.
     """
 
-    def __init__(
-        self,
-        manifests: Sequence[Manifest],
-        slice_values: int,
-        times_after: Callable[[int], Sequence[int]],
-    ) -> None:
-        self._manifests = manifests
-        self._workloads = [manifest.workload() for manifest in manifests]
-        self._model = manifests[0].record_model
-        self._slice_values = slice_values
-        self._times_after = times_after
+    def __init__(self, manifests: Sequence[Manifest]) -> None:
+        self.manifests = manifests
+        self._generators = [manifest.spec.generator() for manifest in manifests]
+        models = {manifest.spec.record_model for manifest in manifests}
+        if len(models) > 1:
+            raise ValueError(
+                "These runs have different record models, so they cannot have written to one "
+                "table; verify them one by one."
+            )
+        schemas = (schema for each in self._generators for schema in each.schemas.values())
+        distinct = {schema.to_string(show_schema_metadata=True): schema for schema in schemas}
+        self.columns = TableColumns(models.pop(), tuple(distinct.values()))
+
+    @property
+    def record_model(self) -> RecordModel:
+        return self.columns.model
 
     @property
     def total(self) -> int:
         """About how many values there are in all."""
         return sum(
-            (manifest.sweeps + len(manifest.unsettled)) * workload.values_per_sweep
-            for manifest, workload in zip(self._manifests, self._workloads, strict=True)
+            (manifest.sweeps + len(manifest.unsettled)) * generator.values_per_sweep
+            for manifest, generator in zip(self.manifests, self._generators, strict=True)
         )
 
     def values(self, part: Slice) -> int:
         """About how many values a slice has."""
-        return sum(self._workloads[sweep.run].values_per_sweep for sweep in part.sweeps)
+        return sum(self._generators[sweep.run].values_per_sweep for sweep in part.sweeps)
 
-    def slices(self) -> Iterator[Slice]:
-        """All of time, from the earliest on."""
+    def slices(self, reader: Reader) -> Iterator[Slice]:
+        """All of time, from the earliest on, in slices of the size that the reader prefers.
+
+        A run that was killed may have written sweeps of its history that its manifest does not name
+        yet; the reader is asked which timestamps it holds.
+        """
         begin: int | None = None
-        sweeps: list[Sweep] = []
+        sweeps: list[ExpectedSweep] = []
         values, overlap = 0, False
-        for timestamp, together in groupby(self._sweeps(), attrgetter("timestamp")):
-            if values >= self._slice_values:
+        for timestamp, together in groupby(self._sweeps(reader), attrgetter("timestamp")):
+            if values >= reader.slice_values:
                 yield Slice(begin, timestamp, tuple(sweeps), overlap)
                 begin, sweeps, values, overlap = timestamp, [], 0, False
             runs = []
             for sweep in together:
                 sweeps.append(sweep)
                 runs.append(sweep.run)
-                values += self._workloads[sweep.run].values_per_sweep
-            overlap = overlap or not self._apart(runs)
+                values += self._generators[sweep.run].values_per_sweep
+            overlap = overlap or not self._disjoint(runs)
         yield Slice(begin, None, tuple(sweeps), overlap)
-
-    def _apart(self, runs: Sequence[int]) -> bool:
-        """Whether no two of the runs have a series in common: different parts of one fleet."""
-        if len(runs) == 1:
-            return True
-        fleets = [self._manifests[run].fleet for run in runs]
-        shards = {fleet.shard for fleet in fleets}
-        counts = {shard.count for shard in shards if shard}
-        wholes = [replace(fleet, shard=None) for fleet in fleets]
-        different = None not in shards and len(shards) == len(fleets)
-        return different and len(counts) == 1 and all(whole == wholes[0] for whole in wholes)
 
     def table(self, part: Slice) -> pa.Table | None:
         """The records of a slice in the columns of the target, and :data:`PARTIAL`; None if none.
 
         Columns that no record has are left out.
         """
-        parts: list[Part] = []
+        ranges: list[RecordRange] = []
         partial: list[bool] = []
-        for sweep in part.sweeps:
-            for batch in self._workloads[sweep.run].sweep(sweep.timestamp):
-                records = Records(batch, self._model)
-                parts.append(Part(records, 0, len(records)))
-                partial.append(sweep.partial)
-        if not parts:
+        for (run, is_partial), sweeps in groupby(
+            sorted(part.sweeps, key=attrgetter("run", "partial")), attrgetter("run", "partial")
+        ):
+            for batch in self._batches(run, [sweep.timestamp for sweep in sweeps]):
+                records = Records(batch, self.record_model)
+                ranges.append(RecordRange(records, 0, len(records)))
+                partial.append(is_partial)
+        if not ranges:
             return None
-        flags = np.repeat(partial, [len(each) for each in parts])
-        return in_columns(parts, self._model).append_column(PARTIAL, pa.array(flags))
+        flags = np.repeat(partial, [len(each) for each in ranges])
+        return as_table(ranges, self.record_model).append_column(PARTIAL, pa.array(flags))
 
-    def _sweeps(self) -> Iterator[Sweep]:
-        """All sweeps by time; one that is settled and cut too is settled."""
-        each = (self._sweeps_of(run) for run in range(len(self._manifests)))
+    def _batches(self, run: int, timestamps: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        generator = self._generators[run]
+        size = generator.timestamps_per_batch()
+        for first in range(0, len(timestamps), size):
+            yield from generator.batches(timestamps[first : first + size])
+
+    def _disjoint(self, runs: Sequence[int]) -> bool:
+        """Whether no two of the runs have a series in common: different parts of one fleet."""
+        if len(runs) == 1:
+            return True
+        specs = [self.manifests[run].spec for run in runs]
+        shards = {spec.shard for spec in specs}
+        counts = {shard.count for shard in shards if shard}
+        different = None not in shards and len(shards) == len(specs)
+        return different and len(counts) == 1 and len({_fleet(spec) for spec in specs}) == 1
+
+    def _sweeps(self, reader: Reader) -> Iterator[ExpectedSweep]:
+        """All sweeps by time; one that is both settled and interrupted counts as settled."""
+        each = (self._sweeps_of(run, reader) for run in range(len(self.manifests)))
         for _, same in groupby(heapq.merge(*each), attrgetter("timestamp", "run")):
             yield next(same)
 
-    def _sweeps_of(self, run: int) -> Iterator[Sweep]:
-        manifest = self._manifests[run]
+    def _sweeps_of(self, run: int, reader: Reader) -> Iterator[ExpectedSweep]:
+        manifest = self.manifests[run]
         settled = [
-            (Sweep(timestamp, run, partial=False) for timestamp in _timestamps(each))
-            for each in manifest.swept
+            (ExpectedSweep(stamp, run, partial=False) for stamp in series.timestamps())
+            for series in manifest.swept
         ]
-        cut = (Sweep(timestamp, run, partial=True) for timestamp in sorted(manifest.unsettled))
-        unnamed = (Sweep(timestamp, run, partial=True) for timestamp in self._unnamed(manifest))
-        return heapq.merge(*settled, cut, unnamed)
-
-    def _unnamed(self, manifest: Manifest) -> Sequence[int]:
-        """Timestamps of a run's history that its manifest does not name, but the target holds."""
-        pace = manifest.pace
-        if manifest.finished or pace is None or pace.start is None:
-            return ()
-        return [
-            timestamp
-            for timestamp in self._times_after(max(manifest.last, pace.start - 1))
-            if timestamp % pace.step == 0 and (pace.end is None or timestamp < pace.end)
-        ]
+        unsettled = sorted({*manifest.unsettled, *_unnamed(manifest, reader)})
+        cut = (ExpectedSweep(stamp, run, partial=True) for stamp in unsettled)
+        return heapq.merge(*settled, cut)
 
 
-def _timestamps(run: Run) -> range:
-    return range(run.first, run.first + run.step * run.count, run.step)
+def _unnamed(manifest: Manifest, reader: Reader) -> Sequence[int]:
+    """Timestamps of a run's history that its manifest does not name, but the target holds."""
+    spec = manifest.spec
+    if manifest.finished or spec.start is None or spec.interval is None:
+        return ()
+    return [
+        timestamp
+        for timestamp in reader.times_after(max(manifest.last, spec.start - 1))
+        if timestamp % spec.interval == 0 and (spec.end is None or timestamp < spec.end)
+    ]
+
+
+def _fleet(spec: RunSpec) -> tuple[object, ...]:
+    """What determines the series of the whole that a run takes a part of."""
+    return spec.model, spec.host_scale, spec.include_region, spec.include_ms

@@ -1,11 +1,11 @@
-"""Findings: how what is there differs from what must be there."""
+"""Findings: how what a target holds differs from what is expected."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-SHOWN = 5
-"""Examples of each fault that are kept."""
+EXAMPLES = 5
+"""Wrong records that are kept per fault."""
 
 
 class Fault(StrEnum):
@@ -18,7 +18,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class WrongRecord:
     """A record that is wrong: its time, series and measure name, and what is wrong with it."""
 
     time: str
@@ -31,8 +31,9 @@ class Example:
 class Findings:
     """What a comparison has found.
 
-    ``expected`` and ``held`` count the records that must be there and that are there. Sweeps that
-    were cut may be there in part: of ``partial`` records of such sweeps, ``absent`` are not there.
+    ``expected`` and ``held`` count the records that must be there and that are there. Of sweeps
+    that were interrupted, some records may be missing: ``partial`` counts the records of such
+    sweeps, ``absent`` those of them that are not there.
     """
 
     expected: int = 0
@@ -40,7 +41,7 @@ class Findings:
     partial: int = 0
     absent: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
-    examples: dict[Fault, list[Example]] = field(
+    examples: dict[Fault, list[WrongRecord]] = field(
         default_factory=lambda: {fault: [] for fault in Fault}
     )
     finished: bool = False

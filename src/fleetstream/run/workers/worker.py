@@ -1,152 +1,156 @@
-"""A worker: generates its blocks and delivers them, by a pipeline of its own."""
+"""A worker: generates its share of the series and delivers it, by a pipeline of its own."""
 
 import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Protocol
 
 from fleetstream._version import __version__
-from fleetstream.generate.disorder import Disordered
-from fleetstream.run.ledger import Ledger
-from fleetstream.run.pipeline import Pipeline, Stop, Sweeps
-from fleetstream.run.rate import limited
+from fleetstream.generate.generator import Generator
+from fleetstream.run.assembly import Parts, sink_of
+from fleetstream.run.control import Control
 from fleetstream.run.journal import SETTLE_EVERY, Recorder
+from fleetstream.run.ledger import Ledger
 from fleetstream.run.undelivered import UndeliveredStore
-from fleetstream.targets.sink import TargetUnusable
-from fleetstream.targets.registry import open_sink
-from fleetstream.run.workers.orders import (
+from fleetstream.run.workers.messages import (
     Assignment,
-    End,
-    Halt,
+    EndOrder,
+    HaltOrder,
     Message,
-    News,
     Order,
-    Pause,
-    Sweep,
-    Swept,
+    PauseOrder,
+    Status,
+    SweepDone,
+    SweepOrder,
 )
+from fleetstream.targets.sink import Sink, TargetUnusable
 
 REPORT_EVERY = 0.25
 """Seconds between two reports of a worker."""
 
 
 class Channel(Protocol):
-    """The way to the parent and back; both raise :class:`OSError` or EOFError when it is gone."""
+    """The connection to the coordinator; both methods raise OSError or EOFError when it is gone."""
 
     def send(self, message: Message) -> None:
-        """Tell the parent."""
+        """Send to the coordinator."""
         ...
 
     def recv(self) -> Order:
-        """Wait for the parent's next order."""
+        """Wait for the coordinator's next order."""
         ...
 
 
-class _ToldClock:
-    """A worker's clock: the timestamps that the parent gives out."""
-
-    def __init__(self, swept: Callable[[], None]) -> None:
-        self.orders: queue.SimpleQueue[Sweep | Pause | End] = queue.SimpleQueue()
-        self._swept = swept
-        self._next: Sweep | Pause | End | None = None
-
-    def __iter__(self) -> Iterator[int]:
-        while True:
-            order = self._next or self.orders.get()
-            self._next = None
-            if isinstance(order, End):
-                return
-            if isinstance(order, Sweep):
-                yield order.timestamp
-
-    @property
-    def due(self) -> bool:
-        """Tells the parent that the sweep is done, and waits for what it says next."""
-        self._swept()
-        self._next = self.orders.get()
-        return isinstance(self._next, Sweep)
-
-
 def work(channel: Channel, assignment: Assignment, number: int) -> None:
-    """What the ``number``-th worker does, from start to end."""
+    """The work of the ``number``-th worker, from start to end."""
     if assignment.version != __version__:
         _refuse(
             channel,
             f"its machine has fleetstream {__version__}, but the run was started by "
-            f"{assignment.version}; install one version everywhere",
+            f"{assignment.version}; install the same version everywhere",
         )
         return
-    manifest, model = assignment.manifest, assignment.manifest.record_model
     try:
-        sink = open_sink(manifest.target_options(), model)
+        generator = assignment.spec.generator()
+        sink = sink_of(assignment.spec, generator.schemas.values())
         sink.open()
     except (TargetUnusable, ValueError) as error:
-        # What is missing on this machine would be missing to its successor too.
+        # What is missing on this machine would also be missing to a replacement.
         _refuse(channel, str(error))
         return
-    workload = manifest.workload()
-    ledger, stop = Ledger(), Stop()
-    recorder = Recorder(UndeliveredStore(assignment.undelivered))
-    talking = threading.Lock()
+    with closing(sink):
+        _Worker(channel, assignment, number, generator, sink).run()
 
-    def say(message: Message) -> None:
-        with talking, contextlib.suppress(OSError):
-            channel.send(message)
 
-    clock = _ToldClock(lambda: say(Swept()))
+class _Worker:
+    """A worker whose target is open."""
 
-    def obey() -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        assignment: Assignment,
+        number: int,
+        generator: Generator,
+        sink: Sink,
+    ) -> None:
+        self._channel = channel
+        self._assignment = assignment
+        self._number = number
+        self._generator = generator
+        spec = assignment.spec
+        recorder = Recorder(UndeliveredStore(Path(spec.undelivered)))
+        self._parts = Parts(spec, sink, Ledger(), Control(), recorder)
+        self._orders: queue.SimpleQueue[SweepOrder | PauseOrder | EndOrder] = queue.SimpleQueue()
+        self._sending = threading.Lock()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Work until there are no more timestamps, or the run is stopped."""
+        threading.Thread(target=self._receive_all, daemon=True).start()
+        reporter = threading.Thread(target=self._report_all, daemon=True)
+        reporter.start()
+        try:
+            self._parts.generate_and_deliver(
+                self._generator,
+                self._groups(),
+                share=(self._number, self._assignment.count),
+                live_from=self._assignment.live_from,
+                end=self._swept,
+            )
+        finally:
+            self._over.set()
+            reporter.join()
+        progress, kept = self._parts.recorder.progress()
+        reason = self._parts.control.reason
+        self._send(Status(self._parts.ledger.report(), progress, kept, reason, last=True))
+
+    def _groups(self) -> Iterator[Sequence[int] | None]:
+        while True:
+            order = self._orders.get()
+            if isinstance(order, EndOrder):
+                return
+            yield order.timestamps if isinstance(order, SweepOrder) else None
+
+    def _swept(self, _timestamps: Sequence[int]) -> None:
+        self._send(SweepDone())
+
+    def _receive_all(self) -> None:
+        """Take orders until the coordinator is gone."""
+        control = self._parts.control
         with contextlib.suppress(EOFError, OSError):
             while True:
-                order = channel.recv()
-                if isinstance(order, Halt):
-                    stop.ask()
+                order = self._channel.recv()
+                if isinstance(order, HaltOrder):
+                    control.ask()
                     if order.at_once:
-                        stop.at_once.set()
-                    order = End()
-                clock.orders.put(order)
-        stop.fail("the parent process is gone")
-        clock.orders.put(End())
+                        control.at_once.set()
+                    order = EndOrder()
+                self._orders.put(order)
+        control.fail("the coordinating process is gone")
+        self._orders.put(EndOrder())
 
-    over = threading.Event()
+    def _report_all(self) -> None:
+        """Report what the ledger knows, and now and then what is settled."""
+        checked = time.monotonic()
+        while not self._over.wait(REPORT_EVERY):
+            report = self._parts.ledger.report()
+            if time.monotonic() - checked < SETTLE_EVERY:
+                self._send(Status(report))
+                continue
+            checked = time.monotonic()
+            self._send(Status(report, *self._parts.recorder.progress()))
 
-    def report() -> None:
-        looked = time.monotonic()
-        while not over.wait(REPORT_EVERY):
-            look = time.monotonic() - looked >= SETTLE_EVERY
-            looked = time.monotonic() if look else looked
-            say(News(ledger.report(), *(recorder.progress() if look else ())))
-
-    threading.Thread(target=obey, daemon=True).start()
-    reporter = threading.Thread(target=report, daemon=True)
-    reporter.start()
-    with contextlib.closing(sink):
-        blocks = workload.share(number, assignment.count)
-        disordered = None
-        if manifest.disorder is not None:
-            disordered = Disordered(workload, manifest.disorder, model, ledger, recorder)
-        sweeps = Sweeps(workload, clock, blocks=blocks, disordered=disordered, end=recorder.swept)
-        share = sum(map(len, blocks)) / workload.series
-        Pipeline(
-            limited(sweeps, assignment.rate * share, stop),
-            sink,
-            ledger,
-            stop,
-            concurrency=assignment.concurrency,
-            give_up_after=assignment.give_up_after,
-            watcher=recorder,
-            timed_from=assignment.timed_from,
-            rest=sweeps.rest,
-        ).run()
-    over.set()
-    reporter.join()
-    progress = recorder.progress()
-    say(News(ledger.report(), *progress, stop.reason, last=True))
+    def _send(self, message: Message) -> None:
+        with self._sending, contextlib.suppress(OSError):
+            self._channel.send(message)
 
 
 def _refuse(channel: Channel, reason: str) -> None:
-    """Say why there is nothing that this worker can do, as its first and last word."""
+    """Say why this worker cannot work, as its only message."""
     with contextlib.suppress(OSError):
-        channel.send(News(Ledger().report(), failure=f"a worker can't write: {reason}", last=True))
+        failure = f"a worker cannot write: {reason}"
+        channel.send(Status(Ledger().report(), failure=failure, last=True))

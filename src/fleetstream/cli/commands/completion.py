@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from fleetstream.cli import COMMANDS, make_parser
+from fleetstream.cli.parser import CommandParser, command_module, command_names, make_parser
+
+SUMMARY = "print what makes a shell complete commands and options"
 
 DESCRIPTION = """\
 Print what makes a shell complete the commands and options of fleetstream.
@@ -17,19 +19,17 @@ Examples:
 SHELLS = ("bash", "zsh", "fish")
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
+def configure(parser: CommandParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=" | ".join(SHELLS))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; gives the exit code."""
     import shtab
 
-    parser = make_parser(COMMANDS)
+    parser = make_parser(command_names(), full_help=True)
     for name, command in commands_of(parser).items():
-        command.description = COMMANDS[name]
+        command.description = command_module(name).SUMMARY
         for action in command._actions:  # noqa: SLF001 - argparse has no public list of them
             if action.type is Path:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
     """The parser of each command."""
     for action in parser._actions:  # noqa: SLF001 - see above
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - see above

@@ -1,4 +1,4 @@
-"""A crew on a Ray cluster: each worker is an actor, wherever the cluster has a core free."""
+"""A pool on a Ray cluster: each worker is an actor, on any machine with a free core."""
 
 import contextlib
 import logging
@@ -19,28 +19,27 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 import ray.exceptions
 
-from fleetstream.targets.sink import TargetUnusable
-from fleetstream.run.workers.orders import Assignment, Message, Order
+from fleetstream.run.workers.messages import Assignment, Message, Order
 from fleetstream.run.workers.worker import work
+from fleetstream.targets.sink import TargetUnusable
 
 LOCAL = "local"
 """The address that asks for a cluster on this machine, made for the run."""
 
-HEAR_WITHIN = 0.2
-"""Seconds that a worker waits for something to say, when it is asked."""
+ANSWER_WAIT = 0.2
+"""Seconds that a worker waits for a message to return."""
 
 CONNECT_TIMEOUT = 5.0
 
-ANSWER_WITHIN = 20.0
-"""Seconds that a cluster has to tell its status; it takes about two."""
+STATUS_TIMEOUT = 20.0
+"""Seconds that a cluster has to answer `ray status`, which takes about two."""
 
-# What Ray would warn of goes neither into the live view nor among the lines of a log; what matters
-# of it comes as an exception.
+# Ray's warnings would disturb the live view and the log; what matters raises an exception.
 logging.getLogger("ray").setLevel(logging.CRITICAL)
 
 
-class RayCrew:
-    """Actors of a cluster, whose head has an address (HOST:PORT), or of :data:`LOCAL`."""
+class RayPool:
+    """Actors of a cluster, whose head has an address (HOST:PORT) or is :data:`LOCAL`."""
 
     replaces = True
 
@@ -51,7 +50,7 @@ class RayCrew:
         self._session: Path | None = None
 
     def open(self, count: int) -> None:
-        """Join the cluster; raises :class:`TargetUnusable` where it is not there, or too small."""
+        """Join the cluster. Raises TargetUnusable where it does not answer, or is too small."""
         session = _connect(self._address, count)
         self._session = session if self._address == LOCAL else None
         there: Any = ray.cluster_resources
@@ -60,26 +59,23 @@ class RayCrew:
         if free < count:
             self._leave()
             raise TargetUnusable(
-                f"The Ray cluster has {cores} cores, {free} of them free, but --workers asks for "
-                f"{count}; ask for fewer, or add machines to the cluster."
+                f"The Ray cluster has {cores} cores, {free} of them free, but --workers is {count}; "
+                "ask for fewer, or add machines to the cluster."
             )
 
     def start(self, number: int, assignment: Assignment) -> None:
-        """Start an actor."""
-        # It is told and asked at once. One thread for each, since several would let one order
-        # overtake another: an end before a sweep, which would then never be generated.
+        # Orders and messages pass at the same time. Each has one thread, since with several an
+        # order could overtake another: an end before a sweep, which would never be generated.
         remote: Any = ray.remote
-        actors = remote(num_cpus=1, concurrency_groups={"told": 1, "asked": 1})(_Actor)
+        actors = remote(num_cpus=1, concurrency_groups={"orders": 1, "messages": 1})(_Actor)
         actor = actors.remote(assignment, number, str(Path.cwd()))
         self._actors[number] = actor
         self._ask(number)
 
     def tell(self, number: int, order: Order) -> None:
-        """Call the actor, and don't wait."""
         self._actors[number].tell.remote(order)
 
     def listen(self, seconds: float) -> Iterator[tuple[int, Message | None]]:
-        """What actors have answered."""
         ready, _ = ray.wait(list(self._asked), num_returns=1, timeout=seconds)
         for answer in ready:
             number = self._asked.pop(answer)
@@ -93,7 +89,6 @@ class RayCrew:
                 yield number, message
 
     def dismiss(self, number: int) -> None:
-        """Let go of the actor."""
         for answer in [answer for answer, asked in self._asked.items() if asked == number]:
             del self._asked[answer]
         actor = self._actors.pop(number, None)
@@ -101,14 +96,14 @@ class RayCrew:
             with contextlib.suppress(ray.exceptions.RayError):
                 ray.kill(actor)
 
-    def end(self, *, patiently: bool) -> None:  # noqa: ARG002 - all has been said
-        """Leave the cluster; one on this machine ends."""
+    def end(self, *, patiently: bool) -> None:  # noqa: ARG002 - nothing is left to do
+        """Leave the cluster; a local one ends."""
         for number in list(self._actors):
             self.dismiss(number)
         self._leave()
 
     def _leave(self) -> None:
-        """Leave the cluster; of one on this machine nothing stays."""
+        """Leave the cluster, and remove the files of a local one."""
         ray.shutdown()
         if self._session is not None:
             shutil.rmtree(self._session, ignore_errors=True)
@@ -117,7 +112,7 @@ class RayCrew:
         self._asked[self._actors[number].hear.remote()] = number
 
 
-class _Inside:
+class _ActorChannel:
     """The channel of a worker in its actor."""
 
     def __init__(self) -> None:
@@ -132,25 +127,25 @@ class _Inside:
 
 
 class _Actor:
-    """A worker; it is told orders, and asked for what it has to say."""
+    """A worker in a Ray actor."""
 
     def __init__(self, assignment: Assignment, number: int, folder: str) -> None:
         with contextlib.suppress(OSError):
             os.chdir(folder)
-        self._channel = _Inside()
+        self._channel = _ActorChannel()
         self._failure: BaseException | None = None
         threading.Thread(target=self._work, args=(assignment, number), daemon=True).start()
 
-    @ray.method(concurrency_group="told")
+    @ray.method(concurrency_group="orders")
     def tell(self, order: Order) -> None:
         self._channel.orders.put(order)
 
-    @ray.method(concurrency_group="asked")
+    @ray.method(concurrency_group="messages")
     def hear(self) -> list[Message]:
-        """What the worker has said since, after a moment at most; raises what ended it."""
+        """The worker's messages since the last call. Raises the exception that ended it."""
         said: list[Message] = []
         with contextlib.suppress(queue.Empty):
-            said.append(self._channel.messages.get(timeout=HEAR_WITHIN))
+            said.append(self._channel.messages.get(timeout=ANSWER_WAIT))
             while True:
                 said.append(self._channel.messages.get_nowait())
         if not said and self._failure is not None:
@@ -165,7 +160,7 @@ class _Actor:
 
 
 def _connect(address: str, cores: int) -> Path:
-    """Join a cluster, or make one; gives its folder, or raises :class:`TargetUnusable`."""
+    """Join a cluster, or start a local one; returns its folder. Raises TargetUnusable."""
     where: dict[str, Any] = {"address": LOCAL, "num_cpus": cores, "include_dashboard": False}
     if address != LOCAL:
         _check(address)
@@ -179,11 +174,11 @@ def _connect(address: str, cores: int) -> Path:
 
 
 def _check(address: str) -> None:
-    """Whether a cluster answers there, since Ray itself would go on trying for minutes."""
+    """Raises where no cluster answers, since Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
         raise ValueError(
-            f"{address!r} is no address of a Ray cluster; one is 'local' or HOST:PORT."
+            f"{address!r} is not the address of a Ray cluster; write 'local' or HOST:PORT."
         )
     try:
         socket.create_connection((host, int(port)), CONNECT_TIMEOUT).close()
@@ -192,17 +187,17 @@ def _check(address: str) -> None:
             f"There is no Ray cluster at {address!r}: {error.strerror or error}. Start one with "
             "`ray start --head`, or name 'local'."
         ) from error
-    # In a process of its own, which can be ended.
+    # In a separate process, which can be killed.
     status = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
     try:
-        subprocess.run(status, capture_output=True, check=True, timeout=ANSWER_WITHIN)  # noqa: S603 - an address, no option
+        subprocess.run(status, capture_output=True, check=True, timeout=STATUS_TIMEOUT)  # noqa: S603 - an address, no option
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         if b"AuthenticationError" in (error.stderr or b""):
             raise TargetUnusable(
-                f"The Ray cluster at {address!r} asks for a token; set RAY_AUTH_MODE=token, and "
-                "have the cluster's token in RAY_AUTH_TOKEN or in ~/.ray/auth_token."
+                f"The Ray cluster at {address!r} requires a token; set RAY_AUTH_MODE=token and "
+                "provide the cluster's token in RAY_AUTH_TOKEN or in ~/.ray/auth_token."
             ) from error
         raise TargetUnusable(
-            f"What listens at {address!r} does not answer as a Ray cluster does; name the port of "
-            "its head, which is 6379 where `ray start --head` was not told another."
+            f"What listens at {address!r} is not a Ray cluster; name the port of its head, which "
+            "is 6379 by default."
         ) from error

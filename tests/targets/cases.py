@@ -3,8 +3,9 @@
 import csv
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +13,41 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from fleetstream.fleet import DIMENSIONS
-from fleetstream.measures import CATALOGUE
 from fleetstream.generate.records import RecordModel
-from fleetstream.targets.layout import COLUMNS
-from fleetstream.targets.registry import TargetOptions
-from fleetstream.verify.readers import open_reader
+from fleetstream.generate.schema import batch_schema
+from fleetstream.targets.columns import MEASURE_NAME, TableColumns
+from fleetstream.targets.registry import TargetOptions, open_reader
 from tests.influx_server import InfluxDB
 from tests.local_server import LocalTimestream
+from tests.telemetry import KINDS, MODEL
 from tests.wire import PARSERS, Record
 
-Start = Callable[[Path], Any]
+SCHEMAS = tuple(batch_schema(MODEL, kind) for kind in KINDS)
+
+NewPlace = Callable[[], TargetOptions]
+"""Returns the options of an empty place in a running target."""
 
 
 @dataclass(frozen=True)
 class Case:
     """A target.
 
-    ``start`` gives its options while it is there; ``read`` what it holds; ``keeps_first`` says that
-    a record with another value is refused rather than replacing the one before.
+    ``start`` starts it with its data in a folder; ``read`` returns what a place holds.
+    ``keeps_first`` says that a record with another value is refused, and does not replace the
+    stored one; ``counts_unchanged`` that deliveries count the records that were stored before.
     """
 
     name: str
-    start: Start
+    start: Callable[[Path], AbstractContextManager[NewPlace]]
     read: Callable[[TargetOptions, RecordModel], list[Record]]
     keeps_first: bool = True
+    counts_unchanged: bool = True
 
 
 def through_reader(options: TargetOptions, model: RecordModel) -> list[Record]:
-    """What the reader of a target finds, as records."""
-    reader = open_reader(options, model)
+    """What the target's reader returns, as records."""
+    reader = open_reader(options, model, SCHEMAS)
+    columns = TableColumns(model, SCHEMAS)
     reader.open()
     with closing(reader):
         held = reader.held(None, None)
@@ -49,30 +55,25 @@ def through_reader(options: TargetOptions, model: RecordModel) -> list[Record]:
             reader.connection.register("held_rows", held)
             held = "FROM held_rows"
         relation = reader.connection.sql(held)
-        names = [name for name in COLUMNS[model] if name in relation.columns]
+        names = [name for name in columns.all if name in relation.columns]
         picked = ", ".join(
             'epoch_us("time") AS "time"' if name == "time" else f'"{name}"' for name in names
         )
         rows = reader.connection.sql(f"SELECT {picked} FROM relation").fetchall()
-    return [record(dict(zip(names, row, strict=True)), model) for row in rows]
+    return [record(dict(zip(names, row, strict=True)), columns) for row in rows]
 
 
-def record(row: dict[str, Any], model: RecordModel) -> Record:
-    """A row of the table as a record."""
-    dimensions = {name for names in DIMENSIONS.values() for name in names}
-    named = tuple(sorted((name, row[name]) for name in dimensions if row.get(name) is not None))
-    if model is RecordModel.SINGLE:
-        (value,) = (
-            (row["measure_name"], column.partition("::")[2].upper(), value)
-            for column, value in row.items()
-            if column.startswith("measure_value::") and value is not None
-        )
-        return Record(named, row["measure_name"], (value,), row["time"])
-    types = {measure.name: str(measure.type) for measure in CATALOGUE}
-    values = tuple(
-        sorted((name, types[name], row[name]) for name in types if row.get(name) is not None)
-    )
-    return Record(named, row["measure_name"], values, row["time"])
+def record(row: dict[str, Any], columns: TableColumns) -> Record:
+    """A row of the table as a record, its values sorted by name."""
+    name, time = row[MEASURE_NAME], row["time"]
+    dimensions = columns.key.keys() - {MEASURE_NAME, "time"}
+    series = sorted((each, row[each]) for each in dimensions if row.get(each) is not None)
+    present = [each for each in columns.values if row.get(each) is not None]
+    if columns.model is RecordModel.SINGLE:
+        (column,) = present
+        return Record(tuple(series), name, ((name, columns.values[column], row[column]),), time)
+    values = sorted((each, columns.values[each], row[each]) for each in present)
+    return Record(tuple(series), name, tuple(values), time)
 
 
 def as_batch_load_does(options: TargetOptions, model: RecordModel) -> list[Record]:
@@ -116,30 +117,46 @@ def _loaded(row: dict[str, str], rules: dict[str, Any]) -> Record:
 
 
 @contextmanager
-def _duckdb(folder: Path) -> Iterator[TargetOptions]:
-    yield TargetOptions(to=f"duckdb:{folder / 'fleet.duckdb'}")
+def _duckdb(folder: Path) -> Iterator[NewPlace]:
+    numbers = count()
+    yield lambda: TargetOptions(to=f"duckdb:{folder / f'fleet{next(numbers)}.duckdb'}")
 
 
 @contextmanager
-def _timestream(folder: Path) -> Iterator[TargetOptions]:
+def _timestream(folder: Path) -> Iterator[NewPlace]:
+    numbers = count()
     with LocalTimestream() as server:
         server.write.create_database(DatabaseName="fleet")
-        server.write.create_table(DatabaseName="fleet", TableName="telemetry")
-        yield TargetOptions("timestream", "fleet", "telemetry", "us-east-1", server.url)
+
+        def place() -> TargetOptions:
+            table = f"telemetry{next(numbers)}"
+            server.write.create_table(DatabaseName="fleet", TableName=table)
+            return TargetOptions(
+                to="timestream",
+                database_name="fleet",
+                table_name=table,
+                region="us-east-1",
+                endpoint_url=server.url,
+            )
+
+        yield place
 
 
 @contextmanager
-def _parquet(folder: Path) -> Iterator[TargetOptions]:
-    yield TargetOptions(to=f"parquet:{folder / 'lake'}")
+def _parquet(folder: Path) -> Iterator[NewPlace]:
+    numbers = count()
+    yield lambda: TargetOptions(to=f"parquet:{folder / f'lake{next(numbers)}'}")
 
 
 @contextmanager
-def _csv(folder: Path) -> Iterator[TargetOptions]:
-    yield TargetOptions(to=f"csv:{folder / 'load'}")
+def _csv(folder: Path) -> Iterator[NewPlace]:
+    numbers = count()
+    yield lambda: TargetOptions(to=f"csv:{folder / f'load{next(numbers)}'}")
 
 
 @contextmanager
-def _s3(folder: Path) -> Iterator[TargetOptions]:
+def _s3(folder: Path) -> Iterator[NewPlace]:
+    numbers = count()
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -147,10 +164,13 @@ def _s3(folder: Path) -> Iterator[TargetOptions]:
     try:
         client = boto3.client("s3", region_name="us-east-1", endpoint_url=url)
         client.create_bucket(Bucket="lake")
-        yield TargetOptions(to="s3://lake/some/fleet", region="us-east-1", endpoint_url=url)
-        listed = client.list_objects_v2(Bucket="lake").get("Contents", [])
-        assert all(each["Key"].startswith("some/fleet/day=") for each in listed)
-        for each in listed:
+        yield lambda: TargetOptions(
+            to=f"s3://lake/some/fleet{next(numbers)}", region="us-east-1", endpoint_url=url
+        )
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket="lake")
+        for each in [each for page in pages for each in page.get("Contents", [])]:
+            assert each["Key"].startswith("some/fleet")
+            assert each["Key"].split("/")[2].startswith("day=")
             client.delete_object(Bucket="lake", Key=each["Key"])
         client.delete_bucket(Bucket="lake")
     finally:
@@ -158,18 +178,25 @@ def _s3(folder: Path) -> Iterator[TargetOptions]:
 
 
 @contextmanager
-def _influx(folder: Path) -> Iterator[TargetOptions]:
+def _influx(folder: Path) -> Iterator[NewPlace]:
+    numbers = count()
     with InfluxDB(folder) as server:
-        yield TargetOptions(to=f"influx:{server.url}", database_name="fleet")
+
+        def place() -> TargetOptions:
+            database = f"fleet{next(numbers)}"
+            server.query(f'CREATE DATABASE "{database}"')
+            return TargetOptions(to=f"influx:{server.url}", database_name=database)
+
+        yield place
 
 
 CASES = [
     Case("duckdb", _duckdb, through_reader),
-    Case("timestream", _timestream, through_reader),
+    Case("timestream", _timestream, through_reader, counts_unchanged=False),
     Case("parquet", _parquet, through_reader),
     Case("csv", _csv, as_batch_load_does),
     Case("s3", _s3, through_reader),
-    Case("influx", _influx, through_reader, keeps_first=False),
+    Case("influx", _influx, through_reader, keeps_first=False, counts_unchanged=False),
 ]
 
 PARAMETERS = [

@@ -1,4 +1,4 @@
-"""Crews: where workers live, and how they are talked to."""
+"""Worker pools: where workers live, and how messages reach them."""
 
 import contextlib
 import multiprocessing
@@ -8,15 +8,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from fleetstream.run.workers.orders import Assignment, Message, Order
+from fleetstream.run.workers.messages import Assignment, Message, Order
 from fleetstream.run.workers.worker import work
 
 LEAVE_WITHIN = 5.0
-"""Seconds that a worker has to say its last word once the run is stopped at once."""
+"""Seconds that a worker has for its last report once the run is stopped at once."""
 
 
-class Crew(Protocol):
-    """Workers by number; ``replaces`` says whether one that is lost can be started again."""
+class WorkerPool(Protocol):
+    """Workers by number."""
 
     @property
     def replaces(self) -> bool:
@@ -24,7 +24,7 @@ class Crew(Protocol):
         ...
 
     def open(self, count: int) -> None:
-        """Make sure that so many can be started; raises :class:`TargetUnusable`."""
+        """Make sure that ``count`` workers can be started. Raises TargetUnusable."""
         ...
 
     def start(self, number: int, assignment: Assignment) -> None:
@@ -32,23 +32,23 @@ class Crew(Protocol):
         ...
 
     def tell(self, number: int, order: Order) -> None:
-        """Give an order; one that is gone does not hear it."""
+        """Send an order to a worker, which may be gone."""
         ...
 
     def listen(self, seconds: float) -> Iterable[tuple[int, Message | None]]:
-        """What workers have said, after so many seconds at most; None for one that is gone."""
+        """Messages by worker, received within ``seconds``; None for a worker that is gone."""
         ...
 
     def dismiss(self, number: int) -> None:
-        """Listen no more to a worker that has said its last word, or is gone."""
+        """Stop listening to a worker that has sent its last report, or is gone."""
         ...
 
     def end(self, *, patiently: bool) -> None:
-        """End all workers, those that are done by themselves ``patiently``."""
+        """End all workers; ``patiently`` lets those that are done end by themselves."""
         ...
 
 
-class ProcessCrew:
+class ProcessPool:
     """Processes on this machine."""
 
     replaces = False
@@ -62,7 +62,6 @@ class ProcessCrew:
         """Processes can always be started."""
 
     def start(self, number: int, assignment: Assignment) -> None:
-        """Start a process with a connection to it."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work, args=(theirs, assignment, number), daemon=True
@@ -73,12 +72,10 @@ class ProcessCrew:
         self._connections[number] = ours
 
     def tell(self, number: int, order: Order) -> None:
-        """Write into its connection."""
         with contextlib.suppress(OSError):
             self._connections[number].send(order)
 
     def listen(self, seconds: float) -> Iterator[tuple[int, Message | None]]:
-        """Read what stands in connections."""
         numbers = {connection: number for number, connection in self._connections.items()}
         for connection in wait(list(numbers), seconds):
             assert isinstance(connection, Connection)
@@ -90,18 +87,16 @@ class ProcessCrew:
                 yield numbers[connection], message
 
     def dismiss(self, number: int) -> None:
-        """Close its connection."""
         self._connections.pop(number).close()
 
     def end(self, *, patiently: bool) -> None:
-        """Wait for the processes, then kill those that are left."""
         for process in self._processes:
             process.join(LEAVE_WITHIN if patiently else 0)
             process.kill()
 
 
 def _work(connection: Connection, assignment: Assignment, number: int) -> None:
-    # Ctrl-C in a terminal goes to all processes of it; the parent alone acts on it.
+    # Ctrl-C in a terminal reaches all processes of it; the coordinator alone acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     work(connection, assignment, number)

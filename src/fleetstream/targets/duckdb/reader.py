@@ -1,35 +1,34 @@
-"""Reads a DuckDB file, without being able to change it."""
+"""Reads a table of a DuckDB file, opened read-only."""
 
 from collections.abc import Sequence
 
 import duckdb
 
-from fleetstream.generate.records import TIME, RecordModel
+from fleetstream.generate.schema import TIME
+from fleetstream.targets.duckdb.sink import DuckDBSink
 from fleetstream.targets.sink import TargetUnusable
-from fleetstream.targets.duckdb import DuckDBSink
-from fleetstream.targets.layout import COLUMNS
 
 
 class DuckDBReader:
-    """Reads the table that a DuckDB sink would write to."""
+    """Reads the table that a sink would write to."""
 
     slice_values = 1_000_000
 
-    def __init__(self, sink: DuckDBSink, model: RecordModel) -> None:
+    def __init__(self, sink: DuckDBSink) -> None:
         self.name = sink.name
         self._path = sink.path
         self._table = sink.table
-        self._columns = COLUMNS[model]
+        self._columns = sink.columns.all
 
     def open(self) -> None:
-        """Open the file, and see whether the table has the columns of the record model."""
+        """Open the file, and check that the table has the columns of the record model."""
         if not self._path.is_file():
             raise TargetUnusable(f"There is no file {str(self._path)!r}; name the one to verify.")
         try:
             self.connection = duckdb.connect(self._path, read_only=True)
             rows = self.connection.execute(f"DESCRIBE {self._table}").fetchall()
         except duckdb.Error as error:
-            raise TargetUnusable(f"{self.name} can't be read: {_first_line(error)}") from error
+            raise TargetUnusable(f"{self.name} cannot be read: {_first_line(error)}") from error
         missing = self._columns.keys() - {row[0] for row in rows}
         if missing:
             raise TargetUnusable(
@@ -47,7 +46,7 @@ class DuckDBReader:
         return [row[0] for row in rows]
 
     def held(self, begin: int | None, end: int | None) -> str:
-        """A query; records without a time come with the earliest."""
+        """A query; records without a time count as the earliest."""
         bounds = []
         if begin is not None:
             bounds.append(f"{TIME} >= make_timestamp({begin})")

@@ -1,0 +1,106 @@
+"""`fleetstream estimate`: what a run would send to Amazon Timestream, and what that would cost."""
+
+import argparse
+import os
+
+from fleetstream.cli.display_options import add_price_option
+from fleetstream.cli.parser import CommandParser, reader
+from fleetstream.cli.run_options import add_run_options, run_spec
+from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.generate.records import RecordModel
+from fleetstream.run.notation import read_duration
+from fleetstream.run.options import Group
+from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
+
+SUMMARY = "estimate what a run would send to Amazon Timestream, and its price"
+
+DESCRIPTION = """\
+Estimate what a run would send to Amazon Timestream, and what that would cost, in both record
+models.
+
+Takes the options of `fleetstream ingest`, also those that do not change the cost. A run without
+--interval is taken to sweep once per second, the most that a run does.
+
+Examples:
+  fleetstream estimate
+  fleetstream estimate --for 7d --interval 60s
+  fleetstream estimate --autostop 60 --seed 7 -d testDb -t testTable
+"""
+
+DEFAULT_SPAN = 30 * 86_400.0
+"""Seconds that are estimated where no option limits the run."""
+
+_RUN_GROUPS = (
+    *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
+    *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
+)
+
+
+def configure(parser: CommandParser) -> None:
+    parser.description = DESCRIPTION
+    parser.add_help_all()
+    extent = parser.add_argument_group("Extent")
+    extent.add_argument(
+        "--for",
+        dest="span",
+        metavar="TIME",
+        type=reader(read_duration),
+        default=None,
+        help="how long the run goes on (default: until its end, or 30d)",
+    )
+    add_run_options(parser, _RUN_GROUPS)
+    shown = parser.add_argument_group(str(Group.DISPLAY))
+    add_price_option(shown, shown=True)
+    shown.add_argument(
+        "--format", choices=("text", "json"), default="text", help="the form (default: text)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from fleetstream.report.estimate import estimates_json, show_estimates, tracked
+    from fleetstream.targets.timestream.estimate import estimate
+
+    spec = run_spec(options).resolved()
+    if spec.to not in (None, "timestream"):
+        raise ValueError(
+            f"Only writes to Amazon Timestream are metered, but --to is {spec.to!r}; leave it out."
+        )
+    timestamps = _timestamps(options)
+    generator = spec.generator()
+    estimates = {
+        model: estimate(
+            generator,
+            model,
+            timestamps,
+            database=spec.database_name or "",
+            table=spec.table_name or "",
+            processes=spec.processes or len(os.sched_getaffinity(0)),
+            track=tracked(model),
+        )
+        for model in RecordModel
+    }
+    if options.format == "json":
+        print(estimates_json(estimates, options.write_price))
+    else:
+        source = SOURCE if options.write_price == MILLION_WRITES else "as given"
+        show_estimates(estimates, options.write_price, source)
+    return 0
+
+
+def _timestamps(options: argparse.Namespace) -> range:
+    """The timestamps of the sweeps. Raises ValueError where options contradict each other."""
+    from fleetstream.run.schedule import planned_timestamps
+
+    spec = run_spec(options).resolved()
+    limited = spec.autostop or spec.end is not None
+    if options.span is not None and limited:
+        raise ValueError(
+            "--for and --autostop or --start both limit the run; leave one of them out."
+        )
+    if limited:
+        return planned_timestamps(spec)
+    span = DEFAULT_SPAN if options.span is None else options.span
+    sweeps = int(span * MICROSECONDS) // (spec.interval or MICROSECONDS)
+    if not sweeps:
+        raise ValueError("--for is shorter than the time between two sweeps.")
+    return planned_timestamps(spec, sweeps)

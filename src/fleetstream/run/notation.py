@@ -1,0 +1,173 @@
+"""Values of options as text: each function that reads has a counterpart that writes.
+
+Functions that read raise ValueError with a message that says what is expected.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from fleetstream.generate.disorder import Lateness
+from fleetstream.generate.moments import (
+    MICROSECONDS,
+    MILLISECOND,
+    from_datetime,
+    now,
+)
+from fleetstream.generate.records import RecordModel
+from fleetstream.generate.signals import PERIODS
+from fleetstream.generate.topology import Shard
+
+LATEST = 253_402_300_800 * MICROSECONDS
+"""The end of the year 9999, the last that ISO 8601 can write."""
+
+LONGEST_INTERVAL = 366 * 86_400 * MICROSECONDS
+
+_UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def read_integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an integer.") from None
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A function that reads integers from ``least`` on."""
+
+    def read(text: str) -> int:
+        number = read_integer(text)
+        if number < least:
+            raise ValueError(f"{number} is too low; the least is {least}.")
+        return number
+
+    return read
+
+
+def read_percentage(text: str) -> float:
+    """A number from 0 to 100, with or without a percent sign."""
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a percentage such as 1 or 0.5%.") from None
+    if not 0 <= number <= 100:
+        raise ValueError(f"{text} is out of range; a percentage is from 0 to 100.")
+    return number
+
+
+def write_number(number: float) -> str:
+    """The shortest text of a number that reads as the same number."""
+    return repr(number).removesuffix(".0")
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas, each once, at least one."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise ValueError(f"{text!r} has no names; separate several by commas.")
+    return names
+
+
+def write_names(names: tuple[str, ...]) -> str:
+    return ",".join(names)
+
+
+def read_shard(text: str) -> Shard:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match:
+        raise ValueError(f"{text!r} is not a part; write it as 2/4.")
+    return Shard(int(match[1]), int(match[2]))
+
+
+def read_frequency(text: str) -> str:
+    if text not in PERIODS:
+        raise ValueError(f"There is no frequency {text!r}; choose from {', '.join(PERIODS)}.")
+    return text
+
+
+def read_record_model(text: str) -> RecordModel:
+    if text not in list(RecordModel):
+        raise ValueError(
+            f"There is no record model {text!r}; choose from {', '.join(RecordModel)}."
+        )
+    return RecordModel(text)
+
+
+def read_duration(text: str) -> float:
+    """Seconds, from a number with a unit (ms, s, m, h or d), or from 0."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    if match:
+        return float(match[1]) * _UNITS[match[2]]
+    if text == "0":
+        return 0.0
+    raise ValueError(f"{text!r} is not a duration; write it with a unit, such as 30s, 5m or 24h.")
+
+
+def write_duration(seconds: float) -> str:
+    """Seconds in the largest unit that gives an integer."""
+    for unit, size in _UNITS.items():
+        count = seconds / size
+        if seconds and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{seconds:f}s" if seconds else "0"
+
+
+def read_interval(text: str) -> int:
+    """Microseconds of a duration that is a number of whole milliseconds, 1 ms to 366 d."""
+    microseconds = round(read_duration(text) * MICROSECONDS)
+    if not MILLISECOND <= microseconds <= LONGEST_INTERVAL or microseconds % MILLISECOND:
+        raise ValueError(f"{text} is not an interval; it must be whole milliseconds, 1ms to 366d.")
+    return microseconds
+
+
+def read_lag(text: str) -> int:
+    """Microseconds of a duration."""
+    return round(read_duration(text) * MICROSECONDS)
+
+
+def write_microseconds(microseconds: int) -> str:
+    return write_duration(microseconds / MICROSECONDS)
+
+
+def read_moment(text: str) -> int:
+    """Microseconds of Unix time, from ISO 8601 (UTC unless it says otherwise) or an age.
+
+    An age is a duration: 24h or -24h is a day ago, +10m in ten minutes.
+    """
+    age = re.fullmatch(r"([-+]?)(\d+(?:\.\d+)?(?:ms|s|m|h|d))", text)
+    if age:
+        distance = round(read_duration(age[2]) * MICROSECONDS)
+        microseconds = now() + (distance if age[1] == "+" else -distance)
+    else:
+        try:
+            microseconds = from_datetime(datetime.fromisoformat(text))
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is not a time; write it as 2026-11-01T00:00:00Z, or as an age such as "
+                "24h."
+            ) from None
+    if not 0 <= microseconds < LATEST:
+        raise ValueError(f"{text} is not in the years from 1970 to 9999.")
+    return microseconds
+
+
+def read_lateness(text: str) -> Lateness:
+    """A percentage and a duration, from text such as 1%:5m."""
+    percent, separator, delay = text.partition(":")
+    if not separator:
+        raise ValueError(
+            f"{text!r} does not say how late; write a percentage and a time, such as 1%:5m."
+        )
+    microseconds = round(read_duration(delay) * MICROSECONDS)
+    if microseconds < MILLISECOND:
+        raise ValueError(f"{delay} is not late; the least is 1ms.")
+    return Lateness(read_percentage(percent), microseconds)
+
+
+def write_lateness(late: Lateness) -> str:
+    return f"{write_number(late.percent)}%:{write_microseconds(late.delay)}"
+
+
+def write_percentage(percent: float) -> str:
+    return f"{write_number(percent)}%"

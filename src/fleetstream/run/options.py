@@ -1,0 +1,222 @@
+"""The options of a run: one table, with an entry per field of :class:`RunSpec`.
+
+Parser, help, reference, manifest check and the command that repeats a run are derived from it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from fleetstream.generate.moments import iso
+from fleetstream.generate.signals import PERIODS
+from fleetstream.run.notation import (
+    at_least,
+    read_duration,
+    read_frequency,
+    read_integer,
+    read_interval,
+    read_lag,
+    read_lateness,
+    read_moment,
+    read_names,
+    read_percentage,
+    read_record_model,
+    read_shard,
+    write_duration,
+    write_lateness,
+    write_microseconds,
+    write_names,
+    write_number,
+    write_percentage,
+)
+from fleetstream.run.spec import RunSpec
+from fleetstream.targets.registry import DEFAULT_TARGET, target_urls
+
+
+class Group(StrEnum):
+    """The headings of help, in their order."""
+
+    TARGET = "Target"
+    FLEET = "Fleet"
+    VALUES = "Values"
+    SCHEDULE = "Schedule"
+    DISORDER = "Disorder"
+    DELIVERY = "Delivery"
+    WORKERS = "Workers"
+    DISPLAY = "Display"
+    MANIFEST = "Manifest"
+    PREVIEW = "Preview"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, on the command line ``--field`` with hyphens.
+
+    ``read`` turns its text into a value and raises ValueError, ``write`` does the reverse; a switch
+    has neither. ``flags`` are other spellings. ``common`` options are shown by ``--help``, the
+    others only by ``--help-all``. What an option with ``changes_data`` says determines what is
+    written and where, so it cannot be changed when a run is resumed.
+    """
+
+    field: str
+    group: Group
+    help: str
+    metavar: str | None = None
+    read: Callable[[str], Any] | None = None
+    write: Callable[[Any], str] = str
+    flags: tuple[str, ...] = ()
+    common: bool = False
+    changes_data: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+        return f"--{self.field.replace('_', '-')}"
+
+    @property
+    def is_switch(self) -> bool:
+        return self.read is None
+
+    def arguments(self, value: Any) -> list[str]:
+        """What stands for ``value`` on a command line."""
+        return [self.name] if self.is_switch else [self.name, self.write(value)]
+
+
+def _signal(short: str, shape: str) -> Iterator[Option]:
+    yield Option(
+        f"{short}_signal_cpu", Group.VALUES,
+        f"overlay the CPU load with a {shape} of this signal-to-noise ratio: 0 no signal, 100 no "
+        "noise (default: 0)",
+        "RATIO", read_percentage, write_number,
+    )  # fmt: skip
+    yield Option(
+        f"{short}_frq_cpu", Group.VALUES,
+        f"the {shape}'s period: {' | '.join(PERIODS)} (default: m, one minute)",
+        "PERIOD", read_frequency,
+    )  # fmt: skip
+
+
+# fmt: off
+OPTIONS: tuple[Option, ...] = (
+    Option("to", Group.TARGET,
+           f"{target_urls()} (default: timestream if one of its own options is given, else "
+           f"{DEFAULT_TARGET})", "URL", str, common=True),
+    Option("database_name", Group.TARGET,
+           "the database, which must exist in Timestream; in DuckDB the schema (default: main)",
+           "NAME", str, flags=("-d",), common=True),
+    Option("table_name", Group.TARGET,
+           "the table, which must exist in Timestream and is created in DuckDB (default: "
+           "telemetry)", "NAME", str, flags=("-t",), common=True),
+    Option("region", Group.TARGET, "the AWS region of the Timestream service, such as us-east-1",
+           "REGION", str, flags=("-r", "-e", "--endpoint"), common=True),
+    Option("endpoint_url", Group.TARGET,
+           "the endpoint that your account is mapped to (default: discovered)",
+           "URL", str, flags=("-url",)),
+    Option("profile", Group.TARGET, "the AWS profile to use", "NAME", str),
+    Option("record_model", Group.TARGET,
+           "single: one record per value; multi: one record per series and timestamp (default: "
+           "single)", "MODEL", read_record_model),
+    Option("model", Group.FLEET, "the model to simulate: a name, or a TOML file (default: "
+           "aws-devops)", "NAME", str),
+    Option("host_scale", Group.FLEET,
+           "multiply the instances of each microservice in each silo (default: 1, 1,010 hosts)",
+           "N", at_least(1), flags=("-s",), common=True),
+    Option("include_region", Group.FLEET,
+           "only these regions, separated by commas (default: all)", "LIST", read_names,
+           write_names, common=True),
+    Option("include_ms", Group.FLEET,
+           "only these microservices, separated by commas (default: all)", "LIST", read_names,
+           write_names),
+    Option("shard", Group.FLEET,
+           "only the I-th of N equal parts of the fleet, to share it among machines", "I/N",
+           read_shard),
+    Option("seed", Group.VALUES,
+           "the seed of all random numbers (default: the current time; it is printed)", "SEED",
+           read_integer, common=True),
+    Option("missing_cpu", Group.VALUES,
+           "how often the CPU values of a host are missing, in per cent (default: 0)", "PERCENT",
+           read_percentage, write_number),
+    *_signal("sin", "sine"),
+    *_signal("saw", "sawtooth"),
+    Option("autostop", Group.SCHEDULE, "stop after N measurements of every series (default: 0, "
+           "never)", "N", at_least(0), common=True),
+    Option("interval", Group.SCHEDULE,
+           "the time between two sweeps, such as 10s, at multiples of which the fleet is swept "
+           "however slow the target is (default: as often as the target allows, at most once per "
+           "second; 10s with --start)", "TIME", read_interval, write_microseconds, common=True),
+    Option("start", Group.SCHEDULE,
+           "write history from here on, as fast as the target takes it: a time such as "
+           "2026-11-01T00:00:00Z, or an age such as 24h", "WHEN", read_moment, iso, common=True),
+    Option("end", Group.SCHEDULE, "the end of history, not included (default: now)", "WHEN",
+           read_moment, iso),
+    Option("follow", Group.SCHEDULE, "when history is written, continue live"),
+    Option("max_lag", Group.SCHEDULE,
+           "skip live sweeps that could not start within this time (default: make up for all)",
+           "TIME", read_lag, write_microseconds),
+    Option("rate", Group.SCHEDULE, "write at most N values per second (default: no limit)", "N",
+           at_least(1), changes_data=False),
+    Option("late", Group.DISORDER,
+           "send a percentage of all measurements later, by up to a time, such as 1%:5m",
+           "PERCENT:TIME", read_lateness, write_lateness),
+    Option("out_of_order", Group.DISORDER,
+           "send a percentage after the measurements of the next sweep, such as 1%", "PERCENT",
+           read_percentage, write_percentage),
+    Option("duplicate", Group.DISORDER, "send a percentage twice, such as 0.1%", "PERCENT",
+           read_percentage, write_percentage),
+    Option("concurrency", Group.DELIVERY, "requests in flight at once (default: 10)", "N",
+           at_least(1), flags=("-c",), common=True, changes_data=False),
+    Option("give_up_after", Group.DELIVERY,
+           "give up a request that has failed for this long, and end the run if no other request "
+           "succeeded meanwhile; 0 never gives up (default: 5m)", "TIME", read_duration,
+           write_duration, changes_data=False),
+    Option("undelivered", Group.DELIVERY,
+           "the folder for records that were not stored, created when there are some (default: "
+           "fleetstream-undelivered)", "PATH", str, changes_data=False),
+    Option("processes", Group.WORKERS,
+           "processes that generate and send; 0 means one per core (default: 1)", "N",
+           at_least(0), changes_data=False),
+    Option("ray", Group.WORKERS,
+           "have workers on a Ray cluster generate and send: HOST:PORT, or local", "ADDRESS", str,
+           changes_data=False),
+    Option("workers", Group.WORKERS, "workers on the Ray cluster, each with one core", "N",
+           at_least(1), changes_data=False),
+)
+# fmt: on
+
+BY_FIELD = {option.field: option for option in OPTIONS}
+
+
+def make_spec(**options: Any) -> RunSpec:
+    """A description of a run from options by field name; text is read as on the command line.
+
+    For example ``make_spec(seed=7, start="-1h", interval="10s", to="duckdb:fleet.duckdb")``. Raises
+    ValueError for a value that is not understood, TypeError for an unknown option.
+    """
+    values = {}
+    for field, value in options.items():
+        option = BY_FIELD.get(field)
+        if option is None:
+            raise TypeError(f"A run has no option {field!r}.")
+        is_text = isinstance(value, str) and option.read is not None
+        values[field] = option.read(value) if is_text and option.read else value
+    spec = RunSpec(**values)
+    try:
+        return msgspec.convert(msgspec.to_builtins(spec), RunSpec)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise ValueError(f"The options of a run are not valid: {error}.") from error
+
+
+def given(spec: RunSpec) -> dict[str, Any]:
+    """The options of a run that differ from their defaults, by field, in the table's order."""
+    default = RunSpec()
+    values = {option.field: getattr(spec, option.field) for option in OPTIONS}
+    return {field: value for field, value in values.items() if value != getattr(default, field)}
+
+
+def command_arguments(spec: RunSpec) -> list[str]:
+    """The command-line arguments that describe a run; its defaults are left out."""
+    arguments = (BY_FIELD[field].arguments(value) for field, value in given(spec).items())
+    return [argument for each in arguments for argument in each]

@@ -1,0 +1,191 @@
+"""The description of a run: immutable data from which everything else is assembled.
+
+The command line parses into it, the manifest stores it, workers receive it, and the Python API
+takes it.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from fleetstream.generate.disorder import Disorder, Lateness, Percent
+from fleetstream.generate.generator import MAX_SEED, Generator
+from fleetstream.generate.moments import MICROSECONDS, next_multiple
+from fleetstream.generate.moments import now as current_time
+from fleetstream.generate.records import RecordModel
+from fleetstream.generate.signals import Shape, Signal
+from fleetstream.generate.topology import Shard
+from fleetstream.model import DEFAULT_MODEL, Model, load_model
+from fleetstream.targets.registry import TargetOptions
+
+DEFAULT_INTERVAL = 10 * MICROSECONDS
+"""Microseconds between two sweeps of history where no interval is given."""
+
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Duration = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run is to do. Fields have the names of the options, which docs/cli.md describes.
+
+    Points in time, ``interval`` and ``max_lag`` are whole microseconds (of Unix time);
+    ``give_up_after`` is seconds; None stands for what is not given. Raises ValueError where options
+    contradict each other.
+    """
+
+    model: str = DEFAULT_MODEL
+    host_scale: Positive = 1
+    include_region: tuple[str, ...] = ()
+    include_ms: tuple[str, ...] = ()
+    shard: Shard | None = None
+
+    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    missing_cpu: Percent = 0.0
+    sin_signal_cpu: Percent = 0.0
+    sin_frq_cpu: str = "m"
+    saw_signal_cpu: Percent = 0.0
+    saw_frq_cpu: str = "m"
+
+    autostop: Natural = 0
+    interval: Positive | None = None
+    start: Natural | None = None
+    end: Natural | None = None
+    follow: bool = False
+    max_lag: Natural | None = None
+    rate: Natural = 0
+
+    late: Lateness | None = None
+    out_of_order: Percent = 0.0
+    duplicate: Percent = 0.0
+
+    to: str | None = None
+    database_name: str | None = None
+    table_name: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    profile: str | None = None
+    record_model: RecordModel = RecordModel.SINGLE
+
+    concurrency: Positive = 10
+    give_up_after: Duration = 300.0
+    undelivered: str = "fleetstream-undelivered"
+    processes: Natural = 1
+    ray: str | None = None
+    workers: Positive | None = None
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and self.seed > MAX_SEED:
+            raise ValueError(f"The seed is {self.seed}, but must be an integer from 0 to 2^64 - 1.")
+        if self.shard and self.seed is None:
+            raise ValueError(
+                "--shard needs --seed: the parts make one fleet only if all have the same seed."
+            )
+        if self.sin_signal_cpu and self.saw_signal_cpu:
+            raise ValueError("Give either --sin-signal-cpu or --saw-signal-cpu, not both.")
+        self._check_schedule()
+        self._check_workers()
+        _ = self.disorder, self.signal
+
+    def _check_schedule(self) -> None:
+        for option, given, needed, present in (
+            ("--end", self.end is not None, "--start", self.start is not None),
+            ("--follow", self.follow, "--start", self.start is not None),
+            ("--max-lag", self.max_lag is not None, "--interval", self.interval is not None),
+        ):
+            if given and not present:
+                raise ValueError(f"{option} needs {needed}, which is not given.")
+        if self.follow and self.end is not None:
+            raise ValueError("--follow goes on without end; leave out --end or --follow.")
+        if self.max_lag is not None and self.start is not None and not self.follow:
+            raise ValueError("--max-lag is for live sweeps, but history has none; add --follow.")
+        if self.start is not None and self.end is not None:
+            if self.end <= self.start:
+                raise ValueError("--end must be later than --start.")
+            step = self.interval or DEFAULT_INTERVAL
+            if next_multiple(self.start, step) >= self.end:
+                raise ValueError(
+                    "No multiple of --interval lies between --start and --end; choose a shorter "
+                    "interval or a longer time."
+                )
+
+    def _check_workers(self) -> None:
+        if self.ray is None and self.workers is not None:
+            raise ValueError("--workers is for a Ray cluster; name one with --ray.")
+        if self.ray is not None and self.workers is None:
+            raise ValueError("--ray needs --workers, the number of workers on the cluster.")
+        if self.ray is not None and self.processes != 1:
+            raise ValueError("--processes and --ray both share the work; leave one of them out.")
+
+    def resolved(self, now: int | None = None) -> "RunSpec":
+        """The same with everything fixed that depends on the current time.
+
+        A missing seed is the current second, a missing interval of history the default, and the
+        missing end of history is now. ``now`` is in microseconds. Raises ValueError where that
+        leaves nothing to do.
+        """
+        now = current_time() if now is None else now
+        changes: dict[str, int] = {}
+        if self.seed is None:
+            changes["seed"] = now // MICROSECONDS
+        if self.start is not None:
+            if self.start > now and self.end is None:
+                raise ValueError(
+                    "--start is in the future; choose a time in the past, or give --end too."
+                )
+            if self.interval is None:
+                changes["interval"] = DEFAULT_INTERVAL
+            if self.end is None and not self.follow:
+                changes["end"] = now
+        return msgspec.structs.replace(self, **changes)
+
+    @property
+    def target(self) -> TargetOptions:
+        """The target's part of the options."""
+        return TargetOptions(**{name: getattr(self, name) for name in TARGET_FIELDS})
+
+    @property
+    def signal(self) -> Signal | None:
+        """The signal that overlays the model's measure for that, None for none."""
+        if self.sin_signal_cpu:
+            return Signal(Shape.SINE, self.sin_signal_cpu, self.sin_frq_cpu)
+        if self.saw_signal_cpu:
+            return Signal(Shape.SAWTOOTH, self.saw_signal_cpu, self.saw_frq_cpu)
+        return None
+
+    @property
+    def disorder(self) -> Disorder | None:
+        """The disorder of the run, None for none."""
+        disorder = Disorder(
+            late=self.late, out_of_order=self.out_of_order, duplicate=self.duplicate
+        )
+        return None if disorder == Disorder() else disorder
+
+    @property
+    def include(self) -> dict[str, tuple[str, ...]]:
+        """The values to keep of each dimension that is filtered."""
+        filters = {"region": self.include_region, "microservice_name": self.include_ms}
+        return {dimension: values for dimension, values in filters.items() if values}
+
+    def parameters(self, model: Model) -> dict[str, int]:
+        """The values of the model's parameters that differ from their defaults."""
+        default = model.parameters["host_scale"].default if "host_scale" in model.parameters else 1
+        return {} if self.host_scale == default else {"host_scale": self.host_scale}
+
+    def generator(self) -> Generator:
+        """The generator of a resolved run. Raises ValueError for what is unknown or impossible."""
+        assert self.seed is not None, "the spec is not resolved"
+        model = load_model(self.model)
+        return Generator(
+            model,
+            self.seed,
+            parameters=self.parameters(model),
+            include=self.include,
+            shard=self.shard,
+            signal=self.signal,
+            missing_percent=self.missing_cpu,
+        )
+
+
+TARGET_FIELDS = tuple(TargetOptions.__struct_fields__)
+"""The fields that a run and its target options share."""
