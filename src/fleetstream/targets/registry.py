@@ -107,9 +107,7 @@ def target_urls() -> str:
     return ", ".join(target.url for target in targets().values())
 
 
-def open_sink(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Sink:
+def open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Sink:
     """The sink of a target, not opened yet, for batches of ``schemas``.
 
     Raises ValueError where the target is not understood or not complete, TargetUnusable where it
@@ -119,9 +117,7 @@ def open_sink(
     return _with_libraries(target, target.open_sink, options, model, schemas)
 
 
-def open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Reader:
+def open_reader(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Reader:
     """The reader of a target, not opened yet. Raises as :func:`open_sink` does."""
     target = _target(options)
     if target.open_reader is None:

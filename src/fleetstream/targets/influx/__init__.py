@@ -12,9 +12,7 @@ from fleetstream.targets.sink import Sink
 __all__ = ["TARGETS"]
 
 
-def _open_sink(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Sink:
+def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Sink:
     from fleetstream.targets.influx.server import influx_database
     from fleetstream.targets.influx.sink import InfluxSink
 

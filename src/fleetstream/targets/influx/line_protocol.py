@@ -70,7 +70,8 @@ class _TagSets:
 
     @property
     def nbytes(self) -> int:
-        return self.texts.nbytes + sum(each.indices.nbytes for each in self.dimensions)
+        indices: int = sum(each.indices.nbytes for each in self.dimensions)
+        return self.texts.nbytes + indices
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,5 @@ class InfluxReader:
             raise TargetUnusable(f"{self.name} cannot be queried: {error.kind}.") from error
         if answer.status != HTTPStatus.OK:
             message = answer.body[:200].decode(errors="replace").strip()
-            raise TargetUnusable(
-                f"{self.name} cannot be queried: HTTP {answer.status}, {message}"
-            )
+            raise TargetUnusable(f"{self.name} cannot be queried: HTTP {answer.status}, {message}")
         return answer.body

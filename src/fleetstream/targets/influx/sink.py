@@ -98,9 +98,7 @@ class InfluxSink:
         if self._model is RecordModel.SINGLE:
             measurement, name = name, VALUE_FIELD
         database = self.server.database
-        query = urlencode(
-            {"db": database.name, "q": f'SELECT mean("{name}") FROM "{measurement}"'}
-        )
+        query = urlencode({"db": database.name, "q": f'SELECT mean("{name}") FROM "{measurement}"'})
         header = {2: "Authorization: Token ", 3: "Authorization: Bearer "}.get(self.server.version)
         token = f' -H "{header}$INFLUX_TOKEN"' if header else ""
         return f"curl -s{token} {shlex.quote(f'{database.url}/query?{query}')}"

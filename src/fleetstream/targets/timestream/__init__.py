@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["TARGETS"]
 
 
-def _open_sink(
-    options: TargetOptions, model: RecordModel, _schemas: Sequence[pa.Schema]
-) -> Sink:
+def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Sequence[pa.Schema]) -> Sink:
     from fleetstream.targets.timestream.account import Account
     from fleetstream.targets.timestream.sink import TimestreamSink
 

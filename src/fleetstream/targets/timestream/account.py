@@ -115,9 +115,7 @@ class Account:
         """Make sure that the table can be reached. Raises TargetUnusable."""
         table = self.table
         try:
-            answer = self._client.describe_table(
-                DatabaseName=table.database, TableName=table.name
-            )
+            answer = self._client.describe_table(DatabaseName=table.database, TableName=table.name)
         except aws.ClientError as error:
             raise TargetUnusable(self._explain(error)) from error
         except (aws.NoCredentialsError, aws.PartialCredentialsError) as error:
@@ -227,7 +225,9 @@ def _window_of(description: dict[str, Any]) -> TimeWindow | None:
     if not retention:
         return None
     hours = retention["MemoryStoreRetentionPeriodInHours"]
-    reason = f"The table keeps {hours:,} h in its memory store, has no magnetic-store writes enabled"
+    reason = (
+        f"The table keeps {hours:,} h in its memory store, has no magnetic-store writes enabled"
+    )
     if description.get("MagneticStoreWriteProperties", {}).get("EnableMagneticStoreWrites"):
         days = retention["MagneticStoreRetentionPeriodInDays"]
         hours, reason = 24 * days, f"The table keeps {days:,} d in its magnetic store"

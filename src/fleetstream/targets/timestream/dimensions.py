@@ -39,7 +39,7 @@ class DimensionSets:
     @property
     def nbytes(self) -> int:
         """About how much memory they take."""
-        indices = sum(column.indices.nbytes for column in self.columns)
+        indices: int = sum(column.indices.nbytes for column in self.columns)
         return self.own.nbytes + self.own_bytes.nbytes + sum(map(len, self.common)) + indices
 
 

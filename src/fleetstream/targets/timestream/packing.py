@@ -35,7 +35,8 @@ class Packing:
         """Whether no record of the batch is missing, so that its shape determines the packing."""
         measures = len(self.records.measure_names)
         per_row = measures if self.records.model is RecordModel.SINGLE else 1
-        return len(self.records) == self.records.batch.num_rows * per_row
+        rows: int = self.records.batch.num_rows
+        return len(self.records) == rows * per_row
 
     @cached_property
     def rows(self) -> Indices:

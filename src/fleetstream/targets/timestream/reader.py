@@ -66,9 +66,7 @@ class TimestreamReader:
 
     slice_values = 250_000
 
-    def __init__(
-        self, account: Account, model: RecordModel, schemas: Sequence[pa.Schema]
-    ) -> None:
+    def __init__(self, account: Account, model: RecordModel, schemas: Sequence[pa.Schema]) -> None:
         self._account = account
         self._columns = TableColumns(model, tuple(schemas)).all
         self._table = f'"{account.table.database}"."{account.table.name}"'

@@ -245,6 +245,4 @@ def _types(records: Records) -> list[str]:
 
 def _unit(timestamps: Indices) -> tuple[str, int]:
     """The coarsest unit of time that holds all timestamps, and how many microseconds it has."""
-    return next(
-        (name, size) for name, size in _UNITS if size == 1 or not (timestamps % size).any()
-    )
+    return next((name, size) for name, size in _UNITS if size == 1 or not (timestamps % size).any())

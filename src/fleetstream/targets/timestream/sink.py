@@ -1,7 +1,6 @@
 """Writes to Amazon Timestream for LiveAnalytics."""
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 

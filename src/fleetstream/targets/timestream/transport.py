@@ -15,7 +15,6 @@ from fleetstream.targets.timestream.account import (
     is_of_credentials,
 )
 
-
 _HEADERS = {
     "Content-Type": "application/x-amz-json-1.0",
     "X-Amz-Target": "Timestream_20181101.WriteRecords",
