@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
-from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER, Disorder, Disordered
+from fleetstream.generate.choices import Disorder
+from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER, Disordered
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Sweeps
-from fleetstream.generate.records import RecordModel, timestamp_of
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import timestamp_of
 from fleetstream.run.outstanding import Outstanding
 from fleetstream.workload import Workload
 from tests.emulator_process import EmulatorProcess

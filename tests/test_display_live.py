@@ -127,7 +127,7 @@ from fleetstream.report.run import Run
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Stop
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.null import NullSink
 from fleetstream.workload import Workload
 

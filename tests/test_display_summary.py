@@ -21,7 +21,7 @@ from fleetstream.report.run import Run
 from fleetstream.report.summary import Summary, show_summary, summarise, write_summary
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger, Tally
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
 from fleetstream.run.undelivered import Losses
 from fleetstream.targets.null import NullSink

@@ -10,7 +10,7 @@ import pytest
 
 from fleetstream.targets.timestream.estimate import Load, Table, estimate
 from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
 from fleetstream.workload import Workload
 from tests.emulator_process import EmulatorProcess

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.targets.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 from tests.chaos.generator import DATABASE, TABLE, stored

@@ -18,7 +18,8 @@ from fleetstream.fleet import (
     SeriesTable,
     Shard,
 )
-from fleetstream.generate.signals import MICROSECONDS, Shape, Signal
+from fleetstream.generate.choices import Shape
+from fleetstream.generate.signals import MICROSECONDS, Signal
 from fleetstream.workload import Workload
 
 GEOGRAPHY = {

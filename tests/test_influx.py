@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from fleetstream.cli import main
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.targets.sink import TargetLost, Unavailable
 from fleetstream.targets.influx import InfluxSink
 from fleetstream.targets.influx.lines import Lines

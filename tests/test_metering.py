@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetstream.fleet import Fleet, Kind
-from fleetstream.generate.records import TIME, RecordModel, Records
+from fleetstream.generate.schema import TIME
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.targets.timestream.assembly import Assembly
 from fleetstream.targets.timestream.dimensions import Dimensions
 from fleetstream.targets.timestream.metering import metered_bytes, metered_writes

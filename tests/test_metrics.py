@@ -21,7 +21,7 @@ from fleetstream.report.metrics import LedgerCollector
 from fleetstream.report.run import Run
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger, Tally
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.null import NullSink
 from fleetstream.workload import Workload
 from tests.programs import free_port, program

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.run.outstanding import Outstanding
 from fleetstream.targets.sink import (
     Delivery,

@@ -13,7 +13,8 @@ from matplotlib.image import imread
 from fleetstream.report.plot.sketch import Histogram, Words, signal_lines, sketch
 from fleetstream.fleet import Fleet
 from fleetstream.measures import CATALOGUE, Measure
-from fleetstream.generate.signals import Shape, Signal
+from fleetstream.generate.choices import Shape
+from fleetstream.generate.signals import Signal
 from fleetstream.workload import Workload
 from tests.terminal import FLEETSTREAM, Terminal
 

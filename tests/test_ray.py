@@ -17,7 +17,7 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import describe
 from fleetstream.targets.registry import TargetOptions
 from fleetstream.run.workers.orders import Assignment, End, News, Sweep

@@ -7,14 +7,9 @@ from hypothesis import strategies as st
 
 from fleetstream.fleet import Kind
 from fleetstream.measures import measures_of
-from fleetstream.generate.records import (
-    TIME,
-    RecordModel,
-    Records,
-    batch_schema,
-    decimals_of,
-    kind_of,
-)
+from fleetstream.generate.schema import TIME
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records, batch_schema, decimals_of, kind_of
 from tests.batches import batches, fleet_batches
 from tests.wire import Record, expected
 

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.run.manifest import Manifest, describe, read_manifest, write_manifest
 from fleetstream.run.undelivered import (
     UndeliveredStore,
     read_undelivered,
     undelivered_files,
 )
-from fleetstream.generate.signals import Shape, Signal
+from fleetstream.generate.choices import Shape
+from fleetstream.generate.signals import Signal
 from fleetstream.targets.sink import Delivery, Part, Rejection, Request
 from fleetstream.targets.registry import TargetOptions
 from fleetstream.workload import Workload

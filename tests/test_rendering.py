@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetstream.fleet import Fleet, Kind
-from fleetstream.generate.records import RecordModel, Records, kind_of
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records, kind_of
 from fleetstream.targets.sink import Request
 from fleetstream.targets.timestream.assembly import Assembly
 from fleetstream.workload import Workload

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.generate.signals import PERIODS, Shape, Signal
+from fleetstream.generate.choices import PERIODS, Shape
+from fleetstream.generate.signals import Signal
 
 MONTH = 365.2425 / 12 * 86_400
 SECONDS = {

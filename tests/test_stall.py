@@ -16,7 +16,7 @@ from fleetstream.run.clock import GridClock, on_grid
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline, Stop, Sweeps
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 from tests.emulator_process import EmulatorProcess

@@ -10,7 +10,8 @@ from scipy import stats
 
 from fleetstream.fleet import DIMENSIONS, Fleet, Kind
 from fleetstream.measures import CATALOGUE, DataType, Measure, measures_of
-from fleetstream.generate.signals import PERIODS, Shape, Signal
+from fleetstream.generate.choices import PERIODS, Shape
+from fleetstream.generate.signals import Signal
 from fleetstream.workload import Workload
 from tests.telemetry import HOST_SCALE, TIMESTAMP, sample, sweep_of, units
 

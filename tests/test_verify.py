@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from fleetstream.cli import main
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from tests.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM, Terminal
 

@@ -14,7 +14,7 @@ from fleetstream._version import __version__
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Stop
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import describe
 from fleetstream.targets.registry import TargetOptions
 from fleetstream.run.workers import GONE, Assignment, Crew, ProcessCrew, Workers

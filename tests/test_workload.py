@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet, Kind
-from fleetstream.generate.records import TIME
-from fleetstream.generate.signals import PERIODS, Shape, Signal
+from fleetstream.generate.schema import TIME
+from fleetstream.generate.choices import PERIODS, Shape
+from fleetstream.generate.signals import Signal
 from fleetstream.workload import BLOCK, MAX_SEED, Workload
 from tests.telemetry import TIMESTAMP, sweep_of
 

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from fleetstream.fleet import HOST_DIMENSIONS, PROCESS_DIMENSIONS, Fleet, Kind
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.timestream.assembly import Assembly
 from fleetstream.workload import Workload
 from tests.recording import serving

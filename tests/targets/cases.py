@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns
 from fleetstream.targets.registry import TargetOptions, open_reader

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from fleetstream.fleet import DIMENSIONS, Fleet, Kind
 from fleetstream.measures import CATALOGUE
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.targets.sink import Delivery, Part, Request, TargetUnusable
 from fleetstream.targets.duckdb import DuckDBSink
 from fleetstream.workload import Workload

@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.sink import Unavailable
 from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.workload import Workload

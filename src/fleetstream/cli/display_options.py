@@ -126,8 +126,8 @@ def shown(
 
     Raises ValueError where metrics cannot be served.
     """
-    from fleetstream.report.history import recorded
     from fleetstream.report.display import progress_display
+    from fleetstream.report.history import recorded
 
     with ExitStack() as stack:
         url = None

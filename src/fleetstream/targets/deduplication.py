@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from fleetstream.generate.keys import Bits, mix
 from fleetstream.generate.records import Indices, Records
-from fleetstream.targets.memo import Memo, address
+from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.sink import Rejection
 
 MAX_REMEMBERED = 4_000_000
@@ -57,7 +57,7 @@ class RecentWrites:
         self._known_new: set[int] = set()
         """Timestamps that the target held no records of when they first came up."""
         self._written: deque[RowKeys] = deque()
-        self._words = Memo[tuple[Bits, pa.Array]](CACHED_DICTIONARIES)
+        self._words = ArrayCache[tuple[Bits, pa.Array]](CACHED_DICTIONARIES)
 
     def keys_of(self, batches: Iterable[Records]) -> RowKeys:
         """The rows of batches that are about to be written."""

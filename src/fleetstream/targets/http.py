@@ -83,13 +83,13 @@ class AwsSigner:
 class HttpClient:
     """Sends requests to any URL; used from several threads.
 
-    ``ca_bundle`` is a file or folder of trusted certificates; without it, environment variables and
-    then the system decide (:func:`default_ca_bundle`). An answer whose body has more than
+    ``ca_bundle`` is a file or folder of trusted certificates; without it, environment variables
+    (:func:`named_ca_bundle`) and then the system decide. An answer whose body has more than
     ``max_answer`` bytes is a fault.
     """
 
     def __init__(self, ca_bundle: str | None = None, max_answer: int = MAX_ANSWER) -> None:
-        bundle = ca_bundle or default_ca_bundle()
+        bundle = ca_bundle or named_ca_bundle() or system_ca_bundle()
         self._trust = pycurl.CAPATH if Path(bundle).is_dir() else pycurl.CAINFO, bundle
         self._max_answer = max_answer
         self._local = threading.local()
@@ -156,15 +156,19 @@ class HttpClient:
         return handle
 
 
-def default_ca_bundle() -> str:
-    """The trusted certificates that environment variables name, or those of the system.
+def named_ca_bundle() -> str | None:
+    """The trusted certificates that an environment variable names.
 
-    REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE come before SSL_CERT_FILE and SSL_CERT_DIR. Where the
-    system has none, the certificates that come with botocore are used.
+    REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR are tried in this order.
     """
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return next(filter(None, map(os.environ.get, names)), None)
+
+
+def system_ca_bundle() -> str:
+    """The trusted certificates of the system, or of botocore where the system has none."""
     paths = ssl.get_default_verify_paths()
-    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    found = named or paths.cafile or paths.capath
+    found = paths.cafile or paths.capath
     if found is None:
         from botocore.httpsession import get_cert_path
 

@@ -64,7 +64,9 @@ def blank(grid: Grid, slots: Sequence[Slot], where: npt.NDArray[np.bool_], fill:
         grid[where[:, number], slot.start : slot.stop] = ord(fill)
 
 
-def keep_items(grid: Grid, items: Sequence[Slot], present: npt.NDArray[np.bool_], fill: str) -> None:
+def keep_items(
+    grid: Grid, items: Sequence[Slot], present: npt.NDArray[np.bool_], fill: str
+) -> None:
     """Blank the items of a comma-separated list that are not ``present``.
 
     ``present`` has the shape (rows, items). All items but the first begin with a comma, which is

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from fleetstream.generate.records import TIME, RecordModel
-from fleetstream.targets.sink import TargetUnusable
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.schema import TIME
 from fleetstream.targets.files import FilesSink
 from fleetstream.targets.files.storage import StoredFile
 from fleetstream.targets.layout import COLUMNS
+from fleetstream.targets.sink import TargetUnusable
 
 _EARLIEST, _LATEST = 0, 2**62
 """Microseconds; no timestamp lies beyond them."""

@@ -6,8 +6,8 @@ import os
 from fleetstream.cli.display_options import add_price_option
 from fleetstream.cli.parser import CommandParser, reader
 from fleetstream.cli.run_options import add_run_options, run_spec
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.moments import MICROSECONDS
-from fleetstream.generate.records import RecordModel
 from fleetstream.run.notation import read_duration
 from fleetstream.run.options import Group
 from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE

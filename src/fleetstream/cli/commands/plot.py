@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from fleetstream.cli.display_options import check_writable
 from fleetstream.cli.parser import CommandParser, reader
 from fleetstream.cli.run_options import add_run_options, run_spec
+from fleetstream.generate.choices import Shape
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.moments import now as current_time
-from fleetstream.generate.signals import Shape
 from fleetstream.run.notation import at_least, read_duration
 from fleetstream.run.options import Group
 

@@ -6,13 +6,13 @@ from math import isnan
 import msgspec
 import numpy as np
 
+from fleetstream.fleet import Kind
+from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.measures import measures_of
 from fleetstream.report.history import EVERY, LATENCY_BOUNDS, Interval, Sample, intervals
 from fleetstream.report.run import Run
 from fleetstream.report.series import labels, measure_named, values_over_time
 from fleetstream.report.summary import Summary
-from fleetstream.fleet import Kind
-from fleetstream.measures import measures_of
-from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.workload import Workload
 
 POINTS = 300

@@ -18,7 +18,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
 from fleetstream.targets.columns import TableColumns, as_table

@@ -13,7 +13,10 @@ from typing import IO, Protocol
 import duckdb
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
+from fleetstream.targets.files.storage import Storage, StoredFile
+from fleetstream.targets.seen import Seen, add_absent
 from fleetstream.targets.sink import (
     Delivery,
     Part,
@@ -23,8 +26,6 @@ from fleetstream.targets.sink import (
     TargetUnusable,
     Unavailable,
 )
-from fleetstream.targets.files.storage import Storage, StoredFile
-from fleetstream.targets.seen import Seen, add_absent
 
 FULL = 2_000_000
 """Values in a request, about: lakes like few large files, but all of them wait in memory."""

@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from fleetstream.fleet import DIMENSIONS, Kind
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.schema import TIME
 from fleetstream.measures import measures_of
-from fleetstream.generate.records import TIME, RecordModel
-from fleetstream.targets.sink import Part
 from fleetstream.targets.files.storage import Storage, StoredFile
 from fleetstream.targets.layout import MEASURE_NAME, in_columns
+from fleetstream.targets.sink import Part
 
 VALUE = "measure_value"
 """The column of values under the single-measure model, whatever their types."""

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fleetstream.generate.records import TIME, RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.moments import MICROSECONDS
-from fleetstream.targets.sink import Part
+from fleetstream.generate.schema import TIME
 from fleetstream.targets.files.storage import Storage, StoredFile
 from fleetstream.targets.layout import COLUMNS, in_columns
+from fleetstream.targets.sink import Part
 
 SUFFIX = ".parquet"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.reader import Reader
 from fleetstream.targets.registry import Target, TargetOptions
 from fleetstream.targets.sink import Sink
@@ -12,9 +12,7 @@ from fleetstream.targets.sink import Sink
 __all__ = ["TARGETS"]
 
 
-def _open_sink(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Sink:
+def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Sink:
     from fleetstream.targets.influx.server import influx_database
     from fleetstream.targets.influx.sink import InfluxSink
 

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME, dimension_names
 from fleetstream.model import DataType
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, constant_words, value_column
@@ -118,7 +118,5 @@ class InfluxReader:
             raise TargetUnusable(f"{self.name} cannot be queried: {error.kind}.") from error
         if answer.status != HTTPStatus.OK:
             message = answer.body[:200].decode(errors="replace").strip()
-            raise TargetUnusable(
-                f"{self.name} cannot be queried: HTTP {answer.status}, {message}"
-            )
+            raise TargetUnusable(f"{self.name} cannot be queried: HTTP {answer.status}, {message}")
         return answer.body

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from fleetstream.targets.sink import TargetUnusable, Unavailable
 from fleetstream.targets.http import HttpAnswer, HttpClient
+from fleetstream.targets.sink import TargetUnusable, Unavailable
 
 VERSIONS = (1, 2, 3)
 

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 import pyarrow as pa
 from isal import isal_zlib
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.generate.schema import kind_of, measure_fields
 from fleetstream.model import DataType
 from fleetstream.targets.http import HttpAnswer
@@ -98,9 +99,7 @@ class InfluxSink:
         if self._model is RecordModel.SINGLE:
             measurement, name = name, VALUE_FIELD
         database = self.server.database
-        query = urlencode(
-            {"db": database.name, "q": f'SELECT mean("{name}") FROM "{measurement}"'}
-        )
+        query = urlencode({"db": database.name, "q": f'SELECT mean("{name}") FROM "{measurement}"'})
         header = {2: "Authorization: Token ", 3: "Authorization: Bearer "}.get(self.server.version)
         token = f' -H "{header}$INFLUX_TOKEN"' if header else ""
         return f"curl -s{token} {shlex.quote(f'{database.url}/query?{query}')}"

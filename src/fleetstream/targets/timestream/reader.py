@@ -1,7 +1,7 @@
 """Reads a table of Amazon Timestream through its query API, page by page.
 
-Boto3 asks, signs and retries, but its parser would make several dicts of every value, and take ten
-times as long as everything else. So it is given answers without rows, which are parsed here.
+boto3 sends, signs and retries. Its parser would build several dicts per value and take ten times as
+long as everything else, so pages are parsed here and it gets them without their rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,79 +14,75 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from fleetstream.generate.records import TIME, RecordModel
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.schema import TIME
+from fleetstream.model import DataType
+from fleetstream.targets.columns import SQL_TIMESTAMP, TableColumns
 from fleetstream.targets.sink import TargetUnusable
-from fleetstream.targets.layout import COLUMNS
 from fleetstream.targets.timestream.account import Account
-
-_ARROW_TYPES = {
-    "TIMESTAMP": pa.timestamp("ns"),
-    "DOUBLE": pa.float64(),
-    "BIGINT": pa.int64(),
-}
 
 _NANOSECONDS = 1_000
 """In a microsecond."""
 
 
-class ColumnType(msgspec.Struct):
+class _ColumnType(msgspec.Struct):
     """The type of a column; None if it is none of the scalar types."""
 
     scalar: str | None = msgspec.field(default=None, name="ScalarType")
 
 
-class ColumnInfo(msgspec.Struct):
+class _ColumnInfo(msgspec.Struct):
     """A column of an answer."""
 
     name: str = msgspec.field(name="Name")
-    type: ColumnType = msgspec.field(name="Type")
+    type: _ColumnType = msgspec.field(name="Type")
 
 
-class Datum(msgspec.Struct, gc=False):
+class _Datum(msgspec.Struct, gc=False):
     """A cell; its value is None if it is null."""
 
     value: str | None = msgspec.field(default=None, name="ScalarValue")
 
 
-class Row(msgspec.Struct, gc=False):
+class _Row(msgspec.Struct, gc=False):
     """A row of an answer."""
 
-    data: list[Datum] = msgspec.field(name="Data")
+    data: list[_Datum] = msgspec.field(name="Data")
 
 
-class Page(msgspec.Struct):
+class _Page(msgspec.Struct):
     """A page of an answer, as the API's reference describes it."""
 
-    columns: list[ColumnInfo] = msgspec.field(name="ColumnInfo")
-    rows: list[Row] = msgspec.field(name="Rows")
+    columns: list[_ColumnInfo] = msgspec.field(name="ColumnInfo")
+    rows: list[_Row] = msgspec.field(name="Rows")
     next_token: str | None = msgspec.field(default=None, name="NextToken")
 
 
 class TimestreamReader:
-    """Reads the table that a Timestream sink would write to.
+    """Reads the table that a :class:`TimestreamSink` writes to.
 
-    Times in queries are whole milliseconds, as all sweeps are.
+    Times in queries are whole milliseconds, as all generated timestamps are.
     """
 
     slice_values = 250_000
 
-    def __init__(self, account: Account, name: str, model: RecordModel) -> None:
-        self.name = name
+    def __init__(self, account: Account, model: RecordModel, schemas: Sequence[pa.Schema]) -> None:
         self._account = account
-        self._columns = COLUMNS[model]
-        target = account.target
-        self._table = f'"{target.database}"."{target.table}"'
+        self._columns = TableColumns(model, tuple(schemas)).all
+        self._table = f'"{account.table.database}"."{account.table.name}"'
+
+    @property
+    def name(self) -> str:
+        return self._account.name
 
     def open(self) -> None:
-        """Ask for the table with DescribeTable."""
         self._account.check()
         self.connection = duckdb.connect()
 
     def times_after(self, timestamp: int) -> Sequence[int]:
-        """The timestamps after one, in microseconds."""
         query = (
             f"SELECT DISTINCT {TIME} FROM {self._table} "
-            f"WHERE {TIME} >= {_moment(timestamp + 1)} ORDER BY 1"
+            f"WHERE {TIME} >= {_sql_time(timestamp + 1)} ORDER BY 1"
         )
         return [
             stamp
@@ -95,18 +91,16 @@ class TimestreamReader:
         ]
 
     def held(self, begin: int | None, end: int | None) -> pa.Table:
-        """A table of all records of a stretch."""
         bounds = []
         if begin is not None:
-            bounds.append(f"{TIME} >= {_moment(begin)}")
+            bounds.append(f"{TIME} >= {_sql_time(begin)}")
         if end is not None:
-            bounds.append(f"{TIME} < {_moment(end)}")
+            bounds.append(f"{TIME} < {_sql_time(end)}")
         where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
         pages = list(self._pages(f"SELECT * FROM {self._table}{where}"))
         return pa.concat_tables(pages, promote_options="default")
 
     def close(self) -> None:
-        """Nothing but memory is held."""
         self.connection.close()
 
     @cached_property
@@ -116,17 +110,17 @@ class TimestreamReader:
         return client
 
     def _pages(self, query: str) -> Iterator[pa.Table]:
-        """The pages of an answer; columns that are none of the record model's are left out."""
+        """The pages of an answer, without columns that the record model does not have."""
         try:
             for page in self._client.get_paginator("query").paginate(QueryString=query):
                 yield self._parsed(page[_PAGE])
         except aws.ClientError as error:
             code, message = (error.response["Error"].get(part, "") for part in ("Code", "Message"))
-            raise TargetUnusable(f"{self.name} can't be queried: {code}, {message}") from error
+            raise TargetUnusable(f"{self.name} cannot be queried: {code}, {message}") from error
         except (aws.BotoCoreError, msgspec.DecodeError) as error:
-            raise TargetUnusable(f"{self.name} can't be queried: {error}") from error
+            raise TargetUnusable(f"{self.name} cannot be queried: {error}") from error
 
-    def _parsed(self, page: Page) -> pa.Table:
+    def _parsed(self, page: _Page) -> pa.Table:
         arrays = {}
         for place, column in enumerate(page.columns):
             name, kind = column.name, column.type.scalar
@@ -135,8 +129,8 @@ class TimestreamReader:
                 continue
             if kind != wanted:
                 raise TargetUnusable(
-                    f"{self.name} has a column {name!r} of type {kind}, where {wanted} is needed; "
-                    "so it is not what the run of this manifest has written."
+                    f"{self.name} has a column {name!r} of type {kind} instead of {wanted}, so it was "
+                    "not written by the run of this manifest."
                 )
             cells = pa.array([row.data[place].value for row in page.rows], pa.string())
             arrays[name] = _column(cells, kind)
@@ -144,35 +138,35 @@ class TimestreamReader:
 
 
 _PAGE = "Page"
-"""Where :func:`_take_rows` leaves an answer's page."""
+"""The key under which :func:`_take_rows` puts the parsed page."""
 
 
 def _take_rows(
     response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
 ) -> None:
-    """Parse a good answer in place of botocore, which is left with its token alone.
+    """Parse a successful answer, and leave only its token for botocore to parse.
 
     A handler of botocore's event ``before-parse``.
     """
     if response_dict["status_code"] == HTTPStatus.OK:
-        page = msgspec.json.decode(response_dict["body"], type=Page)
+        page = msgspec.json.decode(response_dict["body"], type=_Page)
         customized_response_dict[_PAGE] = page
         token = {"NextToken": page.next_token} if page.next_token else {}
         response_dict["body"] = msgspec.json.encode(token)
 
 
 def _column(cells: pa.Array, kind: str) -> pa.Array:
-    """Cells in the type of their column; words are dictionary-encoded."""
-    if kind == "VARCHAR":
+    """Cells in the Arrow type of their column; words are dictionary-encoded."""
+    if kind == DataType.VARCHAR:
         return cells.dictionary_encode()
-    values = cells.cast(_ARROW_TYPES[kind])
-    if kind != "TIMESTAMP":
-        return values
-    # Rounded up, so that a time which no sweep can have does not become one that a sweep has.
+    if kind != SQL_TIMESTAMP:
+        return cells.cast(DataType(kind).arrow)
+    values = cells.cast(pa.timestamp("ns"))
+    # Rounded up, so that a time between two microseconds does not become a generated timestamp.
     nanoseconds = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
     return pa.array(-(-nanoseconds // _NANOSECONDS)).cast(pa.timestamp("us"))
 
 
-def _moment(timestamp: int) -> str:
-    """The first whole millisecond that is not before a timestamp in microseconds, in SQL."""
+def _sql_time(timestamp: int) -> str:
+    """SQL for the first whole millisecond that is not before a timestamp in microseconds."""
     return f"from_milliseconds({-(-timestamp // 1_000)})"
