@@ -110,11 +110,7 @@ def target_urls() -> str:
     return ", ".join(target.url for target in targets().values())
 
 
-<<<<<<< HEAD
 def open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence["pa.Schema"]) -> "Sink":
-=======
-def open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Sink:
->>>>>>> wire
     """The sink of a target, not opened yet, for batches of ``schemas``.
 
     Raises ValueError where the target is not understood or not complete, TargetUnusable where it
@@ -124,13 +120,9 @@ def open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.S
     return _with_libraries(target, target.open_sink, options, model, schemas)
 
 
-<<<<<<< HEAD
 def open_reader(
     options: TargetOptions, model: RecordModel, schemas: Sequence["pa.Schema"]
 ) -> "Reader":
-=======
-def open_reader(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Reader:
->>>>>>> wire
     """The reader of a target, not opened yet. Raises as :func:`open_sink` does."""
     target = _target(options)
     if target.open_reader is None:
