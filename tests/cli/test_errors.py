@@ -21,42 +21,42 @@ TIMESTREAM = ["-r", "us-east-1", "-d", "db", "-t", "tb"]
 BAD_INPUT = {
     "unknown region": (
         ["--include-region", "eu-central-1,mars-1"],
-        "there is no region 'mars-1'; choose among us-east-1, us-east-2, us-west-1, us-west-2, eu-",
+        "There is no region 'mars-1'; choose from us-east-1, us-east-2, us-west-1, us-west-2, eu-",
     ),
     "unknown microservice": (
         ["--include-ms", "hera"],
-        "there is no microservice 'hera'; choose among apollo, athena, demeter, hercules, zeus.",
+        "There is no microservice_name 'hera'; choose from apollo, athena, demeter, hercules, zeus.",
     ),
-    "no region in the list": (["--include-region", " , "], "' , ' names no region"),
-    "no microservice in the list": (["--include-ms", ""], "'' names no microservice"),
-    "missing CPU above 100": (["--missing-cpu", "101"], "101 is out of range; it must be from 0"),
+    "no region in the list": (["--include-region", " , "], "' , ' has no names; separate several by commas."),
+    "no microservice in the list": (["--include-ms", ""], "'' has no names"),
+    "missing CPU above 100": (["--missing-cpu", "101"], "101 is out of range; a percentage is from 0 to 100."),
     "missing CPU below 0": (["--missing-cpu=-1"], "-1 is out of range"),
-    "missing CPU not a number": (["--missing-cpu", "many"], "'many' is not a number."),
+    "missing CPU not a number": (["--missing-cpu", "many"], "'many' is not a percentage such as 1 or 0.5%."),
     "missing CPU neither": (["--missing-cpu", "nan"], "nan is out of range"),
     "sine ratio": (["--sin-signal-cpu", "100.5"], "100.5 is out of range"),
     "sawtooth ratio": (["--saw-signal-cpu=-0.5"], "-0.5 is out of range"),
     "sine frequency": (
         ["--sin-signal-cpu", "20", "--sin-frq-cpu", "w"],
-        "there is no frequency 'w'; choose among m, h, d, we, mo, qu, ye.",
+        "There is no frequency 'w'; choose from m, h, d, we, mo, qu, ye.",
     ),
-    "sawtooth frequency": (["--saw-frq-cpu", "M"], "there is no frequency 'M'"),
+    "sawtooth frequency": (["--saw-frq-cpu", "M"], "There is no frequency 'M'"),
     "both signals": (
         ["--sin-signal-cpu", "20", "--saw-signal-cpu", "20"],
-        "Both a sine and a sawtooth are asked for",
+        "Give either --sin-signal-cpu or --saw-signal-cpu, not both.",
     ),
     "concurrency": (["-c", "0"], "0 is too low; the least is 1."),
     "host scale": (["-s", "0"], "0 is too low; the least is 1."),
-    "host scale too large": (["-s", "1000001"], "The host scale is 1000001, but must be from 1 to"),
-    "too many hosts": (["-s", "10001"], "These are 10,101,010 hosts, but one run takes at most"),
-    "host scale not whole": (["-s", "1.5"], "'1.5' is not a whole number."),
+    "host scale too large": (["-s", "1000001"], "The host scale is 1,000,001, but must be from 1 to"),
+    "too many hosts": (["-s", "20000"], "has 20,200,000 rows of the level 'instance', but one run takes at most"),
+    "host scale not whole": (["-s", "1.5"], "'1.5' is not an integer."),
     "autostop": (["--autostop=-1"], "-1 is too low; the least is 0."),
     "a part without a seed": (["--shard", "1/2"], "--shard needs --seed: the parts make one fleet"),
-    "seed": (["--seed", "now"], "'now' is not a whole number."),
-    "seed too large": (["--seed", str(2**64)], "must be a whole number from 0 to 2^64 - 1."),
+    "seed": (["--seed", "now"], "'now' is not an integer."),
+    "seed too large": (["--seed", str(2**64)], "must be an integer from 0 to 2^64 - 1."),
     "seed below 0": (["--seed=-1"], "The seed is -1, but must be"),
     "unknown target": (
         ["--to", "mysql:fleet"],
-        "There is no target 'mysql:fleet'; name one of timestream, duckdb:PATH, parquet:DIR, s3:",
+        "There is no target 'mysql:fleet'; choose one of csv:DIR, duckdb:PATH, influx:URL, null:, ",
     ),
     "DuckDB without a path": (
         ["--to", "duckdb:"],
@@ -69,7 +69,7 @@ BAD_INPUT = {
     "DuckDB in a folder": (["--to", "duckdb:."], "is a folder, but must be a DuckDB file."),
     "DuckDB without leave": (
         ["--to", "duckdb:/proc/x.duckdb"],
-        "'/proc/x.duckdb' can't be written",
+        "'/proc/x.duckdb' cannot be written",
     ),
     "no database": (["-r", "us-east-1", "-t", "tb"], "Amazon Timestream needs --database-name"),
     "no table": (["-r", "us-east-1", "-d", "db"], "Amazon Timestream needs --table-name"),
@@ -78,7 +78,7 @@ BAD_INPUT = {
     "target with too much": ([*TIMESTREAM, "--to", "timestream:x"], "The target is just 'timestr"),
     "two targets": (
         ["-r", "us-east-1", "--to", "null:"],
-        "--region means nothing to the",
+        "--region has no meaning for the target",
     ),
     **{
         f"endpoint {url}": (
@@ -91,9 +91,29 @@ BAD_INPUT = {
         [*TIMESTREAM, "-url", "http://me:secret@host"],
         "The endpoint URL carries a user name or password",
     ),
-    "unknown record model": (["--record-model", "long"], "there is no record model 'long'"),
-    "unknown option": (["--colour"], "unrecognized arguments: --colour"),
-    "an option cut short": (["--conc", "3"], "unrecognized arguments: --conc 3"),
+    "unknown record model": (["--record-model", "long"], "There is no record model 'long'"),
+    "a file as a target": (
+        ["--to", "foo.duckdb"],
+        "There is no target 'foo.duckdb'; did you mean duckdb:foo.duckdb?",
+    ),
+    "a URL as a target": (
+        ["--to", "http://127.0.0.1:8086"],
+        "did you mean influx:http://127.0.0.1:8086?",
+    ),
+    "an option misspelt": (
+        ["--include-regions", "eu-west-1"],
+        "unknown arguments: --include-regions eu-west-1. Did you mean --include-region?",
+    ),
+    "a history in the future": (["--start", "+1h"], "--start is in the future"),
+    "an end without a start": (["--end", "1h"], "--end needs --start, which is not given."),
+    "more disorder than there is data": (
+        ["--late", "60%:1m", "--out-of-order", "50"],
+        "--late and --out-of-order are more than 100% together",
+    ),
+    "lateness without a time": (["--late", "1%"], "'1%' does not say how late"),
+    "a model that is not there": (["--model", "mainframe"], "There is no model 'mainframe'; choose"),
+    "unknown option": (["--colour"], "unknown arguments: --colour."),
+    "an option cut short": (["--conc", "3"], "unknown arguments: --conc 3. Did you mean --concurrency?"),
 }
 """Options and what is said of them."""
 
@@ -139,6 +159,26 @@ def test_a_file_of_something_else(capsys: pytest.CaptureFixture[str], tmp_path: 
     sentence = said(capsys, 2, "--to", "duckdb:letter.txt")
     assert sentence.startswith("'letter.txt' is not a DuckDB file; name another path")
     assert path.read_text() == "Dear Sir or Madam, " * 1_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("command", ["ingset", "verfy"])
+def test_an_unknown_command_gets_a_suggestion(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([command])
+    assert f"Error: There is no command {command!r}. Did you mean " in capsys.readouterr().err
+
+
+def test_an_existing_manifest_is_not_replaced(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir or Madam")
+    sentence = said(capsys, 2, "--manifest", "letter.txt", "--autostop", "1")
+    assert sentence.startswith("letter.txt exists and is not the manifest of a finished run")
+    assert path.read_text() == "Dear Sir or Madam"
     assert list(tmp_path.iterdir()) == [path]
 
 

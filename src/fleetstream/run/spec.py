@@ -86,7 +86,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     workers: Positive | None = None
 
     def __post_init__(self) -> None:
-        if self.seed is not None and self.seed > MAX_SEED:
+        if self.seed is not None and not 0 <= self.seed <= MAX_SEED:
             raise ValueError(f"The seed is {self.seed}, but must be an integer from 0 to 2^64 - 1.")
         if self.shard and self.seed is None:
             raise ValueError(

@@ -96,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
     except TargetUnusable as error:
         return unusable(error)
     with run:
+        warn_if_unencrypted(run.spec.target)
         return _carry_out(run, options)
 
 
@@ -116,14 +117,10 @@ def _open(options: argparse.Namespace) -> "Run":
     from fleetstream.run.runner import new_run, resumed_run
 
     if options.resume is None:
-        spec = run_spec(options)
-        warn_if_unencrypted(spec.target)
-        return new_run(spec, options.manifest)
+        return new_run(run_spec(options), options.manifest)
     if options.manifest is not None:
         raise ValueError("--resume keeps its own manifest up to date; leave out --manifest.")
-    run = resumed_run(options.resume, **run_options(options))
-    warn_if_unencrypted(run.spec.target)
-    return run
+    return resumed_run(options.resume, **run_options(options))
 
 
 def _carry_out(run: "Run", options: argparse.Namespace) -> int:
