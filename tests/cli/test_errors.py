@@ -89,7 +89,7 @@ BAD_INPUT = {
     },
     "endpoint with a password": (
         [*TIMESTREAM, "-url", "http://me:secret@host"],
-        "The endpoint URL carries a user name or password",
+        "The endpoint URL contains a user name or password",
     ),
     "unknown record model": (["--record-model", "long"], "There is no record model 'long'"),
     "a file as a target": (
