@@ -10,19 +10,18 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from fleetstream.fleet import Fleet
+from fleetstream.run.outstanding import Outstanding
+from fleetstream.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
-from fleetstream.generate.choices import Disorder
+from fleetstream.generate.choices import Disorder, RecordModel
 from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER, Disordered
-from fleetstream.fleet import Fleet
+from fleetstream.generate.records import timestamp_of
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Sweeps
-from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.records import timestamp_of
-from fleetstream.run.outstanding import Outstanding
-from fleetstream.workload import Workload
 from tests.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import stats
-
 from fleetstream.distributions import Load, host_loads
 from fleetstream.fleet import Fleet, Kind
 from fleetstream.measures import CATALOGUE
 from fleetstream.workload import Workload
+from scipy import stats
+
 from tests.telemetry import TIMESTAMP, measure, sample, sweep_of, units
 
 LEAST = 0.001

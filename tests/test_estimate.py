@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-
-from fleetstream.targets.timestream.estimate import Load, Table, estimate
 from fleetstream.fleet import Fleet
+from fleetstream.workload import Workload
+
 from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
-from fleetstream.workload import Workload
+from fleetstream.targets.timestream.estimate import Load, Table, estimate
 from tests.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM
 

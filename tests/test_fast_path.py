@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-
 from fleetstream.fleet import Fleet
+from fleetstream.workload import Workload
+
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Records
 from fleetstream.targets.timestream import Target, TimestreamSink
-from fleetstream.workload import Workload
 from tests.chaos.generator import DATABASE, TABLE, stored
 from tests.emulator_process import EmulatorProcess
 

@@ -6,9 +6,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from fleetstream.fleet import (
     HOST_DIMENSIONS,
     MAX_HOST_SCALE,
@@ -18,9 +15,12 @@ from fleetstream.fleet import (
     SeriesTable,
     Shard,
 )
+from fleetstream.workload import Workload
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fleetstream.generate.choices import Shape
 from fleetstream.generate.signals import MICROSECONDS, Signal
-from fleetstream.workload import Workload
 
 GEOGRAPHY = {
     "us-east-1": (15, 3),

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-
-from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.run.pipeline import Stop
 from fleetstream.run.rate import limited
 from fleetstream.workload import Workload
+
+from fleetstream.cli import main
+from fleetstream.run.pipeline import Stop
 from tests.emulator_process import EmulatorProcess
 
 FLEET = ("--include-region", "eu-central-1", "--seed", "7")

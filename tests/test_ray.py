@@ -14,15 +14,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.generate.choices import RecordModel
-from fleetstream.run.manifest import describe
-from fleetstream.targets.registry import TargetOptions
 from fleetstream.run.workers.orders import Assignment, End, News, Sweep
 from fleetstream.run.workers.ray_crew import RayCrew
 from fleetstream.workload import Workload
+
+from fleetstream.cli import main
+from fleetstream.generate.choices import RecordModel
+from fleetstream.run.manifest import describe
+from fleetstream.targets.registry import TargetOptions
 from tests.emulator_process import EmulatorProcess
 from tests.programs import free_port
 from tests.terminal import FLEETSTREAM

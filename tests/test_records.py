@@ -2,14 +2,14 @@
 
 import pyarrow as pa
 import pytest
+from fleetstream.fleet import Kind
+from fleetstream.measures import measures_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.fleet import Kind
-from fleetstream.measures import measures_of
-from fleetstream.generate.schema import TIME
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Records, batch_schema, decimals_of, kind_of
+from fleetstream.generate.schema import TIME
 from tests.batches import batches, fleet_batches
 from tests.wire import Record, expected
 

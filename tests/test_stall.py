@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from fleetstream.run.clock import GridClock, on_grid
 from fleetstream.fleet import Fleet
+from fleetstream.workload import Workload
+
+from fleetstream.generate.choices import RecordModel
+from fleetstream.run.clock import GridClock, on_grid
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline, Stop, Sweeps
-from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.timestream import Target, TimestreamSink
-from fleetstream.workload import Workload
 from tests.emulator_process import EmulatorProcess
 
 STALL = 10

@@ -4,15 +4,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from fleetstream.fleet import DIMENSIONS, Fleet, Kind
+from fleetstream.measures import CATALOGUE, DataType, Measure, measures_of
+from fleetstream.workload import Workload
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fleetstream.fleet import DIMENSIONS, Fleet, Kind
-from fleetstream.measures import CATALOGUE, DataType, Measure, measures_of
 from fleetstream.generate.choices import PERIODS, Shape
 from fleetstream.generate.signals import Signal
-from fleetstream.workload import Workload
 from tests.telemetry import HOST_SCALE, TIMESTAMP, sample, sweep_of, units
 
 METRICS, EVENTS = Kind.METRICS, Kind.EVENTS

@@ -12,14 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet, Kind
+from fleetstream.workload import BLOCK, MAX_SEED, Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet, Kind
-from fleetstream.generate.schema import TIME
 from fleetstream.generate.choices import PERIODS, Shape
+from fleetstream.generate.schema import TIME
 from fleetstream.generate.signals import Signal
-from fleetstream.workload import BLOCK, MAX_SEED, Workload
 from tests.telemetry import TIMESTAMP, sweep_of
 
 ROOT = Path(__file__).parents[1]

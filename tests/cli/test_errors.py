@@ -27,11 +27,20 @@ BAD_INPUT = {
         ["--include-ms", "hera"],
         "There is no microservice_name 'hera'; choose from apollo, athena, demeter, hercules, zeus.",
     ),
-    "no region in the list": (["--include-region", " , "], "' , ' has no names; separate several by commas."),
+    "no region in the list": (
+        ["--include-region", " , "],
+        "' , ' has no names; separate several by commas.",
+    ),
     "no microservice in the list": (["--include-ms", ""], "'' has no names"),
-    "missing CPU above 100": (["--missing-cpu", "101"], "101 is out of range; a percentage is from 0 to 100."),
+    "missing CPU above 100": (
+        ["--missing-cpu", "101"],
+        "101 is out of range; a percentage is from 0 to 100.",
+    ),
     "missing CPU below 0": (["--missing-cpu=-1"], "-1 is out of range"),
-    "missing CPU not a number": (["--missing-cpu", "many"], "'many' is not a percentage such as 1 or 0.5%."),
+    "missing CPU not a number": (
+        ["--missing-cpu", "many"],
+        "'many' is not a percentage such as 1 or 0.5%.",
+    ),
     "missing CPU neither": (["--missing-cpu", "nan"], "nan is out of range"),
     "sine ratio": (["--sin-signal-cpu", "100.5"], "100.5 is out of range"),
     "sawtooth ratio": (["--saw-signal-cpu=-0.5"], "-0.5 is out of range"),
@@ -46,8 +55,14 @@ BAD_INPUT = {
     ),
     "concurrency": (["-c", "0"], "0 is too low; the least is 1."),
     "host scale": (["-s", "0"], "0 is too low; the least is 1."),
-    "host scale too large": (["-s", "1000001"], "The host scale is 1,000,001, but must be from 1 to"),
-    "too many hosts": (["-s", "20000"], "has 20,200,000 rows of the level 'instance', but one run takes at most"),
+    "host scale too large": (
+        ["-s", "1000001"],
+        "The host scale is 1,000,001, but must be from 1 to",
+    ),
+    "too many hosts": (
+        ["-s", "20000"],
+        "has 20,200,000 rows of the level 'instance', but one run takes at most",
+    ),
     "host scale not whole": (["-s", "1.5"], "'1.5' is not an integer."),
     "autostop": (["--autostop=-1"], "-1 is too low; the least is 0."),
     "a part without a seed": (["--shard", "1/2"], "--shard needs --seed: the parts make one fleet"),
@@ -111,9 +126,15 @@ BAD_INPUT = {
         "--late and --out-of-order are more than 100% together",
     ),
     "lateness without a time": (["--late", "1%"], "'1%' does not say how late"),
-    "a model that is not there": (["--model", "mainframe"], "There is no model 'mainframe'; choose"),
+    "a model that is not there": (
+        ["--model", "mainframe"],
+        "There is no model 'mainframe'; choose",
+    ),
     "unknown option": (["--colour"], "unknown arguments: --colour."),
-    "an option cut short": (["--conc", "3"], "unknown arguments: --conc 3. Did you mean --concurrency?"),
+    "an option cut short": (
+        ["--conc", "3"],
+        "unknown arguments: --conc 3. Did you mean --concurrency?",
+    ),
 }
 """Options and what is said of them."""
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import duckdb
 import pytest
-
 from fleetstream.fleet import HOST_DIMENSIONS, PROCESS_DIMENSIONS, Fleet, Kind
-from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.timestream.assembly import Assembly
 from fleetstream.workload import Workload
+
+from fleetstream.generate.choices import RecordModel
 from tests.recording import serving
 from tests.telemetry import TIMESTAMP
 from tests.terminal import FLEETSTREAM, Terminal

@@ -1,4 +1,4 @@
-"""Storage: a folder of files, here or in S3, each of which appears only when it is complete."""
+"""Storage of files in a local folder or in S3; a file appears only when it is complete."""
 
 import contextlib
 import os
@@ -21,16 +21,15 @@ Write = Callable[[IO[bytes]], None]
 
 _NAME = re.compile(r"(\d+)-(\d+)-[0-9a-f]{12}\.[a-z]+")
 
-
 _FINAL = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
-"""What S3 says where no retry helps (Arrow hands on the names of the AWS SDK's errors)."""
+"""Errors of S3 after which no retry helps (Arrow passes on the AWS SDK's names)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file: its path below the root, and the timestamps that its name says it spans (µs).
+    """A file: its path below the root, and the range of timestamps in its name (microseconds).
 
-    Files that something else wrote may hold any.
+    Files that something else wrote may hold any timestamps.
     """
 
     path: str
@@ -45,7 +44,7 @@ class StoredFile:
 
 
 class Storage:
-    """Files below ``root`` of a filesystem. All its methods raise :class:`OSError`."""
+    """Files below the folder ``root`` of a filesystem. All methods may raise OSError."""
 
     def __init__(self, filesystem: pafs.FileSystem, root: str, name: str) -> None:
         self.filesystem = filesystem
@@ -53,14 +52,14 @@ class Storage:
         self.name = name
 
     def prepare(self) -> None:
-        """Make the root, and see whether files can be written into it."""
+        """Create the root, and make sure that files can be written into it."""
         if isinstance(self.filesystem, pafs.LocalFileSystem):
             Path(self.root).mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
 
     def files(self, suffix: str) -> list[StoredFile]:
-        """All files with a suffix, oldest timestamps first."""
+        """All files with a suffix, ordered by their first timestamps."""
         selector = pafs.FileSelector(self.root, recursive=True, allow_not_found=True)
         found = []
         for info in self.filesystem.get_file_info(selector):
@@ -73,13 +72,13 @@ class Storage:
         return sorted(found, key=lambda file: (file.first, file.path))
 
     def add(self, folder: str, suffix: str, first: int, last: int, write: Write) -> StoredFile:
-        """A new file in ``folder`` (below the root), whose records span these timestamps."""
+        """Write a new file in ``folder`` (below the root) for records of these timestamps."""
         path = posixpath.join(folder, f"{first}-{last}-{uuid.uuid4().hex[:12]}{suffix}")
         self.put(path, write)
         return StoredFile(path, first, last)
 
     def put(self, path: str, write: Write) -> None:
-        """Write a file below the root; it appears as a whole, or not at all."""
+        """Write a file below the root. If that fails, there is no file."""
         place = self.full(path)
         if not isinstance(self.filesystem, pafs.LocalFileSystem):
             # An object of S3 appears when its upload is complete.
@@ -101,9 +100,11 @@ class Storage:
             raise
 
     def may_recover(self, error: Exception) -> bool:
-        """Whether what failed may work later: a service may come back, a full disk stays full."""
-        far = not isinstance(self.filesystem, pafs.LocalFileSystem)
-        return far and isinstance(error, OSError) and not any(text in str(error) for text in _FINAL)
+        """Whether a retry may help: a service may come back, a full disk stays full."""
+        remote = not isinstance(self.filesystem, pafs.LocalFileSystem)
+        return (
+            remote and isinstance(error, OSError) and not any(text in str(error) for text in _FINAL)
+        )
 
     def full(self, path: str) -> str:
         """The path in the filesystem of a path below the root."""
@@ -113,45 +114,45 @@ class Storage:
         return posixpath.relpath(path, self.root)
 
 
-def folder(path: Path) -> Storage:
-    """A folder of this machine, which need not exist, but the one that it is in must.
+def open_folder(path: Path) -> Storage:
+    """A local folder, which may not exist yet, while its parent must.
 
-    Raises :class:`ValueError` with a sentence where it can't be a folder.
+    Raises ValueError where it cannot be a folder.
     """
     if path.exists() and not path.is_dir():
         raise ValueError(f"{str(path)!r} is a file, but must be a folder.")
     if not path.absolute().parent.is_dir():
         raise ValueError(
-            f"There is no folder {str(path.parent)!r} to make {path.name!r} in; make it first, or "
-            "name another path."
+            f"There is no folder {str(path.parent)!r} to create {path.name!r} in; create it first, "
+            "or name another path."
         )
     return Storage(pafs.LocalFileSystem(), str(path.absolute()), str(path))
 
 
-def bucket(place: str, region: str | None, endpoint_url: str | None) -> Storage:
-    """A bucket of S3 and perhaps a prefix in it; credentials are found as by every AWS tool.
+def open_bucket(path: str, region: str | None, endpoint_url: str | None) -> Storage:
+    """A bucket of S3, with a prefix where ``path`` has one, accessed with AWS credentials.
 
-    Raises :class:`TargetUnusable` where there is no such bucket, or no access to it.
+    Raises TargetUnusable where the bucket does not exist or cannot be accessed.
     """
     scheme, _, host = (endpoint_url or "").rpartition("://")
     options = {"region": region} if region else {}
     if endpoint_url:
         options |= {"scheme": scheme, "endpoint_override": host.rstrip("/")}
     filesystem = pafs.S3FileSystem(connect_timeout=5, request_timeout=30, **options)
-    name = place.partition("/")[0]
+    name = path.partition("/")[0]
     try:
-        there = filesystem.get_file_info(name).type
+        found = filesystem.get_file_info(name).type
     except OSError as error:
         raise TargetUnusable(
-            f"The bucket {name!r} can't be reached: {_reason(error)} Check its name, the "
+            f"The bucket {name!r} cannot be reached: {first_line(error)} Check its name, the "
             "credentials, the region and the endpoint."
         ) from error
-    if there == pafs.FileType.NotFound:
+    if found == pafs.FileType.NotFound:
         raise TargetUnusable(f"There is no bucket {name!r}; create it first, or name another.")
-    return Storage(filesystem, place.rstrip("/"), f"s3://{place}")
+    return Storage(filesystem, path.rstrip("/"), f"s3://{path}")
 
 
-def _reason(error: OSError) -> str:
-    """An error in a sentence."""
-    text = (error.strerror or str(error)).splitlines()[0].rstrip(".")
-    return f"{text}."
+def first_line(error: Exception) -> str:
+    """The first line of an error message, as a sentence."""
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{text.splitlines()[0].rstrip('.')}."

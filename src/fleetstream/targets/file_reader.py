@@ -1,44 +1,41 @@
-"""Reads Parquet files of a folder or bucket, those alone that may hold a stretch of time."""
+"""Reads the files of a folder or bucket, only those that may hold the wanted timestamps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import duckdb
 import pyarrow as pa
 
-from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME
-from fleetstream.targets.files import FilesSink
-from fleetstream.targets.files.storage import StoredFile
-from fleetstream.targets.layout import COLUMNS
+from fleetstream.targets.file_sink import FileFormat
+from fleetstream.targets.file_storage import Storage, StoredFile, first_line
 from fleetstream.targets.sink import TargetUnusable
 
 _EARLIEST, _LATEST = 0, 2**62
-"""Microseconds; no timestamp lies beyond them."""
+"""Microseconds; all timestamps are between them."""
 
 
-class FilesReader:
-    """Reads the files that a sink of files would write."""
+class FileReader:
+    """Reads what a :class:`~fleetstream.targets.file_sink.FileSink` wrote, in its ``columns``."""
 
     slice_values = 1_000_000
 
-    def __init__(self, sink: FilesSink, model: RecordModel) -> None:
-        self.name = sink.name
-        self._storage = sink.storage
-        self._form = sink.form
-        self._columns = COLUMNS[model]
+    def __init__(self, storage: Storage, file_format: FileFormat, columns: Iterable[str]) -> None:
+        self.name = f"{file_format.name}, {storage.name}"
+        self._storage = storage
+        self._format = file_format
+        self._columns = tuple(columns)
 
     def open(self) -> None:
-        """List the files."""
+        """List the files. Raises TargetUnusable where there are none."""
         try:
-            self._files = self._storage.files(self._form.suffix)
+            self._files = self._storage.files(self._format.suffix)
         except OSError as error:
-            raise TargetUnusable(f"{self.name} can't be read: {error}") from error
+            raise TargetUnusable(f"{self.name} cannot be read: {first_line(error)}") from error
         if not self._files:
-            raise TargetUnusable(f"{self.name} has no {self._form.suffix} files to verify.")
+            raise TargetUnusable(f"{self.name} has no {self._format.suffix} files to verify.")
         self.connection = duckdb.connect()
 
     def times_after(self, timestamp: int) -> Sequence[int]:
-        """The timestamps after one, in microseconds."""
         found: set[int] = set()
         for file in self._files:
             if file.last > timestamp:
@@ -47,7 +44,6 @@ class FilesReader:
         return sorted(found)
 
     def held(self, begin: int | None, end: int | None) -> pa.Table:
-        """A table of all records of a stretch."""
         first = _EARLIEST if begin is None else begin
         last = _LATEST if end is None else end - 1
         there = [
@@ -60,13 +56,13 @@ class FilesReader:
         return pa.concat_tables(there, promote_options="permissive")
 
     def close(self) -> None:
-        """Nothing but memory is held."""
         self.connection.close()
 
     def _read(self, file: StoredFile, first: int, last: int) -> pa.Table:
         try:
-            rows = self._form.read(self._storage, file, first, last)
+            rows = self._format.read(self._storage, file, first, last)
         except (OSError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0]
-            raise TargetUnusable(f"{self.name}: {file.path} can't be read: {reason}") from error
+            raise TargetUnusable(
+                f"{self.name}: {file.path} cannot be read: {first_line(error)}"
+            ) from error
         return rows.select([name for name in self._columns if name in rows.column_names])
