@@ -5,11 +5,10 @@ run. :mod:`fleetstream.generate` turns it into values.
 """
 
 from fleetstream.model.datatypes import DataType
+from fleetstream.model.levels import Level, Member
 from fleetstream.model.loader import DEFAULT_MODEL, builtin_models, load_model
 from fleetstream.model.schema import (
-    Level,
     Measure,
-    Member,
     Model,
     Overlay,
     Parameter,
