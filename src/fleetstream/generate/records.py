@@ -72,10 +72,11 @@ class Records:
 
     @cached_property
     def timestamp(self) -> int | None:
-        """The timestamp that all rows of the batch share, None where they differ."""
-        first, last = (int(self.timestamps[place]) for place in (0, -1))
-        same = first == last and bool((self.timestamps == first).all())
-        return first if same else None
+        """The timestamp that all rows of the batch share; None if they differ or there is none."""
+        if not len(self.timestamps):
+            return None
+        first = int(self.timestamps[0])
+        return first if np.all(self.timestamps == first) else None
 
     def values_in(self, start: int, stop: int) -> int:
         """How many values are in the records ``[start, stop)``."""
@@ -195,6 +196,8 @@ def values_by_timestamp(batch: pa.RecordBatch) -> dict[int, int]:
 
 def _sums(timestamps: Indices, counts: Indices) -> dict[int, int]:
     """The sum of ``counts`` per distinct timestamp."""
+    if not len(timestamps):
+        return {}
     steps = np.diff(timestamps)
     if (steps < 0).any():
         order = np.argsort(timestamps, kind="stable")

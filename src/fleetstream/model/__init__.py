@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fleetstream.model.datatypes import DataType
+    from fleetstream.model.levels import Level, Member
     from fleetstream.model.loader import builtin_models, load_model
     from fleetstream.model.schema import (
-        Level,
         Measure,
-        Member,
         Model,
         Overlay,
         Parameter,
@@ -41,12 +40,11 @@ DEFAULT_MODEL = "aws-devops"
 
 _MODULE_OF = {
     "DataType": "datatypes",
+    "Level": "levels",
+    "Member": "levels",
     "builtin_models": "loader",
     "load_model": "loader",
-} | dict.fromkeys(
-    ("Level", "Measure", "Member", "Model", "Overlay", "Parameter", "SeriesKind", "Variable"),
-    "schema",
-)
+} | dict.fromkeys(("Measure", "Model", "Overlay", "Parameter", "SeriesKind", "Variable"), "schema")
 
 
 def __getattr__(name: str) -> Any:

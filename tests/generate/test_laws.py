@@ -1,4 +1,4 @@
-"""Every distribution of the catalogue against its stated law, on 100,000 values and more.
+"""Every measure of the sample fleet against its stated law, on 100,000 values and more.
 
 A value is rounded to the decimals of its measure, so that laws are tested as rounded: between two
 points that lie halfway between possible values, the share of values is that of the law. The seed
@@ -9,20 +9,27 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from fleetstream.distributions import Load, host_loads
-from fleetstream.fleet import Fleet, Kind
-from fleetstream.measures import CATALOGUE
-from fleetstream.workload import Workload
 from scipy import stats
 
-from tests.telemetry import TIMESTAMP, measure, sample, sweep_of, units
+from fleetstream.generate.generator import Generator
+from tests.telemetry import (
+    EVENTS,
+    KINDS,
+    METRICS,
+    MODEL,
+    SECOND,
+    TIMESTAMP,
+    generator,
+    measure,
+    sample,
+    units,
+)
 
 LEAST = 0.001
 """The probability of a worse fit by chance, below which a law is not believed."""
 
 BINS = 80
 
-METRICS, EVENTS = Kind.METRICS, Kind.EVENTS
 SMALL_CPU = ["cpu_system", "cpu_iowait", "cpu_steal", "cpu_nice", "cpu_si", "cpu_hi"]
 
 UNIFORM = {
@@ -46,12 +53,13 @@ NORMAL = {
 }
 """Normal with mean and standard deviation."""
 
-BY_LOAD = {
-    Load.HIGH: stats.norm(85, 10),
-    Load.LOW: stats.norm(15, 10),
-    Load.ANY: stats.uniform(0, 100),
-}
-"""What `cpu_user` follows before it is clipped to 0–100."""
+HIGH, LOW, ANY = range(3)
+
+CLASSES = [stats.norm(85, 10), stats.norm(15, 10), stats.uniform(0, 100)]
+"""What `cpu_user` of each class of hosts follows before it is limited to 0–100."""
+
+SHARES = [0.2, 0.2, 0.6]
+"""The probability of each class."""
 
 OTHERS = {
     *((METRICS, name) for name in ("cpu_user", "cpu_idle", "memory_free")),
@@ -85,13 +93,12 @@ def fit(values: np.ndarray, law: Probability, bounds: tuple[float, float], step:
 
 def test_every_measure_has_a_test() -> None:
     tested = {*UNIFORM, *NORMAL, *OTHERS}
-    assert tested == {(each.kind, each.name) for each in CATALOGUE}
-    assert [each.kind for each in CATALOGUE].count(METRICS) == 20
-    assert [each.kind for each in CATALOGUE].count(EVENTS) == 5
+    assert tested == {(kind, each.name) for kind in KINDS for each in MODEL.kinds[kind].measures}
+    assert [len(MODEL.kinds[kind].measures) for kind in (METRICS, EVENTS)] == [20, 5]
 
 
 @pytest.mark.parametrize(("kind", "name"), UNIFORM)
-def test_uniform(kind: Kind, name: str) -> None:
+def test_uniform(kind: str, name: str) -> None:
     values, scale = units(sample(kind), kind, name), 10 ** measure(kind, name).decimals
     low, high = (bound * scale for bound in UNIFORM[kind, name])
     assert len(values) > 100_000
@@ -101,7 +108,7 @@ def test_uniform(kind: Kind, name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), NORMAL)
-def test_normal(kind: Kind, name: str) -> None:
+def test_normal(kind: str, name: str) -> None:
     values, scale = units(sample(kind), kind, name), 10 ** measure(kind, name).decimals
     mean, deviation = (figure * scale for figure in NORMAL[kind, name])
     assert len(values) > 100_000
@@ -109,27 +116,33 @@ def test_normal(kind: Kind, name: str) -> None:
     assert fit(values, stats.norm(mean, deviation).cdf, bounds, 1) > LEAST
 
 
-@pytest.mark.parametrize("load", Load)
-def test_cpu_load(load: Load) -> None:
-    """Several sweeps, since only some of the hosts have each load."""
-    loads = host_loads(np.arange(len(sample(METRICS))))
+def classes(made: Generator) -> np.ndarray:
+    """The class of each host."""
+    found = [made.grid(chunk, []).fixed for chunk in made.chunks if chunk.kind == METRICS]
+    return np.concatenate([fixed["cpu_user"] for fixed in found])
+
+
+@pytest.mark.parametrize("number", [HIGH, LOW, ANY])
+def test_cpu_load(number: int) -> None:
+    """Several sweeps, since only some of the hosts are of each class."""
+    chosen = classes(generator(100)) == number
     values = np.concatenate(
         [
-            units(sample(METRICS, timestamp=TIMESTAMP + second), METRICS, "cpu_user")[loads == load]
-            for second in range(0, 5_000_000, 1_000_000)
+            units(sample(METRICS, timestamp=TIMESTAMP + lag * SECOND), METRICS, "cpu_user")[chosen]
+            for lag in range(6)
         ]
     )
     assert len(values) > 100_000
-    assert fit(values, BY_LOAD[load].cdf, (0, 10_000), 0.01) > LEAST
+    assert fit(values, CLASSES[number].cdf, (0, 10_000), 0.01) > LEAST
     assert 0 <= values.min() <= values.max() <= 10_000
-    assert (values.min() == 0) == (load is not Load.HIGH)
-    assert (values.max() == 10_000) == (load is not Load.LOW)
+    assert (values.min() == 0) == (number != HIGH)
+    assert (values.max() == 10_000) == (number != LOW)
 
 
 def test_disk_used() -> None:
-    batch = sample(METRICS)
-    around = units(batch, METRICS, "disk_used") - 3_000 * np.arange(len(batch))
-    assert fit(around, stats.norm(5, 5).cdf, (-1_500, 2_500), 0.01) > LEAST
+    change = 1_500 - units(sample(METRICS), METRICS, "disk_free")
+    assert fit(change, stats.norm(5, 5).cdf, (-1_500, 2_500), 0.01) > LEAST
+    assert np.all((units(sample(METRICS), METRICS, "disk_used") - change) % 3_000 == 0)
 
 
 def test_task_completed() -> None:
@@ -161,43 +174,46 @@ def test_a_law_that_is_slightly_off_is_told(mean: float, deviation: float) -> No
     assert fit(values, stats.norm(mean, deviation).cdf, (-800, 2_400), 0.01) < LEAST
 
 
-@pytest.mark.parametrize("hosts", [10, 1_010, 101_000])
-def test_two_hosts_in_ten_are_high_and_two_are_low(hosts: int) -> None:
-    loads = host_loads(np.arange(hosts))
-    counts = np.bincount(loads, minlength=3)
-    assert counts.tolist() == [hosts * 6 // 10, hosts * 2 // 10, hosts * 2 // 10]
+def test_shares_of_the_classes() -> None:
+    """Each host is of a class with the stated probability, also among those of one service."""
+    made = generator(100)
+    services = made.tables[METRICS].dimensions["microservice_name"].to_numpy(zero_copy_only=False)
+    found = classes(made)
+    for service in (None, *MODEL.levels[3].members):
+        chosen = found if service is None else found[services == service["name"]]
+        counts = np.bincount(chosen, minlength=3)
+        for count, share in zip(counts, SHARES, strict=True):
+            assert stats.binomtest(int(count), len(chosen), share).pvalue > LEAST
 
 
-def test_loads_do_not_change_with_seed_or_time() -> None:
-    """A host's mean over many sweeps tells its load; the same hosts are high under every seed."""
-    classes = []
+def test_classes_of_neighbours_are_independent() -> None:
+    found = classes(generator(100))
+    for lag in range(1, 7):
+        pairs = np.bincount(found[lag:] * 3 + found[:-lag], minlength=9)
+        expected = np.outer(SHARES, SHARES).reshape(-1) * pairs.sum()
+        assert stats.chisquare(pairs, expected).pvalue > LEAST
+
+
+def test_classes_do_not_change_with_seed_or_time() -> None:
+    """A host's mean over many sweeps shows its class; the same hosts are high under every seed."""
+    found = []
     for seed in (1, 2):
-        workload = Workload(Fleet(), seed)
-        sweeps = [
-            sweep_of(workload, METRICS, TIMESTAMP + seed * 10**12 + second * 10**6)
-            for second in range(150)
-        ]
-        means = np.mean([sweep["cpu_user"].to_numpy() for sweep in sweeps], axis=0)
-        classes.append(np.digitize(means, [32, 67]))
-        assert np.bincount(classes[-1]).tolist() == [202, 606, 202]
-    assert np.array_equal(*classes)
+        made = generator(1, seed)
+        start = TIMESTAMP + seed * 10**12
+        chunk = made.chunks[0]
+        batch = made.batch(chunk, range(start, start + 400 * SECOND, SECOND))
+        means = batch["cpu_user"].to_numpy().reshape(400, len(chunk)).mean(axis=0)
+        found.append(np.digitize(means, [32, 67]))
+        assert np.array_equal(np.array([LOW, ANY, HIGH])[found[-1]], classes(made))
+    assert np.array_equal(*found)
 
 
-def test_loads_are_scattered_over_the_fleet() -> None:
-    """No microservice is all high or all low, and neighbours tell nothing of each other."""
-    loads = host_loads(np.arange(101_000))
-    places = loads.reshape(-1, 10)
-    for load in (Load.HIGH, Load.LOW):
-        by_place = (places == load).sum(axis=0)
-        assert stats.chisquare(by_place).pvalue > LEAST
-
-
-def test_laws_are_stated_for_people() -> None:
-    said = {each.name: str(each.distribution) for each in CATALOGUE if each.kind is METRICS}
-    assert said["disk_used"] == "30 × host number + (normal, mean 5, sd 5)"
-    assert said["disk_free"] == "15 − (`disk_used` − 30 × host number)"
-    assert said["memory_used"] == "uniform 0–8000"
-    assert said["cpu_user"] == (
-        "2 hosts in 10: normal, mean 85, sd 10; 2 in 10: normal, mean 15, sd 10; "
-        "others: uniform 0–100; clipped to 0–100"
+def test_laws_are_described_for_people() -> None:
+    described = {each.name: str(each.value) for each in MODEL.kinds[METRICS].measures}
+    assert described["disk_used"] == "30 * disk_base + disk_change"
+    assert described["disk_free"] == "15 - disk_change"
+    assert described["memory_used"] == "uniform 0–8000"
+    assert described["cpu_user"] == (
+        "20% of series: normal, mean 85, sd 10; 20% of series: normal, mean 15, sd 10; "
+        "60% of series: uniform 0–100; limited to 0–100"
     )
