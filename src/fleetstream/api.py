@@ -93,9 +93,9 @@ def estimate_writes(spec: RunSpec, sweeps: int | None = None) -> "Estimate":
     return estimate(
         spec.generator(),
         spec.record_model,
+        spec.database_name or "",
+        spec.table_name or "",
         timestamps,
-        database=spec.database_name or "",
-        table=spec.table_name or "",
         processes=spec.processes or 1,
     )
 

@@ -71,9 +71,9 @@ def run(options: argparse.Namespace) -> int:
         model: estimate(
             generator,
             model,
+            spec.database_name or "",
+            spec.table_name or "",
             timestamps,
-            database=spec.database_name or "",
-            table=spec.table_name or "",
             processes=spec.processes or len(os.sched_getaffinity(0)),
             track=progress_of(model),
         )
