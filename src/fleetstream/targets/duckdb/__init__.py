@@ -1,21 +1,17 @@
 """DuckDB, the embedded database and default target."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from fleetstream.generate.choices import RecordModel
-from fleetstream.targets.reader import Reader
-from fleetstream.targets.registry import Target, TargetOptions
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
-if TYPE_CHECKING:
     from fleetstream.targets.duckdb.sink import DuckDBSink
+    from fleetstream.targets.reader import Reader
 
 
 def _open_sink(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
+    options: TargetOptions, model: RecordModel, schemas: Schemas
 ) -> "DuckDBSink":
     from fleetstream.targets.duckdb.sink import DEFAULT_SCHEMA, DEFAULT_TABLE, DuckDBSink
 
@@ -31,8 +27,8 @@ def _open_sink(
 
 
 def _open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Reader:
+    options: TargetOptions, model: RecordModel, schemas: Schemas
+) -> "Reader":
     from fleetstream.targets.duckdb.reader import DuckDBReader
 
     return DuckDBReader(_open_sink(options, model, schemas))

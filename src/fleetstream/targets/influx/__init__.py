@@ -1,18 +1,20 @@
 """InfluxDB, versions 1, 2 and 3: gzipped line protocol over HTTP, read back with InfluxQL."""
 
-from collections.abc import Sequence
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.targets.reader import Reader
-from fleetstream.targets.registry import Target, TargetOptions
-from fleetstream.targets.sink import Sink
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
+
+    from fleetstream.targets.reader import Reader
+    from fleetstream.targets.sink import Sink
+
 
 __all__ = ["TARGETS"]
 
 
-def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Sink:
+def _open_sink(
+    options: TargetOptions, model: RecordModel, schemas: Schemas
+) -> "Sink":
     from fleetstream.targets.influx.server import influx_database
     from fleetstream.targets.influx.sink import InfluxSink
 
@@ -21,8 +23,8 @@ def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.
 
 
 def _open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Reader:
+    options: TargetOptions, model: RecordModel, schemas: Schemas
+) -> "Reader":
     from fleetstream.targets.influx.reader import InfluxReader
     from fleetstream.targets.influx.server import influx_database
 
