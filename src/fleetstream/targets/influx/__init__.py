@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
+if TYPE_CHECKING:
     from fleetstream.targets.reader import Reader
     from fleetstream.targets.sink import Sink
 
@@ -12,9 +13,7 @@ from fleetstream.targets.registry import Schemas, Target, TargetOptions
 __all__ = ["TARGETS"]
 
 
-def _open_sink(
-    options: TargetOptions, model: RecordModel, schemas: Schemas
-) -> "Sink":
+def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":
     from fleetstream.targets.influx.server import influx_database
     from fleetstream.targets.influx.sink import InfluxSink
 
@@ -22,9 +21,7 @@ def _open_sink(
     return InfluxSink(database, model, schemas)
 
 
-def _open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Schemas
-) -> "Reader":
+def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     from fleetstream.targets.influx.reader import InfluxReader
     from fleetstream.targets.influx.server import influx_database
 

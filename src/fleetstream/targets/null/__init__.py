@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
+if TYPE_CHECKING:
     from fleetstream.targets.sink import Sink
 
 
-def _open_sink(
-    options: TargetOptions, model: RecordModel, _schemas: Schemas
-) -> "Sink":
+def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Schemas) -> "Sink":
     from fleetstream.targets.null.sink import NullSink
 
     if options.path:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
+if TYPE_CHECKING:
     from fleetstream.targets.file_storage import Storage
     from fleetstream.targets.parquet.file_format import ParquetFormat
     from fleetstream.targets.reader import Reader
     from fleetstream.targets.sink import Sink
 
 
-def _open_sink(
-    options: TargetOptions, model: RecordModel, schemas: Schemas
-) -> "Sink":
+def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":
     from fleetstream.targets.file_sink import FileSink
 
     storage, file_format = _storage(options), _format(model, schemas)
@@ -22,9 +21,7 @@ def _open_sink(
     return FileSink(storage, file_format, model, query)
 
 
-def _open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Schemas
-) -> "Reader":
+def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     from fleetstream.targets.file_reader import FileReader
 
     file_format = _format(model, schemas)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
+if TYPE_CHECKING:
     from fleetstream.targets.reader import Reader
     from fleetstream.targets.sink import Sink
     from fleetstream.targets.timestream.account import TimestreamTable
@@ -12,18 +13,14 @@ from fleetstream.targets.registry import Schemas, Target, TargetOptions
 __all__ = ["TARGETS"]
 
 
-def _open_sink(
-    options: TargetOptions, model: RecordModel, _schemas: Schemas
-) -> "Sink":
+def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Schemas) -> "Sink":
     from fleetstream.targets.timestream.account import Account
     from fleetstream.targets.timestream.sink import TimestreamSink
 
     return TimestreamSink(Account(_table(options)), model)
 
 
-def _open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Schemas
-) -> "Reader":
+def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     from fleetstream.targets.timestream.account import Account
     from fleetstream.targets.timestream.reader import TimestreamReader
 
