@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleetstream.generate.records import RecordModel, RecordRange, Records
 from fleetstream.generate.schema import TIME, batch_schema
-from fleetstream.targets.timestream.dimensions import dimension_sets
+from fleetstream.targets.timestream.dimensions import DimensionRenderer
 from fleetstream.targets.timestream.metering import metered_bytes, metered_writes
 from fleetstream.targets.timestream.packing import Packing
 from fleetstream.targets.timestream.request_builder import RequestBuilder
@@ -53,7 +53,7 @@ def metered(batch: pa.RecordBatch) -> tuple[list[int], list[int]]:
     """Bytes and writes of each request."""
     records = Records(batch, RecordModel.SINGLE)
     packing = Packing(records, len(records))
-    dimensions = dimension_sets(packing)
+    dimensions = DimensionRenderer().sets(packing)
     return (
         metered_bytes(packing, dimensions).tolist(),
         metered_writes(packing, dimensions).tolist(),
@@ -189,5 +189,5 @@ def test_a_kind_counts_in_bytes() -> None:
         schema = batch_schema(MODEL, KINDS[0]).with_metadata({"kind": kind})
         renamed = pa.RecordBatch.from_arrays(batch.columns, schema=schema)
         packing = Packing(Records(renamed, RecordModel.MULTI), 1)
-        sizes.append(int(metered_bytes(packing, dimension_sets(packing))[0]))
+        sizes.append(int(metered_bytes(packing, DimensionRenderer().sets(packing))[0]))
     assert sizes[1] == sizes[0] + 3
