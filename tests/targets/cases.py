@@ -13,12 +13,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns
 from fleetstream.targets.registry import TargetOptions, open_reader
+from tests.emulator_process import EmulatorProcess
 from tests.influx_server import InfluxDB
-from tests.local_server import LocalTimestream
 from tests.telemetry import KINDS, MODEL
 from tests.wire import PARSERS, Record
 
@@ -34,7 +34,8 @@ class Case:
 
     ``start`` starts it with its data in a folder; ``read`` returns what a place holds.
     ``keeps_first`` says that a record with another value is refused, and does not replace the
-    stored one; ``counts_unchanged`` that deliveries count the records that were stored before.
+    stored one; ``counts_unchanged`` that deliveries count the records that were stored before;
+    ``in_this_process`` that the target keeps its data in the memory of the tests.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Case:
     read: Callable[[TargetOptions, RecordModel], list[Record]]
     keeps_first: bool = True
     counts_unchanged: bool = True
+    in_this_process: bool = False
 
 
 def through_reader(options: TargetOptions, model: RecordModel) -> list[Record]:
@@ -125,7 +127,7 @@ def _duckdb(folder: Path) -> Iterator[NewPlace]:
 @contextmanager
 def _timestream(folder: Path) -> Iterator[NewPlace]:
     numbers = count()
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName="fleet")
 
         def place() -> TargetOptions:
@@ -195,7 +197,7 @@ CASES = [
     Case("timestream", _timestream, through_reader, counts_unchanged=False),
     Case("parquet", _parquet, through_reader),
     Case("csv", _csv, as_batch_load_does),
-    Case("s3", _s3, through_reader),
+    Case("s3", _s3, through_reader, in_this_process=True),
     Case("influx", _influx, through_reader, keeps_first=False, counts_unchanged=False),
 ]
 

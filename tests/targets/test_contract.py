@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.generate.schema import batch_schema
 from fleetstream.model import DataType
 from fleetstream.targets.registry import TargetOptions, open_sink
@@ -228,6 +229,8 @@ def test_counts_records_that_were_stored_before(target: Running, model: RecordMo
 
 def test_memory_is_bounded(target: Running) -> None:
     """Neither batches nor anything made of them is kept once they are delivered."""
+    if target.case.in_this_process:
+        pytest.skip("what the target stores cannot be told from what the sink keeps")
     made = generator(1, 9, ["us-west-1"])
 
     def hold() -> tuple[int, int]:

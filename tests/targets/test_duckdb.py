@@ -9,15 +9,16 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from fleetstream.fleet import DIMENSIONS, Fleet, Kind
+from fleetstream.measures import CATALOGUE
+from fleetstream.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetstream.fleet import DIMENSIONS, Fleet, Kind
-from fleetstream.measures import CATALOGUE
-from fleetstream.generate.records import RecordModel, Records
-from fleetstream.targets.sink import Delivery, Part, Request, TargetUnusable
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.targets.duckdb import DuckDBSink
-from fleetstream.workload import Workload
+from fleetstream.targets.sink import Delivery, Part, Request, TargetUnusable
 from tests.batches import batches
 from tests.telemetry import TIMESTAMP
 from tests.wire import Record, expected

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.generate.schema import TIME, batch_schema
 from fleetstream.targets.timestream.dimensions import DimensionRenderer
 from fleetstream.targets.timestream.metering import metered_bytes, metered_writes

@@ -1,13 +1,12 @@
 """Writing once: a record that a target has already is not added again.
 
-An index of all records would cost more than writing them. Instead the sink remembers which cells
-(series and timestamps) it wrote lately. A timestamp at which the target held nothing when it first
-came up holds just what was written since. Only where that does not decide it, the target is
-queried.
+An index of all records would cost more than writing them. Instead the sink remembers which rows
+(series and timestamps) it wrote recently. If the target held nothing at a timestamp when that first
+came up, it holds there only what was written since. Only where that does not settle whether a
+record is new, the target is queried.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -16,15 +15,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.keys import Bits, mix
-from fleetstream.generate.records import Indices, Records
+from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.sink import Rejection
 
-MAX_REMEMBERED = 4_000_000
+MAX_ROWS = 4_000_000
 """Rows remembered: 32 MB."""
 
+MAX_MERGED_ROWS = 500_000
+"""Rows up to which what is remembered is merged: a part of the above, to forget little at once."""
+
 MAX_TIMESTAMPS = 200_000
-"""Timestamps remembered at which the target held nothing."""
+"""Timestamps remembered at which the target held nothing: 20 MB."""
 
 CACHED_DICTIONARIES = 64
 """Hashed dictionaries kept: a run needs one per dimension."""
@@ -34,9 +36,10 @@ _EXISTING = "another value is in the table already"
 
 @dataclass(frozen=True, slots=True)
 class RowKeys:
-    """The rows of some batches: ``first`` and ``last`` timestamp (microseconds), sorted hashes.
+    """The rows of some records: their hashes, sorted, and the range of their timestamps.
 
-    ``all_new`` says that none of them is in the target yet, and none occurs twice.
+    ``first`` and ``last`` are in microseconds, both included. ``all_new`` says that the target
+    holds no record of these rows yet, and that none of them occurs twice.
     """
 
     first: int
@@ -46,86 +49,88 @@ class RowKeys:
 
 
 class RecentWrites:
-    """What was written lately.
+    """Remembers what was written recently, to decide whether records are new.
 
-    ``held_before`` returns which timestamps between two, both included, the target holds records
-    of (microseconds).
+    ``may_hold`` returns for timestamps (microseconds, ascending) whether the target may hold
+    records of them.
     """
 
-    def __init__(self, held_before: Callable[[int, int], Iterable[int]]) -> None:
-        self._held_before = held_before
-        self._known_new: set[int] = set()
-        """Timestamps that the target held no records of when they first came up."""
-        self._written: deque[RowKeys] = deque()
-        self._words = ArrayCache[tuple[Bits, pa.Array]](CACHED_DICTIONARIES)
+    def __init__(self, may_hold: Callable[[Indices], npt.NDArray[np.bool_]]) -> None:
+        self._may_hold = may_hold
+        self._new_timestamps: set[int] = set()
+        """Those at which the target held nothing when they first came up."""
+        self._written: list[RowKeys] = []
+        """The oldest first; recent ones are merged, so there are few even of small requests."""
+        self._dictionaries = ArrayCache[tuple[Bits, pa.Array]](CACHED_DICTIONARIES)
 
-    def keys_of(self, batches: Iterable[Records]) -> RowKeys:
-        """The rows of batches that are about to be written."""
-        listed = list(batches)
-        stamps = np.concatenate([each.timestamps[each.rows] for each in listed])
-        rows = np.concatenate([self._row_hashes(each)[each.rows] for each in listed])
-        # Single-measure records of a row follow each other; each row counts once.
-        starts = np.concatenate([_row_starts(each.rows) for each in listed])
-        hashes = np.sort(rows[starts])
-        first, last = int(stamps.min()), int(stamps.max())
-        repeated = bool((hashes[1:] == hashes[:-1]).any())
-        new = (
-            not repeated
-            and self._times_are_new(stamps)
-            and not self._were_written(first, last, hashes)
+    def keys_of(self, ranges: Sequence[RecordRange]) -> RowKeys:
+        """The rows of records that are about to be written. There must be at least one record."""
+        rows = [(each.records, _distinct_rows(each)) for each in ranges]
+        timestamps = np.unique(
+            np.concatenate([records.timestamps[places] for records, places in rows])
         )
+        hashes = np.concatenate([self._hashes(records)[places] for records, places in rows])
+        hashes.sort()
+        first, last = int(timestamps[0]), int(timestamps[-1])
+        repeated = bool((hashes[1:] == hashes[:-1]).any())
+        new = self._are_new(timestamps) and not repeated and not self._wrote(first, last, hashes)
         return RowKeys(first, last, hashes, new)
 
     def remember(self, keys: RowKeys) -> None:
         """The rows are in the target now."""
+        while self._written and len(self._written[-1].hashes) <= 2 * len(keys.hashes):
+            if len(self._written[-1].hashes) + len(keys.hashes) > MAX_MERGED_ROWS:
+                break
+            keys = _merged(self._written.pop(), keys)
         self._written.append(keys)
-        while sum(len(each.hashes) for each in self._written) > MAX_REMEMBERED:
-            self._forget(self._written.popleft())
+        while sum(len(each.hashes) for each in self._written) > MAX_ROWS:
+            oldest = self._written.pop(0)
+            self._new_timestamps = {
+                each for each in self._new_timestamps if not oldest.first <= each <= oldest.last
+            }
 
-    def _forget(self, keys: RowKeys) -> None:
-        self._known_new = {each for each in self._known_new if not keys.first <= each <= keys.last}
-
-    def _times_are_new(self, stamps: Indices) -> bool:
-        """Whether the target held no records of any of these timestamps at first."""
-        unseen = set(np.unique(stamps).tolist()) - self._known_new
-        if not unseen:
+    def _are_new(self, timestamps: Indices) -> bool:
+        """Whether the target held nothing at any of these timestamps when they first came up."""
+        unseen = np.array(sorted(set(timestamps.tolist()) - self._new_timestamps), np.int64)
+        if not len(unseen):
             return True
-        held = unseen.intersection(self._held_before(min(unseen), max(unseen)))
-        if len(self._known_new) > MAX_TIMESTAMPS:
-            self._known_new.clear()
-        self._known_new |= unseen - held
-        return not held
+        held = self._may_hold(unseen)
+        if len(self._new_timestamps) + len(unseen) > MAX_TIMESTAMPS:
+            self._new_timestamps.clear()
+        self._new_timestamps.update(unseen[~held].tolist())
+        return not held.any()
 
-    def _were_written(self, first: int, last: int, hashes: Bits) -> bool:
-        """Whether one of these rows is among those written lately."""
+    def _wrote(self, first: int, last: int, hashes: Bits) -> bool:
+        """Whether one of these rows was written recently."""
         return any(
             _have_common(each.hashes, hashes)
             for each in self._written
             if each.first <= last and first <= each.last
         )
 
-    def _row_hashes(self, records: Records) -> Bits:
+    def _hashes(self, records: Records) -> Bits:
         """A hash of each row's dimensions and timestamp; equal rows have equal hashes."""
-        total = mix(records.timestamps.astype(np.uint64))
-        for place, name in enumerate(records.dimension_names, start=1):
+        sums = mix(records.timestamps.astype(np.uint64))
+        for name in records.dimension_names:
             column = records.dimension(name)
-            hashes = self._word_hashes(name, column.dictionary)
-            # An odd factor per place distinguishes two dimensions that swap values.
-            total += hashes[column.indices.to_numpy()] * np.uint64(2 * place + 1)
-        return mix(total)
+            sums += self._word_hashes(name, column.dictionary)[column.indices.to_numpy()]
+        return mix(sums)
 
     def _word_hashes(self, dimension: str, words: pa.StringArray) -> Bits:
         def make() -> tuple[Bits, pa.Array]:
             hashes = np.array([hash((dimension, word)) for word in words.to_pylist()], np.int64)
-            # The words are kept beside their hashes, so that their address stays their own.
+            # The words are kept with their hashes, so no other array can have their address.
             return hashes.view(np.uint64), words
 
-        return self._words.get((dimension, address(words)), make)[0]
+        return self._dictionaries.get((dimension, address(words)), make)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What became of rows: those refused, and how many were there already with the same values."""
+    """What became of rows: those that are refused, and how many were stored before.
+
+    ``unchanged`` counts the rows that are stored already with the same values.
+    """
 
     rejections: tuple[Rejection, ...]
     unchanged: int
@@ -134,10 +139,10 @@ class Addition:
 def add_absent(
     connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, key: Sequence[str]
 ) -> Addition:
-    """Add those of ``rows`` to ``table`` whose ``key`` is not there yet; of several, the first.
+    """Add those of ``rows`` to ``table`` whose ``key`` is not in it yet; of several, the first.
 
-    A row that is there with the same values stays as it is; one that is there with other values is
-    rejected.
+    The table's row is kept where there is one: a row with the same values is unchanged, one with
+    other values is rejected.
     """
     place = "__place"
     names = rows.column_names
@@ -164,13 +169,22 @@ def add_absent(
     return Addition(rejections, len(rows) - added[0][0] - len(rejections))
 
 
+def _distinct_rows(part: RecordRange) -> Indices:
+    """The rows of a range of records; records of the same row follow each other."""
+    rows: Indices = part.records.rows[part.start : part.stop]
+    distinct: Indices = rows[np.diff(rows, prepend=-1) != 0]
+    return distinct
+
+
+def _merged(one: RowKeys, other: RowKeys) -> RowKeys:
+    """Rows that are known together. A stable sort merges sorted runs in linear time."""
+    hashes = np.concatenate([one.hashes, other.hashes])
+    hashes.sort(kind="stable")
+    first, last = min(one.first, other.first), max(one.last, other.last)
+    return RowKeys(first, last, hashes, all_new=False)
+
+
 def _have_common(ours: Bits, theirs: Bits) -> bool:
     """Whether two sorted arrays share an element."""
     places = np.minimum(np.searchsorted(ours, theirs), len(ours) - 1)
     return bool((ours[places] == theirs).any())
-
-
-def _row_starts(rows: Indices) -> npt.NDArray[np.bool_]:
-    """Which records are the first of their row."""
-    starts: npt.NDArray[np.bool_] = np.diff(rows, prepend=-1) != 0
-    return starts

@@ -16,9 +16,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
 from fleetstream.targets.columns import TableColumns, as_table
@@ -100,7 +103,7 @@ class DuckDBSink:
             raise TargetUnusable(
                 f"The table {self.table} in {self.path} cannot be written to: {_first_line(error)}"
             ) from error
-        self._recent = RecentWrites(self._timestamps_between)
+        self._recent = RecentWrites(self._holds)
 
     def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
         """Everything that waits, as soon as it is enough for an insert, or has waited enough."""
@@ -127,7 +130,7 @@ class DuckDBSink:
         """Insert the records of a request in one transaction."""
         rows = as_table(request.ranges, self._model)
         try:
-            addition = self._insert(rows, [each.records for each in request.ranges])
+            addition = self._insert(rows, request.ranges)
         except duckdb.Error as error:
             self._leave_log()
             raise TargetLost(
@@ -154,14 +157,13 @@ class DuckDBSink:
         )
         return f"{shlex.quote(_interpreter())} -c {shlex.quote(code)}"
 
-    def _insert(self, rows: pa.Table, batches: Sequence[Records]) -> Addition:
-        """Add rows, which are the records of batches, in one transaction.
+    def _insert(self, rows: pa.Table, ranges: Sequence[RecordRange]) -> Addition:
+        """Add the records of ``ranges``, which are ``rows``, in one transaction.
 
-        What is there with the same values stays as it is; what is there with other values is
-        rejected. Raises duckdb.Error and adds nothing where the database fails.
+        Adds nothing and raises duckdb.Error where the database fails.
         """
         assert self._connection is not None
-        keys = self._recent.keys_of(batches)
+        keys = self._recent.keys_of(ranges)
         addition = Addition((), 0)
         with self._connection.cursor() as cursor:
             cursor.begin()
@@ -178,15 +180,15 @@ class DuckDBSink:
         self._recent.remember(keys)
         return addition
 
-    def _timestamps_between(self, first: int, last: int) -> list[int]:
-        """The timestamps from ``first`` to ``last`` that the table has records of."""
+    def _holds(self, timestamps: Indices) -> npt.NDArray[np.bool_]:
+        """Which of some timestamps (ascending) the table has records of."""
         assert self._connection is not None
         found = self._connection.execute(
-            f"SELECT DISTINCT epoch_us({TIME}) FROM {self.table} "
+            f"SELECT DISTINCT epoch_us({TIME}) AS held FROM {self.table} "
             f"WHERE {TIME} BETWEEN make_timestamp(?) AND make_timestamp(?)",
-            [first, last],
-        ).fetchall()
-        return [row[0] for row in found]
+            [int(timestamps[0]), int(timestamps[-1])],
+        ).fetchnumpy()
+        return np.isin(timestamps, found["held"])
 
     def _leave_log(self) -> None:
         """Leave the write-ahead log when the file is closed; the next open writes it to the file.
@@ -234,7 +236,7 @@ def _explain(path: Path, error: duckdb.IOException) -> Exception:
         )
     if "not a valid DuckDB" in text:
         return ValueError(
-            f"{str(path)!r} is not a DuckDB file; name another path, since its content would be lost."
+            f"{str(path)!r} is not a DuckDB file, and would be overwritten; name another path."
         )
     return ValueError(f"{str(path)!r} cannot be written: {_first_line(error)}")
 

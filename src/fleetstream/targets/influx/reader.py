@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME, dimension_names
 from fleetstream.model import DataType
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, constant_words, value_column

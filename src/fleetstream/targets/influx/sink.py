@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 import pyarrow as pa
 from isal import isal_zlib
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.generate.schema import kind_of, measure_fields
 from fleetstream.model import DataType
 from fleetstream.targets.http import HttpAnswer

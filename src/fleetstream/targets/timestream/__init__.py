@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.reader import Reader
 from fleetstream.targets.registry import Target, TargetOptions
 from fleetstream.targets.sink import Sink

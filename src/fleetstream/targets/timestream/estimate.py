@@ -13,8 +13,9 @@ from math import ceil
 
 import numpy as np
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Chunk, Generator
-from fleetstream.generate.records import Indices, RecordModel
+from fleetstream.generate.records import Indices
 from fleetstream.targets.sink import Request
 from fleetstream.targets.timestream.request_builder import RequestBuilder
 

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetstream.generate.records import Indices, RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Indices, Records
 from fleetstream.targets.timestream.dimensions import DimensionSets
 from fleetstream.targets.timestream.packing import Packing
 

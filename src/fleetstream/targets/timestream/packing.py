@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.generate.records import Indices, RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Indices, Records
 from fleetstream.model import DataType
 
 MAX_RECORDS = 100

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.moments import MICROSECONDS, MILLISECOND
-from fleetstream.generate.records import Indices, RecordModel, Records
+from fleetstream.generate.records import Indices, Records
 from fleetstream.model import DataType
 from fleetstream.targets.text_grid import (
     Grid,

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.targets.sink import Request
 from fleetstream.targets.timestream.dimensions import DimensionRenderer
 from fleetstream.targets.timestream.metering import metered_writes

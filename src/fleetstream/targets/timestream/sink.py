@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.sink import Delivery, Request, TimeWindow
 from fleetstream.targets.timestream.account import Account
 from fleetstream.targets.timestream.request_builder import RequestBuilder
