@@ -1,4 +1,4 @@
-"""What fleetstream renders is to a Timestream the same as what boto3 serializes from dicts."""
+"""What is rendered means the same to a Timestream as what boto3 serializes from dicts."""
 
 import time
 from collections.abc import Iterator
@@ -6,22 +6,28 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from fleetstream.fleet import Fleet
-from fleetstream.workload import Workload
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.records import Records
-from fleetstream.targets.timestream import Target, TimestreamSink
-from tests.chaos.generator import DATABASE, TABLE, stored
+from fleetstream.generate.schema import kind_of
+from fleetstream.targets.registry import TargetOptions, open_sink
 from tests.emulator_process import EmulatorProcess
+from tests.targets.cases import SCHEMAS, through_reader
+from tests.telemetry import SECOND, generator
+from tests.wire import expected
 
-FLEETS = {1: Fleet(1, ["eu-central-1"], ["athena"]), 7: Fleet(1), 5_000: Fleet(5)}
-TYPES = {pa.float64(): "DOUBLE", pa.int64(): "BIGINT"}
+DATABASE, TABLE = "fleet", "telemetry"
+
+FLEETS = {
+    "one host": (generator(1, 3, ["eu-central-1"], ["athena"], missing_percent=20), 1),
+    "one host, 50 times": (generator(1, 3, ["eu-central-1"], ["athena"], missing_percent=20), 50),
+    "a region": (generator(1, 3, ["us-west-1"], missing_percent=20), 1),
+    "a region, 3 times": (generator(1, 3, ["us-west-1"], missing_percent=20), 3),
+}
 
 
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatorProcess, EmulatorProcess]]:
-    """Two empty tables, each in a server of its own."""
+    """Two servers with an empty table each."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with EmulatorProcess() as one, EmulatorProcess() as other:
@@ -31,27 +37,32 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatorProcess, 
         yield one, other
 
 
-@pytest.mark.parametrize("hosts", FLEETS)
+@pytest.mark.parametrize("fleet", FLEETS)
 @pytest.mark.parametrize("model", list(RecordModel))
 def test_both_ways_store_the_same(
-    servers: tuple[EmulatorProcess, EmulatorProcess], hosts: int, model: RecordModel
+    servers: tuple[EmulatorProcess, EmulatorProcess], fleet: str, model: RecordModel
 ) -> None:
     ours, theirs = servers
-    workload = Workload(FLEETS[hosts], 3, missing_cpu=20)
-    batches = [batch.slice(0, hosts) for batch in workload.sweep(int(time.time()) * 1_000_000)]
-    _write_fast(ours.url, batches, model)
+    made, times = FLEETS[fleet]
+    now = int(time.time()) * SECOND
+    batches = list(made.batches(range(now - times * SECOND, now, SECOND)))
+    wanted = [record for batch in batches for record in expected(batch, model)]
+    _write_fast(options(ours), batches, model)
     _write_plainly(theirs, batches, model)
-    there = stored(ours.url, model)
-    assert len(there) == sum(len(Records(batch, model)) for batch in batches)
-    assert there == stored(theirs.url, model)
+    found = sorted(through_reader(options(ours), model))
+    assert found == sorted(each._replace(values=tuple(sorted(each.values))) for each in wanted)
+    assert found == sorted(through_reader(options(theirs), model))
 
 
-def _write_fast(url: str, batches: list[pa.RecordBatch], model: RecordModel) -> None:
-    sink = TimestreamSink(Target(DATABASE, TABLE, "us-east-1", url), model)
-    for batch in batches:
-        for request in sink.prepare(batch):
-            assert not sink.send(request).rejections
-    for request in sink.flush():
+def options(server: EmulatorProcess) -> TargetOptions:
+    return TargetOptions(
+        database_name=DATABASE, table_name=TABLE, region="us-east-1", endpoint_url=server.url
+    )
+
+
+def _write_fast(target: TargetOptions, batches: list[pa.RecordBatch], model: RecordModel) -> None:
+    sink = open_sink(target, model, SCHEMAS)
+    for request in [*(each for batch in batches for each in sink.prepare(batch)), *sink.flush()]:
         assert not sink.send(request).rejections
     sink.close()
 
@@ -59,7 +70,7 @@ def _write_fast(url: str, batches: list[pa.RecordBatch], model: RecordModel) -> 
 def _write_plainly(
     server: EmulatorProcess, batches: list[pa.RecordBatch], model: RecordModel
 ) -> None:
-    """A dict a record, with all that it says in itself, serialized by boto3."""
+    """One dict per record, which states everything itself, serialized by boto3."""
     records = [record for batch in batches for record in _dicts(batch, model)]
     for start in range(0, len(records), 100):
         server.write.write_records(
@@ -68,32 +79,21 @@ def _write_plainly(
 
 
 def _dicts(batch: pa.RecordBatch, model: RecordModel) -> Iterator[dict[str, Any]]:
-    records = Records(batch, model)
-    types = {
-        name: TYPES.get(column.type, "VARCHAR")
-        for name, column in zip(records.measure_names, records.measure_columns, strict=True)
-    }
-    for row in batch.to_pylist():
+    for record in expected(batch, model):
         common = {
-            "Dimensions": [{"Name": n, "Value": row[n]} for n in records.dimension_names],
-            "Time": str(records.timestamp // 1_000_000),
+            "Dimensions": [{"Name": name, "Value": word} for name, word in record.dimensions],
+            "Time": str(record.time // SECOND),
             "TimeUnit": "SECONDS",
         }
-        values = [
-            (name, {"Value": str(row[name]), "Type": types[name]})
-            for name in records.measure_names
-            if row[name] is not None
-        ]
         if model is RecordModel.MULTI:
             yield common | {
-                "MeasureName": str(records.kind),
+                "MeasureName": kind_of(batch.schema),
                 "MeasureValueType": "MULTI",
-                "MeasureValues": [{"Name": name, **value} for name, value in values],
+                "MeasureValues": [
+                    {"Name": name, "Type": kind, "Value": str(value)}
+                    for name, kind, value in record.values
+                ],
             }
             continue
-        for name, value in values:
-            yield common | {
-                "MeasureName": name,
-                "MeasureValue": value["Value"],
-                "MeasureValueType": value["Type"],
-            }
+        ((name, kind, value),) = record.values
+        yield common | {"MeasureName": name, "MeasureValue": str(value), "MeasureValueType": kind}

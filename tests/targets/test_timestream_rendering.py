@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.generate.generator import Generator
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.generator import Generator
 from fleetstream.generate.records import Records
 from fleetstream.generate.schema import kind_of
 from fleetstream.targets.sink import Request
