@@ -11,7 +11,7 @@ from benchmarks.results import Result, at_most
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
 

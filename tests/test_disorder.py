@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from fleetstream.fleet import Fleet
+from fleetstream.run.outstanding import Outstanding
+from fleetstream.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
-from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER, Disorder, Disordered
-from fleetstream.fleet import Fleet
+from fleetstream.generate.choices import Disorder, RecordModel
+from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER, Disordered
+from fleetstream.generate.records import timestamp_of
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Sweeps
-from fleetstream.generate.records import RecordModel, timestamp_of
-from fleetstream.run.outstanding import Outstanding
-from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM
 
 SECOND = 1_000_000
@@ -167,7 +168,7 @@ def test_processes_share_the_same_disorder(
     counts = []
     now = time.time()
     stretch = ("--start", _iso(now - 60), "--end", _iso(now - 40), "--interval", "1s")
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName="fleet")
         for processes in ("1", "2"):
             table = f"table{processes}"

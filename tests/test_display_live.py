@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess
 from tests.terminal import ALTERNATE, PRIMARY, SHOW_CURSOR, Terminal
 
 SMALL = ("ingest", "--include-region", "eu-central-1")
@@ -87,7 +87,7 @@ def test_two_processes_have_one_view_and_one_ctrl_c(tmp_path: Path) -> None:
 
 
 def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
-    with LocalTimestream(faults=["latency=20s"]) as server:
+    with EmulatorProcess(faults=["latency=20s"]) as server:
         server.write.create_database(DatabaseName="slow")
         server.write.create_table(DatabaseName="slow", TableName="slow")
         target = ("-d", "slow", "-t", "slow", "-r", "us-east-1", "-url", server.url)
@@ -105,7 +105,7 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
 
 
 def test_throttling_is_shown_as_a_rate(tmp_path: Path) -> None:
-    with LocalTimestream(faults=["throttle=0.5"]) as server:
+    with EmulatorProcess(faults=["throttle=0.5"]) as server:
         server.write.create_database(DatabaseName="busy")
         server.write.create_table(DatabaseName="busy", TableName="busy")
         target = ("-d", "busy", "-t", "busy", "-r", "us-east-1", "-url", server.url)
@@ -127,7 +127,7 @@ from fleetstream.report.run import Run
 from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Stop
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.null import NullSink
 from fleetstream.workload import Workload
 

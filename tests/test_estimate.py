@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-
-from fleetstream.targets.timestream.estimate import Load, Table, estimate
 from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel
-from fleetstream.run.manifest import read_manifest
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+
+from fleetstream.generate.choices import RecordModel
+from fleetstream.run.manifest import read_manifest
+from fleetstream.targets.timestream.estimate import Load, Table, estimate
+from tests.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM
 
 DATABASE, TABLE = "fleet", "telemetry"
@@ -22,8 +22,8 @@ SWEEPS = range(1_795_000_000_000_000, 1_795_000_100_000_000, 1_000_000)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[LocalTimestream]:
-    with LocalTimestream() as local:
+def server() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess() as local:
         local.write.create_database(DatabaseName=DATABASE)
         local.write.create_table(DatabaseName=DATABASE, TableName=TABLE)
         yield local
@@ -39,7 +39,7 @@ def server() -> Iterator[LocalTimestream]:
     ],
 )
 def test_agrees_with_the_ledger_of_a_run(
-    server: LocalTimestream, tmp_path: Path, options: Sequence[str]
+    server: EmulatorProcess, tmp_path: Path, options: Sequence[str]
 ) -> None:
     target = ("-d", DATABASE, "-t", TABLE, "-r", "us-east-1", "-url", server.url)
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}

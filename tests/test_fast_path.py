@@ -6,24 +6,25 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-
 from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel, Records
-from fleetstream.targets.timestream import Target, TimestreamSink
 from fleetstream.workload import Workload
+
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
+from fleetstream.targets.timestream import Target, TimestreamSink
 from tests.chaos.generator import DATABASE, TABLE, stored
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess
 
 FLEETS = {1: Fleet(1, ["eu-central-1"], ["athena"]), 7: Fleet(1), 5_000: Fleet(5)}
 TYPES = {pa.float64(): "DOUBLE", pa.int64(): "BIGINT"}
 
 
 @pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LocalTimestream, LocalTimestream]]:
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatorProcess, EmulatorProcess]]:
     """Two empty tables, each in a server of its own."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    with LocalTimestream() as one, LocalTimestream() as other:
+    with EmulatorProcess() as one, EmulatorProcess() as other:
         for server in (one, other):
             server.write.create_database(DatabaseName=DATABASE)
             server.write.create_table(DatabaseName=DATABASE, TableName=TABLE)
@@ -33,7 +34,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LocalTimestream, 
 @pytest.mark.parametrize("hosts", FLEETS)
 @pytest.mark.parametrize("model", list(RecordModel))
 def test_both_ways_store_the_same(
-    servers: tuple[LocalTimestream, LocalTimestream], hosts: int, model: RecordModel
+    servers: tuple[EmulatorProcess, EmulatorProcess], hosts: int, model: RecordModel
 ) -> None:
     ours, theirs = servers
     workload = Workload(FLEETS[hosts], 3, missing_cpu=20)
@@ -56,7 +57,7 @@ def _write_fast(url: str, batches: list[pa.RecordBatch], model: RecordModel) -> 
 
 
 def _write_plainly(
-    server: LocalTimestream, batches: list[pa.RecordBatch], model: RecordModel
+    server: EmulatorProcess, batches: list[pa.RecordBatch], model: RecordModel
 ) -> None:
     """A dict a record, with all that it says in itself, serialized by boto3."""
     records = [record for batch in batches for record in _dicts(batch, model)]

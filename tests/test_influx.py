@@ -16,17 +16,18 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow as pa
 import pytest
 import requests
+from fleetstream.targets.influx.lines import Lines
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.generate.records import RecordModel, Records
-from fleetstream.targets.sink import TargetLost, Unavailable
 from fleetstream.targets.influx import InfluxSink
-from fleetstream.targets.influx.lines import Lines
 from fleetstream.targets.influx.server import place
+from fleetstream.targets.sink import TargetLost, Unavailable
 from tests.batches import batches
 from tests.influx_server import InfluxDB
 from tests.recording import serving

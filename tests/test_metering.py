@@ -5,16 +5,18 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from fleetstream.fleet import Fleet, Kind
+from fleetstream.targets.timestream.assembly import Assembly
+from fleetstream.workload import Workload
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.fleet import Fleet, Kind
-from fleetstream.generate.records import TIME, RecordModel, Records
-from fleetstream.targets.timestream.assembly import Assembly
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
+from fleetstream.generate.schema import TIME
 from fleetstream.targets.timestream.dimensions import Dimensions
 from fleetstream.targets.timestream.metering import metered_bytes, metered_writes
 from fleetstream.targets.timestream.packing import Packing
-from fleetstream.workload import Workload
 from tests.batches import batches
 from tests.telemetry import TIMESTAMP
 

@@ -8,14 +8,16 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 import pytest
+from fleetstream.fleet import Fleet
+from fleetstream.run.outstanding import Outstanding
+from fleetstream.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetstream.fleet import Fleet
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.generate.records import RecordModel, Records
-from fleetstream.run.outstanding import Outstanding
 from fleetstream.targets.sink import (
     Delivery,
     Part,
@@ -25,7 +27,6 @@ from fleetstream.targets.sink import (
     Throttled,
     Unavailable,
 )
-from fleetstream.workload import Workload
 
 WORKLOAD = Workload(Fleet(1, ["eu-central-1"]), seed=1, missing_cpu=10)
 BATCHES = [batch for second in range(3) for batch in WORKLOAD.sweep(second * 1_000_000)]

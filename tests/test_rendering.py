@@ -7,14 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from fleetstream.fleet import Fleet, Kind
+from fleetstream.targets.timestream.assembly import Assembly
+from fleetstream.workload import Workload
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.fleet import Fleet, Kind
-from fleetstream.generate.records import RecordModel, Records, kind_of
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records, kind_of
 from fleetstream.targets.sink import Request
-from fleetstream.targets.timestream.assembly import Assembly
-from fleetstream.workload import Workload
 from tests.batches import batches, fleet_batches
 from tests.telemetry import TIMESTAMP
 from tests.wire import expected, merged, records_in

@@ -23,7 +23,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from moto.timestreamwrite.models import timestreamwrite_backends
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
 from tests.recording import Front, serving
 from tests.wire import Record, expected, merged

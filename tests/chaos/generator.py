@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.run.manifest import read_manifest
 from fleetstream.run.undelivered import read_undelivered, undelivered_files
 

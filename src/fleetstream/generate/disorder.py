@@ -7,48 +7,18 @@ no value.
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
+from fleetstream.generate.choices import Disorder
 from fleetstream.generate.generator import Chunk, Generator
 from fleetstream.generate.keys import Numbers
-
-Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 LATE, OUT_OF_ORDER, DUPLICATE = "late", "out of order", "duplicate"
 
 DELAY_STEPS = 16
 """Points in time at which the late measurements of a sweep are sent, so that many are together."""
-
-
-class Lateness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many measurements are late, in per cent, and by up to how many microseconds."""
-
-    percent: Percent
-    delay: Annotated[int, msgspec.Meta(ge=1)]
-
-
-class Disorder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much disorder there is.
-
-    Of all measurements, ``late`` are sent later than their sweep; ``out_of_order`` right after
-    those of the next sweep; ``duplicate`` twice in their sweep. Raises ValueError where late and
-    out of order together are more than 100 per cent.
-    """
-
-    late: Lateness | None = None
-    out_of_order: Percent = 0.0
-    duplicate: Percent = 0.0
-
-    def __post_init__(self) -> None:
-        if (self.late.percent if self.late else 0) + self.out_of_order > 100:
-            raise ValueError(
-                "--late and --out-of-order are more than 100% together, but a measurement cannot "
-                "be both."
-            )
 
 
 class DisorderedBatches:

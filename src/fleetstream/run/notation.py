@@ -8,16 +8,13 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
-from fleetstream.generate.disorder import Lateness
+from fleetstream.generate.choices import PERIODS, Lateness, RecordModel, Shard
 from fleetstream.generate.moments import (
     MICROSECONDS,
     MILLISECOND,
     from_datetime,
     now,
 )
-from fleetstream.generate.records import RecordModel
-from fleetstream.generate.signals import PERIODS
-from fleetstream.generate.topology import Shard
 
 LATEST = 253_402_300_800 * MICROSECONDS
 """The end of the year 9999, the last that ISO 8601 can write."""

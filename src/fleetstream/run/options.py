@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from fleetstream.generate.choices import PERIODS
 from fleetstream.generate.moments import iso
-from fleetstream.generate.signals import PERIODS
 from fleetstream.run.notation import (
     at_least,
     read_duration,
