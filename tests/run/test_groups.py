@@ -1,7 +1,7 @@
 """Timestamps that are swept together: as many as are ready, never later than they could be."""
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +42,7 @@ def test_a_group_ends_where_the_clock_waits(
             assert 1 <= len(group) <= size
             assert not any(waits[stamp] for stamp in group[1:])
     # A pause comes before each timestamp that is waited for, and nowhere before one that is not.
-    for before, after in zip(made, made[1:], strict=False):
+    for before, after in pairwise(made):
         if before is None:
             assert after is not None
             assert waits[after[0]]

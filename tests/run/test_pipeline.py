@@ -1,94 +1,40 @@
-"""Whatever a target does, every record ends up with exactly one outcome."""
+"""Whatever a target does, every record has exactly one outcome."""
 
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from fleetstream.fleet import Fleet
-from fleetstream.run.outstanding import Outstanding
-from fleetstream.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Records
-from fleetstream.run.ledger import Ledger
-from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.targets.sink import (
-    Delivery,
-    Part,
-    Rejection,
-    Request,
-    TargetLost,
-    Throttled,
-    Unavailable,
-)
+from fleetstream.run.control import Control
+from fleetstream.run.ledger import Ledger, Totals
+from fleetstream.run.pipeline import Pipeline
+from fleetstream.run.progress import ProgressTracker
+from fleetstream.targets.sink import Delivery, Request
+from tests.run.memory_target import MemoryTarget, script
+from tests.telemetry import SECOND, generator
 
-WORKLOAD = Workload(Fleet(1, ["eu-central-1"]), seed=1, missing_cpu=10)
-BATCHES = [batch for second in range(3) for batch in WORKLOAD.sweep(second * 1_000_000)]
-SIZE = 7
-
-
-class ScriptedSink:
-    """A target in memory that fails as it is told; what it stores, it keeps by record."""
-
-    name = "a scripted target"
-    concurrency = None
-    exclusive = False
-
-    def __init__(self, outcomes: Iterable[str]) -> None:
-        self.stored: Counter[tuple[int, int]] = Counter()
-        self._outcomes = iter(outcomes)
-        self._lock = threading.Lock()
-
-    def open(self) -> None: ...
-
-    def prepare(self, batch: pa.RecordBatch) -> Iterable[Request]:
-        records = Records(batch, RecordModel.SINGLE)
-        for start in range(0, len(records), SIZE):
-            part = Part(records, start, min(start + SIZE, len(records)))
-            yield Request((part,), (id(batch), start))
-
-    def pause(self) -> Iterable[Request]:
-        return self.flush()
-
-    def flush(self) -> Iterable[Request]:
-        return ()
-
-    def send(self, request: Request) -> Delivery:
-        with self._lock:
-            outcome = next(self._outcomes, "stored")
-        if outcome == "throttled":
-            raise Throttled("later")
-        if outcome == "unavailable":
-            raise Unavailable("cut")
-        if outcome == "lost":
-            raise TargetLost("it is gone")
-        if outcome == "broken":
-            raise RuntimeError("a defect")
-        rejections = ()
-        if outcome == "rejected":
-            rejections = (Rejection(0, "unwanted"), Rejection(request.records - 1, "unfit"))
-            rejections = rejections[: min(2, request.records)]
-        self.stored[request.payload] += request.records - len(rejections)
-        return Delivery(rejections)
-
-    def close(self) -> None: ...
-
-    def query_hint(self) -> None: ...
+GENERATOR = generator(regions=["eu-central-1"], missing_percent=10)
+BATCHES = [
+    batch for first in (0, 2) for batch in GENERATOR.batches([first * SECOND, (first + 1) * SECOND])
+]
+RECORDS = sum(len(Records(batch, RecordModel.SINGLE)) for batch in BATCHES)
+REQUEST = 7
 
 
-class Noting:
-    """A watcher that counts the values which go in and come out."""
+class Counts:
+    """Observes a pipeline: counts the values that go in and come out."""
 
     def __init__(self) -> None:
-        self.outstanding = Outstanding()
-        self.entered = self.outstanding.entered
-        self.settled = self.outstanding.settled
+        self.tracker = ProgressTracker()
+        self.entered = self.tracker.entered
+        self.settled = self.tracker.settled
         self.given_up = 0
         self.refused = 0
 
@@ -100,68 +46,126 @@ class Noting:
         self.refused += len(delivery.rejections)
 
 
+def deliver(
+    target: MemoryTarget, control: Control | None = None, **options: object
+) -> tuple[Totals, Counts]:
+    ledger, counts = Ledger(), Counts()
+    source = options.pop("source", BATCHES)
+    pipeline = Pipeline(source, target.sink(), ledger, control or Control(), counts, **options)  # type: ignore[arg-type]
+    pipeline.run()
+    return ledger.totals(), counts
+
+
 OUTCOMES = st.lists(
-    st.sampled_from(["stored", "stored", "throttled", "unavailable", "rejected"]), max_size=40
+    st.sampled_from(["stored", "stored", "throttled", "unavailable", "rejected", "refused"]),
+    max_size=40,
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(OUTCOMES, st.integers(1, 8))
 def test_faults_that_pass_lose_nothing(outcomes: list[str], concurrency: int) -> None:
-    """Throttles and failures are retried, rejections counted, the rest is stored once."""
+    """Throttled and failed requests are sent again, rejections counted, the rest stored once."""
     random.seed(0)
-    sink, ledger, watcher = ScriptedSink(outcomes), Ledger(), Noting()
-    Pipeline(BATCHES, sink, ledger, Stop(), concurrency=concurrency, watcher=watcher).run()
-    totals = ledger.totals()
+    target = MemoryTarget(script(*outcomes), records_per_request=REQUEST)
+    totals, counts = deliver(target, concurrency=concurrency)
     assert totals.adds_up
+    assert totals.generated.records == RECORDS
     assert totals.undelivered.records == 0
-    assert totals.generated.records == sum(len(Records(b, RecordModel.SINGLE)) for b in BATCHES)
-    assert totals.stored.records == sink.stored.total()
-    assert totals.rejected.records == watcher.refused == totals.rejections.total()
-    assert not watcher.outstanding.standing().open
+    rows = target.rows
+    assert totals.stored.records == len(rows) == len(set(rows))
+    assert totals.rejected.records == counts.refused == totals.rejections.total()
+    assert not counts.tracker.progress().open
+    failures = outcomes[: totals.requests].count("throttled")
+    failures += outcomes[: totals.requests].count("unavailable")
+    assert totals.retried == failures == totals.throttled + totals.faults.total()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(OUTCOMES, st.sampled_from(["lost", "stop at once"]), st.integers(1, 8))
 def test_a_run_that_ends_early_adds_up(outcomes: list[str], end: str, concurrency: int) -> None:
-    """When the target is lost or the user leaves, the rest is undelivered and nothing is double."""
-    sink, ledger, watcher, stop = ScriptedSink([*outcomes, "lost"]), Ledger(), Noting(), Stop()
+    """When the target is lost or the user leaves, the rest is undelivered and none counts twice."""
+    control = Control()
+    last = "lost" if end == "lost" else "stored"
+    target = MemoryTarget(script(*outcomes, last), records_per_request=REQUEST)
     if end == "stop at once":
-        timer = threading.Timer(0.005, lambda: (stop.ask(), stop.ask()))
-        timer.start()
-    Pipeline(BATCHES, sink, ledger, stop, concurrency=concurrency, watcher=watcher).run()
-    totals = ledger.totals()
+        threading.Timer(0.005, lambda: (control.ask(), control.ask())).start()
+    totals, counts = deliver(target, control, concurrency=concurrency)
     assert totals.adds_up
-    assert totals.undelivered.records == watcher.given_up == totals.losses.total()
-    assert totals.stored.records <= sink.stored.total()
-    assert len(watcher.outstanding.standing().open) <= 1, "the sweep that was cut, at most"
+    assert totals.undelivered.records == counts.given_up == totals.losses.total()
+    assert totals.stored.records <= len(target.rows)
+    assert totals.generated.records <= RECORDS
 
 
-def test_giving_up_needs_silence_for_so_long() -> None:
-    """A target that never answers ends the run after the given time, with everything kept."""
-    sink, ledger, stop = ScriptedSink(["unavailable"] * 100_000), Ledger(), Stop()
-    began = time.monotonic()
-    Pipeline(BATCHES, sink, ledger, stop, concurrency=3, give_up_after=0.5).run()
-    assert 0.5 <= time.monotonic() - began < 20
-    totals = ledger.totals()
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(["stored", "rejected", "refused", "unavailable"]), max_size=30))
+def test_the_target_meters_what_it_stores_at_least_in_part(outcomes: list[str]) -> None:
+    random.seed(0)
+    target = MemoryTarget(script(*outcomes), records_per_request=50)
+    totals, _ = deliver(target, concurrency=1)
+    answers = [*outcomes, *["stored"] * totals.requests][: totals.requests]
+    # The memory target says that a request is three writes and ten bytes.
+    assert totals.metered_writes == 3 * sum(each in ("stored", "rejected") for each in answers)
+    assert totals.bytes_sent == 10 * totals.requests
+    assert totals.successful == answers.count("stored")
+
+
+def test_a_source_stopped_within_a_batch_is_not_taken_as_exhausted() -> None:
+    """Requests of the last batch that were not made must not look as if they had been sent."""
+    control, exhausted = Control(), []
+
+    def source() -> Iterator[pa.RecordBatch]:
+        yield BATCHES[0]
+        exhausted.append(True)
+
+    def stop(_request: Request) -> str:
+        if not control.gently.is_set():
+            control.ask()
+        return "stored"
+
+    target = MemoryTarget(stop, records_per_request=REQUEST)
+    totals, _ = deliver(target, control, source=source(), concurrency=1)
+    assert 0 < totals.generated.records < len(Records(BATCHES[0], RecordModel.SINGLE))
+    assert totals.delivered
+    assert not exhausted
+
+
+def test_a_gentle_stop_finishes_what_is_in_flight() -> None:
+    control = Control()
+    target = MemoryTarget(records_per_request=REQUEST, seconds=0.01)
+    threading.Timer(0.05, control.ask).start()
+    totals, _ = deliver(target, control, concurrency=2)
+    assert 0 < totals.generated.records < RECORDS
+    assert totals.delivered
+    assert control.reason is None
+
+
+def test_what_a_gentle_stop_cannot_finish_in_time_is_given_up() -> None:
+    control = Control(drain_seconds=0.3)
+    target = MemoryTarget(lambda _request: "unavailable", records_per_request=REQUEST)
+    threading.Timer(0.05, control.ask).start()
+    totals, counts = deliver(target, control, concurrency=2)
+    assert control.reason == "not delivered within 0.3 s of the stop"
     assert totals.adds_up
-    assert totals.stored.records == 0
-    assert stop.reason is not None
-    assert "no request has succeeded" in stop.reason
+    assert totals.undelivered == totals.generated
+    assert counts.given_up == totals.generated.records > 0
 
 
-def test_throttling_never_gives_up() -> None:
-    """However long it is throttled, a request is delivered in the end."""
-    sink, ledger = ScriptedSink(["throttled"] * 6), Ledger()
-    Pipeline(BATCHES[:1], sink, ledger, Stop(), concurrency=1, give_up_after=0.01).run()
-    totals = ledger.totals()
-    assert totals.stored == totals.generated
-    assert totals.throttled == totals.retried == 6
-
-
-def test_a_defect_is_told_after_the_accounts() -> None:
-    """An unforeseen error ends the run and is raised, and the ledger adds up all the same."""
-    sink, ledger, stop = ScriptedSink(["stored", "broken"]), Ledger(), Stop()
+def test_a_defect_is_raised_after_everything_is_accounted_for() -> None:
+    ledger = Ledger()
+    target = MemoryTarget(script("stored", "broken"))
+    pipeline = Pipeline(BATCHES, target.sink(), ledger, Control(), Counts(), concurrency=2)
     with pytest.raises(RuntimeError, match="a defect"):
-        Pipeline(BATCHES, sink, ledger, stop, concurrency=2).run()
+        pipeline.run()
     assert ledger.totals().adds_up
+
+
+def test_a_sweep_that_was_held_up_is_timed_from_when_it_was_meant_to_begin() -> None:
+    now = int(time.time()) * SECOND
+    batch = next(iter(GENERATOR.batches([now - 100 * SECOND])))
+    for live_from, expected in ((now - 200 * SECOND, True), (now, False), (None, False)):
+        ledger = Ledger()
+        Pipeline(
+            [batch], MemoryTarget().sink(), ledger, Control(), Counts(), live_from=live_from
+        ).run()
+        assert (ledger.latencies().p50 > 99) is expected
