@@ -17,9 +17,10 @@ from fleetstream.generate.choices import (
     Shape,
     Shard,
 )
-from fleetstream.generate.moments import MICROSECONDS, next_multiple
+from fleetstream.generate.moments import MICROSECONDS, MILLISECOND, next_multiple
 from fleetstream.generate.moments import now as current_time
 from fleetstream.model import DEFAULT_MODEL
+from fleetstream.run.notation import LATEST, LONGEST_DURATION, LONGEST_INTERVAL
 from fleetstream.targets.registry import TargetOptions
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ DEFAULT_INTERVAL = 10 * MICROSECONDS
 
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Duration = Annotated[float, msgspec.Meta(ge=0)]
+Duration = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_DURATION)]
+Moment = Annotated[int, msgspec.Meta(ge=0, lt=LATEST)]
+Interval = Annotated[
+    int, msgspec.Meta(ge=MILLISECOND, le=LONGEST_INTERVAL, multiple_of=MILLISECOND)
+]
+Lag = Annotated[
+    int, msgspec.Meta(ge=0, le=LONGEST_DURATION * MICROSECONDS, multiple_of=MILLISECOND)
+]
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,11 +67,11 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     saw_frq_cpu: str = "m"
 
     autostop: Natural = 0
-    interval: Positive | None = None
-    start: Natural | None = None
-    end: Natural | None = None
+    interval: Interval | None = None
+    start: Moment | None = None
+    end: Moment | None = None
     follow: bool = False
-    max_lag: Natural | None = None
+    max_lag: Lag | None = None
     rate: Natural = 0
 
     late: Lateness | None = None
@@ -154,6 +162,14 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if self.end is None and not self.follow:
                 changes["end"] = now
         return msgspec.structs.replace(self, **changes)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether nothing depends on the current time."""
+        bounded = self.follow or self.end is not None
+        return self.seed is not None and (
+            self.start is None or (self.interval is not None and bounded)
+        )
 
     @property
     def target(self) -> TargetOptions:

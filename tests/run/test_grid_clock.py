@@ -1,4 +1,4 @@
-"""The clocks of history and of a fixed pace: which timestamps they give, and when."""
+"""The clocks of history and of a fixed interval: which timestamps they yield, and when."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetstream.run.clock import GridClock, HistoryClock, LiveClock, on_grid
+from fleetstream.generate.moments import next_multiple
+from fleetstream.run.clock import GridClock, HistoryClock, LiveClock
 
 SECOND = 1_000_000
 
@@ -41,15 +42,15 @@ def test_history_is_every_step_before_the_end_without_waiting(
     assert list(HistoryClock(start, end, step)) == [start + step * i for i in range(count)]
 
 
-def test_history_is_due_until_its_last_timestamp() -> None:
+def test_history_is_ready_until_its_last_timestamp() -> None:
     clock = HistoryClock(0, 3, 1)
-    assert [clock.due for _ in clock] == [True, True, False]
+    assert [clock.is_ready for _ in clock] == [True, True, False]
 
 
 @given(st.integers(0, 10**15), st.integers(1, 10**10))
 def test_the_grid_does_not_depend_on_where_one_begins(timestamp: int, step: int) -> None:
-    assert on_grid(timestamp, step) % step == 0
-    assert 0 <= on_grid(timestamp, step) - timestamp < step
+    assert next_multiple(timestamp, step) % step == 0
+    assert 0 <= next_multiple(timestamp, step) - timestamp < step
 
 
 def test_the_grid_is_kept_live_and_waits_for_each_timestamp() -> None:
@@ -65,10 +66,10 @@ def test_a_backfill_goes_on_live_without_gap_or_overlap() -> None:
     given_out = iter(clock)
     assert clock.live_from == 100 * SECOND
     assert seconds(given_out, 3) == [70, 80, 90]
-    assert clock.due
+    assert clock.is_ready
     assert not time.waited
     assert seconds(given_out, 3) == [100, 110, 120]
-    assert not clock.due
+    assert not clock.is_ready
 
 
 def test_what_a_stall_held_up_is_made_up_for_at_once() -> None:

@@ -101,14 +101,14 @@ def test_two_sweeps_in_a_second_wait_for_the_next() -> None:
     assert machine.waits == [pytest.approx(0.75)]
 
 
-def test_due() -> None:
+def test_it_is_ready_when_the_next_second_has_begun() -> None:
     machine = Machine()
     clock = LiveClock(machine.wait, machine.wall)
-    assert clock.due
+    assert clock.is_ready
     next(iter(clock))
-    assert not clock.due
+    assert not clock.is_ready
     machine.work(0.75)
-    assert clock.due
+    assert clock.is_ready
 
 
 def test_it_continues_after_a_timestamp_given_out_before() -> None:
@@ -142,7 +142,7 @@ def test_resumed_clock_finishes_what_was_left_first() -> None:
     onward = LiveClock(machine.wait, machine.wall, last=int(START) * 1_000_000)
     clock = ResumedClock([7_000_000, 9_000_000], onward)
     timestamps = iter(clock)
-    assert clock.due
+    assert clock.is_ready
     assert list(islice(timestamps, 2)) == [7_000_000, 9_000_000]
-    assert not clock.due
+    assert not clock.is_ready
     assert next(timestamps) == int(START + 1) * 1_000_000
