@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fleetstream.cli import main
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER
-from fleetstream.generate.records import RecordModel
 from tests.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM
 

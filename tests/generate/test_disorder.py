@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleetstream.generate.choices import Disorder, Lateness
 from fleetstream.generate.disorder import (
     DELAY_STEPS,
     DUPLICATE,
     LATE,
     OUT_OF_ORDER,
-    Disorder,
     DisorderedBatches,
-    Lateness,
 )
 from fleetstream.generate.records import timestamps_of
 from fleetstream.generate.schema import kind_of

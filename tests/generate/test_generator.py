@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from fleetstream.fleet import MICROSERVICES, REGIONS, Fleet, Kind
-from fleetstream.workload import BLOCK, MAX_SEED, Workload
+from fleetstream.fleet import REGIONS
+from fleetstream.workload import MAX_SEED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleetstream.generate.choices import PERIODS, Shape, Shard
 from fleetstream.generate.generator import ROWS, Chunk, Generator
-from fleetstream.run.spec import MAX_SEED
 from fleetstream.generate.schema import TIME
-from fleetstream.generate.signals import PERIODS, Shape, Signal
-from fleetstream.generate.topology import Shard
+from fleetstream.generate.signals import Signal
+from fleetstream.run.spec import MAX_SEED
 from tests.generate.models import Cell, cells
 from tests.telemetry import (
     EVENTS,

@@ -7,11 +7,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetstream.generate.disorder import Disorder, DisorderedBatches, Lateness
+from fleetstream.generate.choices import Disorder, Lateness, Shape
+from fleetstream.generate.disorder import DisorderedBatches
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import from_datetime
 from fleetstream.generate.schema import dimension_names, kind_of
-from fleetstream.generate.signals import Shape, Signal
+from fleetstream.generate.signals import Signal
 from tests.generate.models import Cell, cells, document, model_of
 from tests.telemetry import SECOND, TIMESTAMP
 
