@@ -14,8 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from fleetstream.fleet import REGIONS
-from fleetstream.workload import MAX_SEED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
