@@ -115,7 +115,7 @@ class Renderer:
 
 def _part(packing: Packing, requests: Indices, microseconds: int | None) -> _Part:
     """The rows of requests; their times are in units of ``microseconds``, if they are wanted."""
-    rows: Indices | slice = slice(None)
+    rows: Indices | slice = slice(0, int(packing.rows[-1]) + 1)
     if len(requests) < len(packing.starts):
         wanted = np.zeros(len(packing.starts), np.bool_)
         wanted[requests] = True
@@ -170,10 +170,13 @@ def _multi(
     stop = template.add("]}").stop
     template.add(",")
 
-    dimensions_by_row = np.zeros(records.batch.num_rows, dimensions.own.dtype)
-    dimensions_by_row[packing.rows] = dimensions.own
-    grid = template.rows(len(dimensions_by_row[part.rows]))
-    slot_texts(grid, own)[:] = dimensions_by_row[part.rows]
+    dimensions_by_row = dimensions.own
+    if not packing.regular:
+        dimensions_by_row = np.zeros(records.batch.num_rows, dimensions.own.dtype)
+        dimensions_by_row[packing.rows] = dimensions.own
+    dimensions_by_row = dimensions_by_row[part.rows]
+    grid = template.rows(len(dimensions_by_row))
+    slot_texts(grid, own)[:] = dimensions_by_row
     if part.times is not None:
         slot_texts(grid, time)[:] = part.times
     for slot, texts in zip(slots, values, strict=True):
