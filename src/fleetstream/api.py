@@ -1,7 +1,7 @@
 """The Python API: what the command line does, as functions.
 
 Options have the names of the command line with underscores, and text is read as there: ``seed=7,
-start="-1h", interval="10s", include_region="eu-west-1"``. All functions raise ValueError for what
+start="-1h", interval="10s", host_scale=2``. All functions raise ValueError for what
 is unknown or contradictory, and TargetUnusable for a target that cannot be used.
 """
 

@@ -113,5 +113,5 @@ def test_a_table_deleted_in_mid_run_ends_it(scene: MakeScene) -> None:
     act.server.write.delete_table(DatabaseName=DATABASE, TableName=TABLE)
     code, printed = run.end()
     assert code == 1
-    assert f"{DATABASE}.{TABLE} is not there any more" in printed
+    assert f"{DATABASE}.{TABLE} does not exist any more" in printed
     assert run.ledger["adds_up"]

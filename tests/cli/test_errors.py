@@ -25,7 +25,7 @@ BAD_INPUT = {
     ),
     "unknown microservice": (
         ["--include-ms", "hera"],
-        "There is no microservice_name 'hera'; choose from apollo, athena, demeter, hercules, zeus.",
+        "There is no microservice_name 'hera'; choose from apollo, athena, demeter, hercules, ze",
     ),
     "no region in the list": (
         ["--include-region", " , "],
@@ -178,7 +178,7 @@ def test_a_file_of_something_else(capsys: pytest.CaptureFixture[str], tmp_path: 
     path = tmp_path / "letter.txt"
     path.write_text("Dear Sir or Madam, " * 1_000)
     sentence = said(capsys, 2, "--to", "duckdb:letter.txt")
-    assert sentence.startswith("'letter.txt' is not a DuckDB file; name another path")
+    assert sentence.startswith("'letter.txt' is not a DuckDB file, and would be overwritten; name")
     assert path.read_text() == "Dear Sir or Madam, " * 1_000
     assert list(tmp_path.iterdir()) == [path]
 

@@ -15,13 +15,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from fleetstream.fleet import HOST_DIMENSIONS, PROCESS_DIMENSIONS, Fleet, Kind
-from fleetstream.targets.timestream.assembly import Assembly
-from fleetstream.workload import Workload
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.timestream.request_builder import RequestBuilder
 from tests.recording import serving
-from tests.telemetry import TIMESTAMP
+from tests.telemetry import KINDS, MODEL, TIMESTAMP, generator
 from tests.terminal import FLEETSTREAM, Terminal
 from tests.wire import expected
 
@@ -168,8 +166,7 @@ def test_what_is_written_follows_from_the_printed_seed(seed: str | None, tmp_pat
     ((moment,),) = rows(
         tmp_path / "fleetstream.duckdb", "SELECT DISTINCT epoch_us(time) FROM main.telemetry"
     )
-    workload = Workload(Fleet(1, ["eu-central-1"]), int(said[1]))
-    for batch in workload.sweep(moment):
+    for batch in generator(1, int(said[1]), ["eu-central-1"]).batches([moment]):
         for record in expected(batch, RecordModel.MULTI):
             named = [f'"{name}" = ?' for name, _ in record.dimensions]
             values = [f'"{name}"' for name, _, _ in record.values]
@@ -303,15 +300,15 @@ def test_a_dry_run_as_json(model: RecordModel, tmp_path: Path) -> None:
         tmp_path, "--dry-run", "--format", "json", "--record-model", str(model), *options
     )
     preview = json.loads(printed)
-    fleet = Fleet(2, [], ["athena", "zeus"])
-    for kind, names in ((Kind.METRICS, HOST_DIMENSIONS), (Kind.EVENTS, PROCESS_DIMENSIONS)):
-        assert preview[kind]["dimensions"] == list(names)
+    fleet = generator(2, 5, services=["athena", "zeus"])
+    for kind in KINDS:
+        assert preview[kind]["dimensions"] == list(MODEL.kinds[kind].dimensions)
         columns = [column.to_pylist() for column in fleet.tables[kind].dimensions.columns]
         assert preview[kind]["series"] == [list(row) for row in zip(*columns, strict=True)]
-    assembly = Assembly("db", "tb", model)
-    made = [r for b in Workload(fleet, 5).sweep(TIMESTAMP) for r in assembly.prepare(b)]
-    made += assembly.flush()
-    assert {name: figure for name, figure in preview.items() if name not in list(Kind)} == {
+    builder = RequestBuilder("db", "tb", model)
+    made = [r for b in fleet.batches([TIMESTAMP]) for r in builder.prepare(b)]
+    made += builder.flush()
+    assert {name: figure for name, figure in preview.items() if name not in KINDS} == {
         "hosts": 101 * 8,
         "processes": 101 * (4 + 6),
         "series": 101 * 18,
@@ -333,7 +330,7 @@ def test_a_dry_run_on_a_terminal_is_an_excerpt(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "ingest", "--dry-run", columns=200, rows=60)
     assert terminal.finish() == 0
     shown = terminal.text
-    assert "Values a sweep    26,260" in shown
+    assert "Values per sweep    26,260" in shown
     assert "Dimensions of metrics: region, cell, silo, availability_zone" in shown
     assert "… and 1,005 more; `--dry-run --format json` lists all." in shown
     assert shown.count("amazonaws.com") == 10
@@ -344,28 +341,58 @@ def test_a_dry_run_in_a_pipe_lists_everything(tmp_path: Path) -> None:
     assert len([json.loads(line) for line in listed]) == 2_222
 
 
-def test_help_is_in_groups() -> None:
+def groups_of(*arguments: str) -> list[str]:
     printed = subprocess.run(
-        [FLEETSTREAM, "ingest", "--help"], capture_output=True, text=True, check=True
+        [FLEETSTREAM, "ingest", *arguments], capture_output=True, text=True, check=True
     ).stdout
-    groups = re.findall(r"^(\S.*):$", printed, re.MULTILINE)
-    assert [group.lower() for group in groups] == [
-        *(
-            "examples",
-            "options",
-            "the target",
-            "the fleet",
-            "its values",
-            "its pace",
-            "disorder",
-            "delivery",
-        ),
-        *("what is shown", "its manifest", "a look beforehand"),
+    assert "%%" not in printed
+    return re.findall(r"^(\S.*):$", printed, re.MULTILINE)
+
+
+def test_help_shows_what_matters_first() -> None:
+    printed = subprocess.run(
+        [FLEETSTREAM, "ingest", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"COLUMNS": "100"},
+    ).stdout
+    assert len(printed.splitlines()) < 70
+    assert "--help-all" in printed
+    assert "--ray" not in printed
+    assert "--disorder" not in printed
+
+
+def test_all_options_are_in_groups() -> None:
+    assert groups_of("--help-all") == [
+        *("Examples", "Options", "Target", "Fleet", "Values", "Schedule", "Disorder"),
+        *("Delivery", "Workers", "Display", "Manifest", "Preview"),
     ]
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.01, 0.03, 0.05, 0.1, 0.3])
+def test_two_signals_in_a_row_still_end_with_a_summary(pause: float, tmp_path: Path) -> None:
+    """As when Ctrl-C is held down: the run may be over before the second signal comes."""
+    run = start(tmp_path, *SMALL, "--quiet", "--summary", "summary.json")
+    path, deadline = tmp_path / "fleetstream.duckdb", time.monotonic() + 60
+    while not path.exists() or not list(tmp_path.glob("fleetstream-*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    time.sleep(pause)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode in (0, 1), out + err
+    counted = summary(tmp_path)
+    assert "Delivered" in out
+    assert "Stopped." not in err
+    lost = counted["undelivered"]["records"] + counted["rejected"]["records"]
+    assert run.returncode == (1 if lost else 0)
+    assert counted["generated"]["records"] == counted["stored"]["records"] + lost
+
+
 def test_the_same_program_under_its_three_names() -> None:
-    script = Path(__file__).parents[1] / "timestream_sample_continuous_data_ingestor_application.py"
+    script = Path(__file__).parents[2] / "timestream_sample_continuous_data_ingestor_application.py"
     outputs = [
         subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
         for command in (

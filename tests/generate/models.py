@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from fleetstream.generate.generator import Generator
+from fleetstream.generate.moments import from_datetime
 from fleetstream.generate.schema import TIME, dimension_names, kind_of
 from fleetstream.model import DEFAULT_MODEL, Model
 from tests.telemetry import TIMESTAMP
@@ -48,7 +49,6 @@ def cells(generator: Generator, timestamps: Sequence[int] = (TIMESTAMP,)) -> dic
         kind, dimensions = kind_of(batch.schema), dimension_names(batch.schema)
         for row in batch.to_pylist():
             series = frozenset((name, row.pop(name)) for name in dimensions)
-            time = row.pop(TIME)
-            stamp = int(time.timestamp()) * 1_000_000 + time.microsecond
+            stamp = from_datetime(row.pop(TIME))
             found |= {(kind, series, measure, stamp): value for measure, value in row.items()}
     return found

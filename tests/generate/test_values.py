@@ -65,7 +65,7 @@ def test_memory_adds_up() -> None:
 
 
 def test_disk_free_moves_against_disk_used() -> None:
-    """A host uses 30 GB times a number from 1 to 100, and a change that is missing from the rest."""
+    """A host uses 30 GB times a number from 1 to 100, and a change that the rest lacks."""
     batch = sample(METRICS)
     used, free = (units(batch, METRICS, name) for name in ("disk_used", "disk_free"))
     base, remainder = np.divmod(used + free - 1_500, 3_000)

@@ -70,9 +70,7 @@ class Names(dict[str, Any]):
 def test_any_text_is_an_expression_of_names_or_a_value_error(text: str) -> None:
     try:
         expression = Expression(text)
-    except ValueError as error:
-        assert str(error)
-        assert "\n" not in str(error)
+    except ValueError:
         return
     with np.errstate(all="ignore"):
         result = expression.evaluate(Names(dict.fromkeys(expression.names, np.float64(2))))
@@ -153,8 +151,7 @@ TEMPLATES = st.text(max_size=30) | st.lists(
 def test_any_text_is_a_template_of_names_or_a_value_error(text: str, value: str | int) -> None:
     try:
         template = Template(text)
-    except ValueError as error:
-        assert "is not a template" in str(error)
+    except ValueError:
         return
     rendered = template.render(Names(dict.fromkeys(template.fields, value)))
     assert len(rendered) <= len(text) + len(template.text) * (99 + len(str(value)))
@@ -178,5 +175,5 @@ def test_the_sole_field() -> None:
 
 @pytest.mark.parametrize("text", ["{}", "{a", "a}", "{a!r}", "{a:d}", "{a:100}", "{a:{b}}"])
 def test_what_is_not_a_template(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a template; a field is written like {region} or"):
+    with pytest.raises(ValueError, match="is not a template; a field is written like"):
         Template(text)

@@ -343,7 +343,7 @@ def test_a_model_that_cannot_be_generated(case: str) -> None:
     change, expected = GENERATED_ONLY[case]
     content = document()
     change(content)
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"\.$") as caught:
         Generator(model_of(content), 1)
     assert expected in str(caught.value)
 
@@ -392,8 +392,7 @@ def test_a_scribbled_file_is_a_model_or_a_value_error(path: tuple[Any, ...], val
     try:
         model = model_of(content)
         generator = Generator(model, 1, include={"region": ["eu-central-1"]})
-    except ValueError as error:
-        assert str(error)
+    except ValueError:
         return
     assert isinstance(model, Model)
     for batch in generator.batches([0]):

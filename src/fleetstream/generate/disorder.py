@@ -24,8 +24,9 @@ DELAY_STEPS = 16
 class DisorderedBatches:
     """The batches of a generator in disorder; measurements held back wait in memory.
 
-    ``held`` is called with each batch that is held back, ``released`` when it has been taken, and
-    ``counted`` with a kind of disorder and a batch affected by it, as it is given out.
+    ``held`` is called with each batch that is held back; ``released`` with the same batch when the
+    consumer asks for the one after it; ``counted`` with a kind of disorder and an affected batch,
+    before it is yielded.
     """
 
     def __init__(
@@ -43,13 +44,13 @@ class DisorderedBatches:
         self._released = released
         self._counted = counted
         self._waiting: list[tuple[int, int, str, pa.RecordBatch]] = []
-        """A heap of when each batch is due, with a number that breaks ties."""
+        """A heap of (due timestamp, number that breaks ties, kind of disorder, batch)."""
         self._order = 0
 
     def batches(
         self, timestamps: Sequence[int], chunks: Sequence[Chunk]
     ) -> Iterator[pa.RecordBatch]:
-        """What is given out in the sweeps at ``timestamps``, what was due until then included."""
+        """The batches to send in the sweeps at ``timestamps``, with those held back until then."""
         for timestamp in timestamps:
             for chunk in chunks:
                 yield from self._prompt(chunk, timestamp)
@@ -57,14 +58,14 @@ class DisorderedBatches:
                 yield from self._release()
 
     def rest(self) -> Iterator[pa.RecordBatch]:
-        """Everything that is still held back: there is no other sweep."""
+        """The batches that are still held back after the last sweep."""
         while self._waiting:
             yield from self._release()
 
     def _prompt(self, chunk: Chunk, timestamp: int) -> Iterator[pa.RecordBatch]:
-        """A chunk's measurements that are neither late nor out of order, and the duplicates."""
+        """The measurements of a chunk to send in their own sweep; holds back the others."""
         disorder, batch = self._disorder, self._generator.batch(chunk, [timestamp])
-        (fate, delay, twice) = self._draws(chunk, timestamp)
+        fate, delay, twice = self._draws(chunk, timestamp)
         late_percent = disorder.late.percent if disorder.late else 0.0
         late = fate < late_percent
         unordered = ~late & (fate < late_percent + disorder.out_of_order)
@@ -101,6 +102,6 @@ class DisorderedBatches:
         _, _, what, batch = self._waiting[0]
         self._counted(what, batch)
         yield batch
-        # Only now, since the run may be stopped before anybody has taken it.
+        # Not before the consumer has taken it, since the run may be stopped until then.
         heapq.heappop(self._waiting)
         self._released(batch)

@@ -19,7 +19,7 @@ from fleetstream.generate.keys import Numbers, seeded
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
 from fleetstream.generate.topology import SeriesTable, Topology
-from fleetstream.generate.values import Columns, Grid
+from fleetstream.generate.values import Evaluator, Grid
 from fleetstream.model import DataType, Measure, Model
 from fleetstream.model.laws import Choice
 
@@ -80,13 +80,13 @@ class Generator:
         self.tables = {key: topology.table(key) for key in model.kinds}
         self.schemas = {key: batch_schema(model, key) for key in model.kinds}
         self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
-        self._columns = {
-            key: Columns(kind, signal, overlay.signal, overlay.missing, missing_percent)
+        self._evaluators = {
+            key: Evaluator(kind, signal, overlay.signal, overlay.missing, missing_percent)
             for key, kind in model.kinds.items()
         }
         self._keys = {key: seeded(table.identities, seed) for key, table in self.tables.items()}
         self._fixed = {
-            key: self._columns[key].fixed(table.identities) for key, table in self.tables.items()
+            key: self._evaluators[key].fixed(table.identities) for key, table in self.tables.items()
         }
         self._repeated: dict[tuple[Chunk, int], list[pa.Array]] = {}
 
@@ -126,12 +126,14 @@ class Generator:
 
     def batch(self, chunk: Chunk, timestamps: Sequence[int]) -> pa.RecordBatch:
         """The series of a chunk at timestamps in microseconds."""
-        grid, columns = self.grid(chunk, timestamps), self._columns[chunk.kind]
-        values = columns.evaluate(grid)
-        missing = columns.missing(grid)
+        grid, evaluator = self.grid(chunk, timestamps), self._evaluators[chunk.kind]
+        values = evaluator.evaluate(grid)
+        missing = evaluator.missing(grid)
         mask = None if missing is None else missing.reshape(-1)
         arrays = [
-            _arrow(measure, values[measure.name], mask if columns.can_be_missing(measure) else None)
+            _arrow(
+                measure, values[measure.name], mask if evaluator.can_be_missing(measure) else None
+            )
             for measure in self.model.kinds[chunk.kind].measures
         ]
         time = np.repeat(grid.timestamps, len(chunk)).view("datetime64[us]")

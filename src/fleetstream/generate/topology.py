@@ -51,27 +51,27 @@ class SeriesTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class TextColumn:
     """A text column: ``words[codes]``."""
 
     codes: Indices
     words: list[str]
 
-    def take(self, rows: Indices) -> "Words":
-        return Words(self.codes[rows], self.words)
+    def take(self, rows: Indices) -> "TextColumn":
+        return TextColumn(self.codes[rows], self.words)
 
 
 @dataclass(frozen=True, slots=True)
-class Integers:
+class IntegerColumn:
     """An integer column."""
 
     values: npt.NDArray[np.int64]
 
-    def take(self, rows: Indices) -> "Integers":
-        return Integers(self.values[rows])
+    def take(self, rows: Indices) -> "IntegerColumn":
+        return IntegerColumn(self.values[rows])
 
 
-Column = Words | Integers
+Column = TextColumn | IntegerColumn
 
 
 @dataclass(slots=True)
@@ -94,13 +94,12 @@ class Rows:
         return self.above.column(name).take(self.parents)
 
     def first(self, count: int) -> "Rows":
-        """The first ``count`` rows."""
         rows = np.arange(min(count, len(self)), dtype=np.int32)
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         return Rows(self.above, self.parents[rows], columns)
 
     def keep(self, wanted: npt.NDArray[np.bool_]) -> None:
-        """Drop the other rows."""
+        """Remove the rows that are not wanted."""
         rows = np.flatnonzero(wanted).astype(np.int32)
         self.parents = self.parents[rows]
         self.columns = {name: column.take(rows) for name, column in self.columns.items()}
@@ -177,7 +176,7 @@ class Topology:
             lists = self._lists[level.members]
             assert above is not None
             member = above.column(f"{level.members.partition('.')[0]}.member")
-            assert isinstance(member, Integers)
+            assert isinstance(member, IntegerColumn)
             return np.array([len(names) for names in lists])[member.values]
         assert level.count is not None
         counts = np.broadcast_to(self._integers(level.count, above), size)
@@ -192,36 +191,39 @@ class Topology:
     def _add_columns(self, level: Level, rows: Rows, index: npt.NDArray[np.int64]) -> None:
         """Set the columns that a level defines, in the order in which they may refer to others."""
         name = level.name
-        rows.columns |= {f"{name}.index": Integers(index), f"{name}.number": Integers(index + 1)}
+        rows.columns |= {
+            f"{name}.index": IntegerColumn(index),
+            f"{name}.number": IntegerColumn(index + 1),
+        }
         if isinstance(level.members, list):
             rows.columns |= self._member_columns(level, index)
         elif isinstance(level.members, str):
             rows.columns[name] = self._listed(level.members, rows, index)
         for number, text in level.numbers.items():
             values = np.broadcast_to(self._integers(text, rows), len(rows))
-            rows.columns[f"{name}.{number}"] = Integers(values)
+            rows.columns[f"{name}.{number}"] = IntegerColumn(values)
         if level.label is not None:
             rows.columns[name] = rendered(Template(level.label), rows)
 
     def _member_columns(self, level: Level, index: npt.NDArray[np.int64]) -> dict[str, Column]:
         assert isinstance(level.members, list)
-        columns: dict[str, Column] = {f"{level.name}.member": Integers(index)}
+        columns: dict[str, Column] = {f"{level.name}.member": IntegerColumn(index)}
         for attribute, example in level.members[0].items():
             values: list[Any] = [member[attribute] for member in level.members]
             name = level.name if attribute == "name" else f"{level.name}.{attribute}"
             if isinstance(example, int):
-                columns[name] = Integers(np.array(values, np.int64)[index])
+                columns[name] = IntegerColumn(np.array(values, np.int64)[index])
             elif isinstance(example, str):
                 columns[name] = _coded(values, index)
             else:
                 self._lists[name] = values
         return columns
 
-    def _listed(self, attribute: str, rows: Rows, index: npt.NDArray[np.int64]) -> Words:
+    def _listed(self, attribute: str, rows: Rows, index: npt.NDArray[np.int64]) -> TextColumn:
         """The names that an attribute of an outer level lists."""
         lists = self._lists[attribute]
         member = rows.column(f"{attribute.partition('.')[0]}.member")
-        assert isinstance(member, Integers)
+        assert isinstance(member, IntegerColumn)
         starts = np.cumsum([0, *map(len, lists)])
         return _coded([name for names in lists for name in names], starts[member.values] + index)
 
@@ -235,7 +237,7 @@ class Topology:
             else:
                 assert rows is not None
                 column = rows.column(name)
-                assert isinstance(column, Integers)
+                assert isinstance(column, IntegerColumn)
                 values[name] = column.values
         try:
             with np.errstate(all="raise"):
@@ -247,11 +249,11 @@ class Topology:
         return result
 
 
-def rendered(template: Template, rows: Rows) -> Words:
+def rendered(template: Template, rows: Rows) -> TextColumn:
     """A template for every row; each distinct combination of its fields is rendered once."""
     if template.sole_field is not None:
         column = rows.column(template.sole_field)
-        if isinstance(column, Words):
+        if isinstance(column, TextColumn):
             return column
     columns = {name: _field(name, rows) for name in template.fields}
     sizes = [len(words) for _, words in columns.values()]
@@ -270,23 +272,23 @@ def rendered(template: Template, rows: Rows) -> Words:
 def _field(name: str, rows: Rows) -> tuple[npt.NDArray[np.integer], Sequence[str] | Sequence[int]]:
     """A field's code per row, and what each code stands for."""
     column = rows.column(name)
-    if isinstance(column, Words):
+    if isinstance(column, TextColumn):
         return column.codes, column.words
     encoded = pa.array(column.values).dictionary_encode()
     return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
 
 
-def _coded(words: list[str], places: npt.NDArray[np.integer]) -> Words:
+def _coded(words: list[str], places: npt.NDArray[np.integer]) -> TextColumn:
     """``words[places]``, with each distinct word once."""
     distinct = list(dict.fromkeys(words))
     if len(distinct) == len(words):
-        return Words(places.astype(np.int32), words)
+        return TextColumn(places.astype(np.int32), words)
     position = {word: place for place, word in enumerate(distinct)}
     codes = np.array([position[word] for word in words], np.int32)
-    return Words(codes[places], distinct)
+    return TextColumn(codes[places], distinct)
 
 
-def _arrow(column: Words) -> pa.DictionaryArray:
+def _arrow(column: TextColumn) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(
         pa.array(column.codes), pa.array(column.words, pa.string())
     )
@@ -356,7 +358,7 @@ def _filters(
 
 def _matching(dimension: str, column: Column, values: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Which rows have one of the values. Raises ValueError for a value that no row has."""
-    assert isinstance(column, Words)
+    assert isinstance(column, TextColumn)
     for value in values:
         if value not in column.words:
             raise ValueError(

@@ -46,8 +46,8 @@ class Grid:
         return cell_uniforms(self.keys, cell_offsets(name_key(purpose, name), self.timestamps))
 
 
-class Columns:
-    """Computes the columns of a kind.
+class Evaluator:
+    """Computes the values of a kind.
 
     ``signal`` replaces the measure ``signal_measure``; at each cell, the measures ``missing`` are
     all missing with a probability of ``missing_percent`` per cent.

@@ -72,8 +72,11 @@ class TargetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 Opened = TypeVar("Opened", "Sink", "Reader")
-OpenSink = Callable[[TargetOptions, RecordModel, Sequence["pa.Schema"]], "Sink"]
-OpenReader = Callable[[TargetOptions, RecordModel, Sequence["pa.Schema"]], "Reader"]
+Schemas = Sequence["pa.Schema"]
+"""The schemas of the batches that a target gets."""
+
+OpenSink = Callable[[TargetOptions, RecordModel, Schemas], "Sink"]
+OpenReader = Callable[[TargetOptions, RecordModel, Schemas], "Reader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def target_urls() -> str:
     return ", ".join(target.url for target in targets().values())
 
 
-def open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence["pa.Schema"]) -> "Sink":
+def open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":
     """The sink of a target, not opened yet, for batches of ``schemas``.
 
     Raises ValueError where the target is not understood or not complete, TargetUnusable where it
@@ -120,9 +123,7 @@ def open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence["pa.
     return _with_libraries(target, target.open_sink, options, model, schemas)
 
 
-def open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Sequence["pa.Schema"]
-) -> "Reader":
+def open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     """The reader of a target, not opened yet. Raises as :func:`open_sink` does."""
     target = _target(options)
     if target.open_reader is None:
@@ -159,10 +160,10 @@ def _suggestion(url: str) -> str:
 
 def _with_libraries(
     target: Target,
-    open_target: Callable[[TargetOptions, RecordModel, Sequence["pa.Schema"]], Opened],
+    open_target: Callable[[TargetOptions, RecordModel, Schemas], Opened],
     options: TargetOptions,
     model: RecordModel,
-    schemas: Sequence["pa.Schema"],
+    schemas: Schemas,
 ) -> Opened:
     try:
         return open_target(options, model, schemas)

@@ -15,7 +15,7 @@ from fleetstream.cli.display_options import (
 from fleetstream.cli.outcome import (
     DELIVERED,
     UNDELIVERED,
-    stopped_by_signals,
+    stop_on_signals,
     unusable,
     warn_if_unencrypted,
 )
@@ -138,11 +138,11 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         verification=verify_command(run.manifest_path),
         write_price=options.write_price,
     )
-    with stopped_by_signals(run.control):
-        with shown(options, facts, run.ledger, run.control) as history:
-            result = run.execute()
-        if result.manifest_failure:
-            print(f"The manifest could not be kept: {result.manifest_failure}", file=sys.stderr)
-        summary = summarise(facts, run.ledger, result.reason, result.kept)
-        show_end(options, run.spec, facts, history, summary)
+    stop_on_signals(run.control)
+    with shown(options, facts, run.ledger, run.control) as history:
+        result = run.execute()
+    if result.manifest_failure:
+        print(f"The manifest could not be kept: {result.manifest_failure}", file=sys.stderr)
+    summary = summarise(facts, run.ledger, result.reason, result.kept)
+    show_end(options, run.spec, facts, history, summary)
     return DELIVERED if result.delivered else UNDELIVERED

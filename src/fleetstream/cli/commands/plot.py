@@ -29,7 +29,7 @@ ingest`.
 
 Examples:
   fleetstream plot
-  fleetstream plot --measure memory_used --series 2 --duration 1h --out memory.png
+  fleetstream plot --measure metrics.NAME --series 2 --duration 1h --out picture.png
   fleetstream plot --sin-signal-cpu 20 --out sine.png
   fleetstream plot --signals --out signals.png
 """

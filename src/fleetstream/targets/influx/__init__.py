@@ -1,18 +1,19 @@
 """InfluxDB, versions 1, 2 and 3: gzipped line protocol over HTTP, read back with InfluxQL."""
 
-from collections.abc import Sequence
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.targets.reader import Reader
-from fleetstream.targets.registry import Target, TargetOptions
-from fleetstream.targets.sink import Sink
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
+
+if TYPE_CHECKING:
+    from fleetstream.targets.reader import Reader
+    from fleetstream.targets.sink import Sink
+
 
 __all__ = ["TARGETS"]
 
 
-def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Sink:
+def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":
     from fleetstream.targets.influx.server import influx_database
     from fleetstream.targets.influx.sink import InfluxSink
 
@@ -20,9 +21,7 @@ def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.
     return InfluxSink(database, model, schemas)
 
 
-def _open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Reader:
+def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     from fleetstream.targets.influx.reader import InfluxReader
     from fleetstream.targets.influx.server import influx_database
 

@@ -46,8 +46,8 @@ def influx_database(url: str, name: str | None) -> InfluxDatabase:
         raise ValueError(f"The target 'influx:{url}' needs the URL of a server, {example}.")
     if parts.username or parts.password or {"u", "p", "token"} & parse_qs(parts.query).keys():
         raise ValueError(
-            "The URL contains a user name, password or token; leave it out, and set INFLUX_TOKEN or "
-            "INFLUX_USERNAME and INFLUX_PASSWORD."
+            "The URL contains a user name, password or token; leave it out, and set INFLUX_TOKEN "
+            "or INFLUX_USERNAME and INFLUX_PASSWORD."
         )
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if query.keys() - {"org", "version"}:
@@ -95,8 +95,8 @@ class InfluxServer:
             self._check_database()
         except Unavailable as error:
             raise TargetUnusable(
-                f"InfluxDB at {self.database.url} does not answer ({error.kind}); check the URL and "
-                "the network."
+                f"InfluxDB at {self.database.url} does not answer ({error.kind}); check the URL "
+                "and the network."
             ) from error
 
     def write(self, body: bytes) -> HttpAnswer:
@@ -140,8 +140,8 @@ class InfluxServer:
         number = text.partition(".")[0]
         if number not in map(str, VERSIONS):
             raise TargetUnusable(
-                f"The server at {self.database.url} does not report a version of InfluxDB; check the "
-                "URL, or name the version: influx:URL?version=2."
+                f"The server at {self.database.url} does not report a version of InfluxDB; check "
+                "the URL, or name the version: influx:URL?version=2."
             )
         return int(number)
 

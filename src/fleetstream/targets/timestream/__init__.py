@@ -1,31 +1,26 @@
 """Amazon Timestream for LiveAnalytics, or anything else that has its API."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from fleetstream.generate.choices import RecordModel
-from fleetstream.targets.reader import Reader
-from fleetstream.targets.registry import Target, TargetOptions
-from fleetstream.targets.sink import Sink
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.targets.reader import Reader
+    from fleetstream.targets.sink import Sink
     from fleetstream.targets.timestream.account import TimestreamTable
 
 __all__ = ["TARGETS"]
 
 
-def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Sequence[pa.Schema]) -> Sink:
+def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Schemas) -> "Sink":
     from fleetstream.targets.timestream.account import Account
     from fleetstream.targets.timestream.sink import TimestreamSink
 
     return TimestreamSink(Account(_table(options)), model)
 
 
-def _open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Reader:
+def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     from fleetstream.targets.timestream.account import Account
     from fleetstream.targets.timestream.reader import TimestreamReader
 

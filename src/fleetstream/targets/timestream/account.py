@@ -133,7 +133,7 @@ class Account:
         self.window = _window_of(answer.get("Table", {}))
 
     def endpoint(self) -> str:
-        """The URL to send writes to: as given, or as discovered and kept for the period it is valid.
+        """The URL to send writes to: as given, or as discovered and kept while it is valid.
 
         Raises botocore's exceptions where the service cannot be reached.
         """

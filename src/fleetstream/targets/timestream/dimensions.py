@@ -14,20 +14,23 @@ import pyarrow.compute as pc
 from fleetstream.generate.records import Indices, Records
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.texts import Texts, padded
-from fleetstream.targets.timestream.packing import Flags, Packing
+from fleetstream.targets.timestream.packing import MAX_RECORDS, Flags, Packing
 
 CACHED_BYTES = 128 * 2**20
 """Bytes of cached dimension sets: enough for some hundred thousand series."""
+
+CACHED_DICTIONARIES = 64
+"""Cached dictionaries: a run needs one per dimension of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class DimensionSets:
     """The dimensions of packed records.
 
-    ``own`` has the JSON of what each segment states itself, with a comma behind it, and
-    ``own_bytes`` its metered size; ``common`` has the JSON of what each request shares, without a
-    comma, and ``common_bytes`` its metered size. ``columns`` are the arrays they were made from:
-    kept, so that their addresses stay theirs.
+    ``own`` has the JSON of what each segment states itself and ``common`` of what each request
+    shares, both with a comma behind it; ``own_bytes`` and ``common_bytes`` have the metered sizes.
+    ``columns`` are the arrays they were made from:
+    kept, so that the addresses of their dictionaries stay theirs.
     """
 
     own: Texts
@@ -43,66 +46,82 @@ class DimensionSets:
         return self.own.nbytes + self.own_bytes.nbytes + sum(map(len, self.common)) + indices
 
 
-class DimensionCache:
-    """Dimension sets of batches, by the arrays of their dimensions."""
+class DimensionRenderer:
+    """Computes the dimension sets of packed records, once per batch of series."""
 
     def __init__(self) -> None:
         self._sets = ArrayCache[DimensionSets](CACHED_BYTES, lambda sets: sets.nbytes)
+        self._words = ArrayCache[_Words](CACHED_DICTIONARIES)
 
-    def of(self, packing: Packing) -> DimensionSets:
-        """The dimension sets of packed records, cached where no record is missing."""
-        if not packing.regular:
-            return dimension_sets(packing)
-        columns = _columns(packing.records)
+    def cached(self, packing: Packing) -> DimensionSets:
+        """As :meth:`sets`, cached unless the packing depends on which values are missing."""
+        if not packing.regular and packing.count > MAX_RECORDS:
+            return self.sets(packing)
         key = (
             packing.count,
-            *((address(column.dictionary), address(column.indices)) for column in columns),
+            None if packing.regular else packing.rows.tobytes(),
+            *(
+                (address(column.dictionary), column.indices.to_numpy().tobytes())
+                for column in _columns(packing.records)
+            ),
         )
-        return self._sets.get(key, lambda: dimension_sets(packing))
+        return self._sets.get(key, lambda: self.sets(packing))
+
+    def sets(self, packing: Packing) -> DimensionSets:
+        """The dimension sets of packed records."""
+        records = packing.records
+        columns = _columns(records)
+        requests, segments = len(packing.starts), len(packing.segment_rows)
+        first_rows = packing.rows[packing.starts]
+        pieces, own_bytes = [], np.zeros(segments, np.int64)
+        common: list[list[str]] = [[] for _ in range(requests)]
+        common_bytes = np.zeros(requests, np.int64)
+        all_common = np.ones(segments, np.bool_)
+        for name, column in zip(records.dimension_names, columns, strict=True):
+            words = self._rendered(name, column.dictionary)
+            indices = column.indices.to_numpy()
+            own, first = indices[packing.segment_rows], indices[first_rows]
+            shared = packing.unchanged(indices)
+            in_common = shared[packing.segment_requests]
+            all_common &= in_common
+            pieces.append(words.json.take(pa.array(own, mask=in_common)))
+            own_bytes += np.where(in_common, 0, words.sizes[own])
+            common_bytes += np.where(shared, words.sizes[first], 0)
+            shared_words = words.json.take(pa.array(first[shared])).to_pylist()
+            for request, word in zip(np.flatnonzero(shared).tolist(), shared_words, strict=True):
+                common[request].append(word)
+        return DimensionSets(
+            own=padded(_joined(pieces, all_common), " "),
+            own_bytes=own_bytes,
+            common=[f'"Dimensions":[{",".join(each)}],' if each else "" for each in common],
+            common_bytes=common_bytes,
+            columns=columns,
+        )
+
+    def _rendered(self, name: str, dictionary: pa.StringArray) -> "_Words":
+        def make() -> _Words:
+            start = f'{{"Name":{json.dumps(name)},"Value":'
+            words = [f"{start}{json.dumps(word)}}}" for word in dictionary.to_pylist()]
+            sizes = pc.binary_length(dictionary).to_numpy().astype(np.int64)
+            return _Words(pa.array(words, pa.string()), len(name.encode()) + sizes, dictionary)
+
+        return self._words.get((name, address(dictionary)), make)
 
 
-def dimension_sets(packing: Packing) -> DimensionSets:
-    """The dimension sets of packed records."""
-    records = packing.records
-    columns = _columns(records)
-    requests, segments = len(packing.starts), len(packing.segment_rows)
-    first_rows = packing.rows[packing.starts]
-    pieces, own_bytes = [], np.zeros(segments, np.int64)
-    common: list[list[str]] = [[] for _ in range(requests)]
-    common_bytes = np.zeros(requests, np.int64)
-    all_common = np.ones(segments, np.bool_)
-    for name, column in zip(records.dimension_names, columns, strict=True):
-        words, sizes = _rendered(name, column.dictionary)
-        indices = column.indices.to_numpy()
-        own, first = indices[packing.segment_rows], indices[first_rows]
-        shared = packing.unchanged(indices)
-        in_common = shared[packing.segment_requests]
-        all_common &= in_common
-        pieces.append(words.take(pa.array(own, mask=in_common)))
-        own_bytes += np.where(in_common, 0, sizes[own])
-        common_bytes += np.where(shared, sizes[first], 0)
-        shared_words = words.take(pa.array(first[shared])).to_pylist()
-        for request, word in zip(np.flatnonzero(shared).tolist(), shared_words, strict=True):
-            common[request].append(word)
-    return DimensionSets(
-        own=padded(_joined(pieces, all_common), " "),
-        own_bytes=own_bytes,
-        common=[f'"Dimensions":[{",".join(each)}]' if each else "" for each in common],
-        common_bytes=common_bytes,
-        columns=columns,
-    )
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of a dimension as JSON with its name, and their metered sizes.
+
+    ``dictionary`` is what they were made from: kept, so that its address stays its own.
+    """
+
+    json: pa.StringArray
+    sizes: Indices
+    dictionary: pa.StringArray
 
 
 def _columns(records: Records) -> list[pa.DictionaryArray]:
     return [records.dimension(name) for name in records.dimension_names]
-
-
-def _rendered(name: str, dictionary: pa.StringArray) -> tuple[pa.StringArray, Indices]:
-    """The words of a dimension as JSON with its name, and their metered sizes."""
-    start = f'{{"Name":{json.dumps(name)},"Value":'
-    words = [f"{start}{json.dumps(word)}}}" for word in dictionary.to_pylist()]
-    sizes = len(name.encode()) + pc.binary_length(dictionary).to_numpy().astype(np.int64)
-    return pa.array(words, pa.string()), sizes
 
 
 def _joined(pieces: list[pa.StringArray], empty: Flags) -> pa.StringArray:

@@ -65,9 +65,10 @@ class Packing:
         if self.records.model is RecordModel.MULTI:
             return np.arange(self.count)
         if self.regular:
-            rows = np.arange(0, self.count, len(self.records.measure_names))
-            return np.union1d(rows, self.starts)
-        begins = np.diff(self.rows, prepend=-1) != 0
+            begins = np.zeros(self.count, np.bool_)
+            begins[:: len(self.records.measure_names)] = True
+        else:
+            begins = np.diff(self.rows, prepend=-1) != 0
         begins[self.starts] = True
         return np.flatnonzero(begins)
 

@@ -129,8 +129,8 @@ class TimestreamReader:
                 continue
             if kind != wanted:
                 raise TargetUnusable(
-                    f"{self.name} has a column {name!r} of type {kind} instead of {wanted}, so it was "
-                    "not written by the run of this manifest."
+                    f"{self.name} has a column {name!r} of type {kind} instead of {wanted}, so it "
+                    "was not written by the run of this manifest."
                 )
             cells = pa.array([row.data[place].value for row in page.rows], pa.string())
             arrays[name] = _column(cells, kind)

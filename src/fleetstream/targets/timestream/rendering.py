@@ -11,6 +11,7 @@ the time would lengthen every record.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
@@ -101,12 +102,15 @@ class Renderer:
         """The body of each request before its records: the table, and what its records share."""
         first_rows = packing.rows[packing.starts]
         times = (packing.records.timestamps[first_rows] // microseconds).tolist()
-        for common, names, time, shared in zip(
-            dimensions.common, _common_names(packing), times, packing.shared_times, strict=True
+        for names, common, time, shared in zip(
+            _common_names(packing),
+            dimensions.common,
+            times,
+            packing.shared_times.tolist(),
+            strict=True,
         ):
-            when = f'"Time":"{time}"' if shared else ""
-            attributes = ",".join(filter(None, (common, names, when, f'"TimeUnit":"{unit}"')))
-            yield f'{self._start}{attributes}}},"Records":['
+            when = f'"Time":"{time}",' if shared else ""
+            yield f'{self._start}{common}{names}{when}"TimeUnit":"{unit}"}},"Records":['
 
 
 def _part(packing: Packing, requests: Indices, microseconds: int | None) -> _Part:
@@ -115,8 +119,8 @@ def _part(packing: Packing, requests: Indices, microseconds: int | None) -> _Par
     if len(requests) < len(packing.starts):
         wanted = np.zeros(len(packing.starts), np.bool_)
         wanted[requests] = True
-        segments = wanted[packing.segment_requests]
-        rows = np.unique(packing.segment_rows[segments])
+        found = packing.segment_rows[wanted[packing.segment_requests]]
+        rows = found[np.diff(found, prepend=-1) != 0]
     if microseconds is None:
         return _Part(rows, None)
     numbers = pa.array(packing.records.timestamps[rows] // microseconds)
@@ -184,16 +188,17 @@ def _single(
 ) -> _RecordGrid:
     """As many records per row as it has values."""
     records = packing.records
+    state_names, state_types = not packing.shared_names.all(), not packing.shared_types.all()
     template = RowTemplate()
     owns, times, names, slots, types, items = [], [], [], [], [], []
     for name, kind, texts in zip(records.measure_names, _types(records), values, strict=True):
         start = template.add("{").start
         owns.append(template.add_slot(dimensions.own.itemsize))
         times.append(template.add_slot(0 if part.times is None else part.times.itemsize))
-        names.append(template.add(f'"MeasureName":{json.dumps(name)},'))
+        names.append(template.add(f'"MeasureName":{json.dumps(name)},' if state_names else ""))
         template.add('"MeasureValue":"')
         slots.append(template.add_slot(texts.itemsize))
-        types.append(template.add(f',"MeasureValueType":"{kind}"'))
+        types.append(template.add(f',"MeasureValueType":"{kind}"' if state_types else ""))
         items.append(Slot(start, template.add("},").stop))
 
     segments = _segments_by_cell(packing)[part.rows]
@@ -205,7 +210,7 @@ def _single(
             slot_texts(grid, times[measure])[:] = part.times
     # A name or a type that all records of a request share is one of its common attributes.
     for shared, places in ((packing.shared_names, names), (packing.shared_types, types)):
-        if shared.any():
+        if shared.any() and not shared.all():
             blank(grid, places, shared[packing.segment_requests][segments], FILL)
     if not records.complete:
         blank(grid, items, ~records.present[part.rows], FILL)
@@ -225,19 +230,21 @@ def _segments_by_cell(packing: Packing) -> Indices:
 
 
 def _common_names(packing: Packing) -> Iterator[str]:
-    """The JSON of measure names and types that all records of each request share."""
+    """What all records of each request share of measure names and types, with commas behind it."""
     records = packing.records
     if records.model is RecordModel.MULTI:
-        for _ in packing.starts:
-            yield f'"MeasureName":{json.dumps(records.kind)},"MeasureValueType":"MULTI"'
+        name = f'"MeasureName":{json.dumps(records.kind)},"MeasureValueType":"MULTI",'
+        yield from repeat(name, len(packing.starts))
         return
-    types = _types(records)
+    names = [f'"MeasureName":{json.dumps(name)},' for name in records.measure_names]
+    types = [f'"MeasureValueType":"{kind}",' for kind in _types(records)]
     for first, one_name, one_type in zip(
-        packing.measures[packing.starts], packing.shared_names, packing.shared_types, strict=True
+        packing.measures[packing.starts].tolist(),
+        packing.shared_names.tolist(),
+        packing.shared_types.tolist(),
+        strict=True,
     ):
-        name = f'"MeasureName":{json.dumps(records.measure_names[first])}' if one_name else ""
-        kind = f'"MeasureValueType":"{types[first]}"' if one_type else ""
-        yield ",".join(filter(None, (name, kind)))
+        yield (names[first] if one_name else "") + (types[first] if one_type else "")
 
 
 def _types(records: Records) -> list[str]:

@@ -1,4 +1,4 @@
-"""Estimates against the ledgers of real runs, and against themselves."""
+"""Estimates against the ledgers of real runs, and samples against full counts."""
 
 import json
 import os
@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from fleetstream.fleet import Fleet
-from fleetstream.workload import Workload
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
-from fleetstream.targets.timestream.estimate import Load, Table, estimate
+from fleetstream.targets.timestream.estimate import TimestreamLoad, estimate
 from tests.emulator_process import EmulatorProcess
+from tests.telemetry import generator
 from tests.terminal import FLEETSTREAM
 
 DATABASE, TABLE = "fleet", "telemetry"
+
+TWO_PROCESSES = ("--processes", "2")
 
 SWEEPS = range(1_795_000_000_000_000, 1_795_000_100_000_000, 1_000_000)
 
@@ -35,7 +36,9 @@ def server() -> Iterator[EmulatorProcess]:
         ("--include-region", "us-west-2,eu-central-1"),
         ("--include-region", "us-west-2", "--record-model", "multi"),
         ("--include-region", "eu-central-1", "--include-ms", "athena"),
-        ("--include-region", "us-west-2", "--missing-cpu", "30", "--processes", "2"),
+        ("--include-region", "us-west-2", "--missing-cpu", "30", *TWO_PROCESSES),
+        ("--include-region", "us-west-2", "--start", "-90m", "--interval", "1m"),
+        ("--include-region", "us-west-2", "--start", "-90m", "--interval", "1m", *TWO_PROCESSES),
     ],
 )
 def test_agrees_with_the_ledger_of_a_run(
@@ -44,7 +47,8 @@ def test_agrees_with_the_ledger_of_a_run(
     target = ("-d", DATABASE, "-t", TABLE, "-r", "us-east-1", "-url", server.url)
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     report = tmp_path / "summary.json"
-    command = [FLEETSTREAM, "ingest", "--autostop", "2", "--summary", str(report)]
+    live = () if "--start" in options else ("--autostop", "2")
+    command = [FLEETSTREAM, "ingest", *live, "--summary", str(report)]
     subprocess.run(
         [*command, "--manifest", "run.json", *target, *options],
         cwd=tmp_path,
@@ -54,38 +58,48 @@ def test_agrees_with_the_ledger_of_a_run(
     )
     summary = json.loads(report.read_bytes())
     manifest = read_manifest(tmp_path / "run.json")
+    spec = manifest.spec
+    made = spec.generator()
+    processes = 2 if "--processes" in options else 1
     found = estimate(
-        manifest.workload(),
-        manifest.record_model,
-        Table(DATABASE, TABLE),
+        made,
+        spec.record_model,
+        DATABASE,
+        TABLE,
         list(manifest.timestamps()),
-        processes=2 if "--processes" in options else 1,
+        batch_timestamps=None if live else made.timestamps_per_batch(processes),
+        processes=processes,
     )
     requests = summary["requests"]
-    assert found.total == Load(
+    assert found.total == TimestreamLoad(
         requests=requests["total"],
         records=summary["stored"]["records"],
         values=summary["stored"]["values"],
         bytes_sent=requests["bytes_sent"],
         metered_writes=requests["metered_writes"],
     )
-    assert found.margin == Load(0, 0, 0, 0, 0)
+    assert found.margin == TimestreamLoad(0, 0, 0, 0, 0)
     assert summary["stored"] == summary["generated"]
 
 
-def test_a_sample_is_as_close_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("batch_timestamps", [None, 5])
+def test_a_sample_is_as_close_as_it_says(
+    batch_timestamps: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = 0
     for seed in range(8):
-        workload = Workload(Fleet(1, ["us-west-2"], ["athena"]), seed, missing_cpu=20)
-        exact = estimate(workload, RecordModel.SINGLE, Table("", ""), SWEEPS)
-        monkeypatch.setattr("fleetstream.targets.timestream.estimate.MOST_SWEEPS", 12)
-        sampled = estimate(workload, RecordModel.SINGLE, Table("", ""), SWEEPS)
+        made = generator(1, seed, ["us-west-2"], ["athena"], missing_percent=20)
+        options = (made, RecordModel.SINGLE, "", "", SWEEPS)
+        exact = estimate(*options, batch_timestamps=batch_timestamps)
+        monkeypatch.setattr("fleetstream.targets.timestream.estimate.MOST_SAMPLES", 12)
+        sampled = estimate(*options, batch_timestamps=batch_timestamps)
         monkeypatch.undo()
-        assert (exact.generated, sampled.generated) == (len(SWEEPS), 12)
-        assert exact.margin == Load(0, 0, 0, 0, 0)
+        assert exact.generated == len(SWEEPS)
+        assert sampled.generated == 12 * (batch_timestamps or 1)
+        assert exact.margin == TimestreamLoad(0, 0, 0, 0, 0)
         assert 0 < sampled.margin.records < exact.total.records / 10
         held += abs(sampled.total.records - exact.total.records) <= sampled.margin.records
-    assert held >= 7  # 95 % are to be
+    assert held >= 7  # of 8, where 95 % are expected
 
 
 def tell(*arguments: str) -> subprocess.CompletedProcess[str]:

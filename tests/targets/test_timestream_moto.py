@@ -31,7 +31,7 @@ from tests.wire import Record, expected, merged
 pytestmark = pytest.mark.xdist_group("moto")
 
 SCRIPT = "timestream_sample_continuous_data_ingestor_application.py"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
@@ -135,9 +135,9 @@ def check(root: Path, front: Front, model: RecordModel = RecordModel.SINGLE) -> 
 def emitted(manifest_path: Path, model: RecordModel) -> Iterator[Record]:
     """What the fleet emits in the run of a manifest."""
     manifest = read_manifest(manifest_path)
-    workload = manifest.workload()
+    generator = manifest.spec.generator()
     for timestamp in [*manifest.timestamps(), *manifest.unsettled]:
-        for batch in workload.sweep(timestamp):
+        for batch in generator.batches([timestamp]):
             yield from expected(batch, model)
 
 

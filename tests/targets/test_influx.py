@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import subprocess
 import threading
 import time
@@ -16,22 +17,21 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow as pa
 import pytest
 import requests
-from fleetstream.targets.influx.lines import Lines
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Records
-from fleetstream.run.ledger import Ledger
-from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.targets.influx import InfluxSink
-from fleetstream.targets.influx.server import place
-from fleetstream.targets.sink import TargetLost, Unavailable
+from fleetstream.targets.influx.line_protocol import LineRenderer
+from fleetstream.targets.influx.server import influx_database
+from fleetstream.targets.influx.sink import InfluxSink
+from fleetstream.targets.sink import TargetLost, Throttled, Unavailable
 from tests.batches import batches
 from tests.influx_server import InfluxDB
 from tests.recording import serving
-from tests.sinks.test_contract import NOW, sweeps
+from tests.targets.cases import SCHEMAS
+from tests.targets.test_contract import NOW, history, sweeps
 from tests.terminal import FLEETSTREAM
 from tests.wire import Record, expected
 
@@ -154,11 +154,11 @@ def _plain(text: str) -> str:
 
 
 @given(st.data(), st.sampled_from(RecordModel))
-def test_lines_say_what_the_batch_does(data: st.DataObject, model: RecordModel) -> None:
+def test_lines_state_what_the_batch_holds(data: st.DataObject, model: RecordModel) -> None:
     batch = data.draw(batches().filter(_has_no_odd_words))
     found = [
         parsed(line)
-        for _, _, lines in Lines().bodies(Records(batch, model))
+        for _, _, lines in LineRenderer().bodies(Records(batch, model))
         for line in lines.decode().removesuffix("\n").split("\n")
     ]
     wanted = expected(batch, model)
@@ -198,10 +198,14 @@ def test_each_version_in_its_own_form(
         extra = "" if found else f"?version={number}"
         if number == "1":
             # Its databases are asked for in a form that this server does not have.
-            sink = InfluxSink(place(f"{server.url}?version=1", "fleet"), RecordModel.MULTI)
+            sink = InfluxSink(
+                influx_database(f"{server.url}?version=1", "fleet"), RecordModel.MULTI, SCHEMAS
+            )
             sink.server._authorization = {"Authorization": "Token secret-token"}
         else:
-            sink = InfluxSink(place(f"{server.url}{extra}", "fleet"), RecordModel.MULTI)
+            sink = InfluxSink(
+                influx_database(f"{server.url}{extra}", "fleet"), RecordModel.MULTI, SCHEMAS
+            )
             sink.open()
         with closing(sink):
             for request in (r for batch in sweeps(1) for r in sink.prepare(batch)):
@@ -218,7 +222,9 @@ def test_each_version_in_its_own_form(
 
 def test_an_organisation_is_named_in_version_2() -> None:
     with recording() as server:
-        sink = InfluxSink(place(f"{server.url}?org=ours&version=2", "fleet"), RecordModel.MULTI)
+        sink = InfluxSink(
+            influx_database(f"{server.url}?org=ours&version=2", "fleet"), RecordModel.MULTI, SCHEMAS
+        )
         sink.open()
         (request, *_) = sink.prepare(sweeps(1)[0])
         sink.send(request)
@@ -226,7 +232,9 @@ def test_an_organisation_is_named_in_version_2() -> None:
 
 
 def sink_of(server: Recording, version: int = 1) -> InfluxSink:
-    return InfluxSink(place(f"{server.url}?version={version}", "fleet"), RecordModel.SINGLE)
+    return InfluxSink(
+        influx_database(f"{server.url}?version={version}", "fleet"), RecordModel.SINGLE, SCHEMAS
+    )
 
 
 def refusing(bad: Callable[[str], bool], most: int = 10_000) -> Callable[[list[str]], Reply]:
@@ -295,19 +303,41 @@ def test_bodies_that_are_too_long_are_halved() -> None:
     assert len(taken) == len(set(taken)) == 200
 
 
-def test_it_waits_as_long_as_it_is_asked_to() -> None:
-    times: list[float] = []
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("header", "wait"), [("2", 2), ("soon", 0), ("100000", 300)])
+def test_a_busy_server_says_how_long_to_wait(status: int, header: str, wait: int) -> None:
+    with recording(lambda _: (status, {"Retry-After": header}, b"{}")) as server:
+        sink = sink_of(server)
+        (request,) = sink.prepare(sweeps(1)[0])
+        with pytest.raises(Throttled) as raised:
+            sink.send(request)
+    assert raised.value.wait == wait
 
-    def reply(lines: list[str]) -> Reply:
-        times.append(time.monotonic())
-        return (429, {"Retry-After": "2"}, b"{}") if len(times) == 1 else stored(lines)
 
-    with recording(reply) as server:
-        ledger = Ledger()
-        Pipeline(sweeps(1)[:1], sink_of(server), ledger, Stop(), concurrency=1).run()
-    assert times[1] - times[0] >= 2
-    totals = ledger.totals()
-    assert (totals.throttled, totals.stored) == (1, totals.generated)
+def test_a_batch_of_several_timestamps_has_one_per_line() -> None:
+    """Also where a request ends between two rows of the same series."""
+    batch = history(300, missing=0)[0]
+    with recording() as server:
+        sink = InfluxSink(influx_database(f"{server.url}?version=1", "x"), RecordModel.MULTI, ())
+        requests = list(sink.prepare(batch))
+        for request in requests:
+            sink.send(request)
+    lines = [line for _, _, _, written in server.writes for line in written]
+    assert len(requests) == 1
+    assert [parsed(line) for line in lines] == expected(batch, RecordModel.MULTI)
+
+
+@pytest.mark.parametrize("model", RecordModel)
+def test_the_query_hint_names_the_first_number(model: RecordModel) -> None:
+    place = influx_database("http://localhost:1?version=1", "fleet")
+    hint = InfluxSink(place, model, SCHEMAS).query_hint() or ""
+    field, measurement = {
+        RecordModel.SINGLE: ("value", "cpu_user"),
+        RecordModel.MULTI: ("cpu_user", "metrics"),
+    }[model]
+    query = parse_qs(urlsplit(shlex.split(hint)[-1]).query)["q"]
+    assert query == [f'SELECT mean("{field}") FROM "{measurement}"']
+    assert InfluxSink(place, model, ()).query_hint() is None
 
 
 @pytest.mark.parametrize(
@@ -444,8 +474,8 @@ def test_credentials(tmp_path: Path, environment: dict[str, str], code: int) -> 
         (("influx:http://me:pw@127.0.0.1:1", "-d", "x"), 2, "leave it out, and set INFLUX_TOKEN"),
         (("influx:http://127.0.0.1:1?token=t", "-d", "x"), 2, "leave it out, and set"),
         (("influx:http://127.0.0.1:1?version=4", "-d", "x"), 2, "no version '4'"),
-        (("influx:http://127.0.0.1:1?what=4", "-d", "x"), 2, "but says 'what'"),
-        (("influx:http://127.0.0.1:1", "-d", "x", "-r", "r"), 2, "--region means nothing"),
+        (("influx:http://127.0.0.1:1?what=4", "-d", "x"), 2, "but not 'what'"),
+        (("influx:http://127.0.0.1:1", "-d", "x", "-r", "r"), 2, "--region has no meaning"),
         (("influx:http://127.0.0.1:1", "-d", "x"), 3, "does not answer (connection refused)"),
     ],
 )
