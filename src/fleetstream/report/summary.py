@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+
 from fleetstream import _version
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.report.facts import RunFacts
