@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess as LocalTimestream
 from tests.terminal import Terminal
 
 IMAGES = Path(__file__).with_name("images")

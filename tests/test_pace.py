@@ -11,13 +11,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-
-from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.run.pipeline import Stop
 from fleetstream.run.rate import limited
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+
+from fleetstream.cli import main
+from fleetstream.run.pipeline import Stop
+from tests.emulator_process import EmulatorProcess
 
 FLEET = ("--include-region", "eu-central-1", "--seed", "7")
 ROWS = 260
@@ -172,12 +172,12 @@ HOUR = 3_600
 
 
 @pytest.fixture
-def timestream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalTimestream]:
+def timestream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[EmulatorProcess]:
     """Tables that keep 6 hours in their memory store; `past` takes older records too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName="fleet")
         server.write.create_table(DatabaseName="fleet", TableName="now")
         server.write.create_table(
@@ -204,7 +204,7 @@ def timestream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Loca
     ],
 )
 def test_history_that_the_table_does_not_take_is_refused_beforehand(
-    timestream: LocalTimestream,
+    timestream: EmulatorProcess,
     capsys: pytest.CaptureFixture[str],
     table: str,
     stretch: tuple[float, float],

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from fleetstream.cli import main
 from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel
-from fleetstream.run.manifest import describe
-from fleetstream.targets.registry import TargetOptions
 from fleetstream.run.workers.orders import Assignment, End, News, Sweep
 from fleetstream.run.workers.ray_crew import RayCrew
 from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+
+from fleetstream.cli import main
+from fleetstream.generate.choices import RecordModel
+from fleetstream.run.manifest import describe
+from fleetstream.targets.registry import TargetOptions
+from tests.emulator_process import EmulatorProcess
 from tests.programs import free_port
 from tests.terminal import FLEETSTREAM
 
@@ -43,7 +43,7 @@ def target(
     monkeypatch.chdir(tmp_path)
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    with LocalTimestream(faults=getattr(request, "param", ())) as server:
+    with EmulatorProcess(faults=getattr(request, "param", ())) as server:
         server.write.create_database(DatabaseName="fleet")
         server.write.create_table(DatabaseName="fleet", TableName="telemetry")
         yield ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", "telemetry")

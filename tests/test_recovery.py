@@ -7,22 +7,23 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fleetstream.fleet import Fleet
+from fleetstream.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.cli import main
-from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel, Shape
+from fleetstream.generate.records import Records
+from fleetstream.generate.signals import Signal
 from fleetstream.run.manifest import Manifest, describe, read_manifest, write_manifest
 from fleetstream.run.undelivered import (
     UndeliveredStore,
     read_undelivered,
     undelivered_files,
 )
-from fleetstream.generate.signals import Shape, Signal
-from fleetstream.targets.sink import Delivery, Part, Rejection, Request
 from fleetstream.targets.registry import TargetOptions
-from fleetstream.workload import Workload
+from fleetstream.targets.sink import Delivery, Part, Rejection, Request
 
 MODELS = list(RecordModel)
 WORKLOAD = Workload(

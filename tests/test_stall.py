@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from fleetstream.run.clock import GridClock, on_grid
 from fleetstream.fleet import Fleet
+from fleetstream.workload import Workload
+
+from fleetstream.generate.choices import RecordModel
+from fleetstream.run.clock import GridClock, on_grid
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline, Stop, Sweeps
-from fleetstream.generate.records import RecordModel
 from fleetstream.targets.timestream import Target, TimestreamSink
-from fleetstream.workload import Workload
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess
 
 STALL = 10
 SWEEPS = 14
@@ -27,16 +27,16 @@ SECOND = 1_000_000
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalTimestream]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorProcess]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName="fleet")
         server.write.create_table(DatabaseName="fleet", TableName="telemetry")
         yield server
 
 
-def stall_after(server: LocalTimestream, wait: float, seconds: float) -> threading.Thread:
+def stall_after(server: EmulatorProcess, wait: float, seconds: float) -> threading.Thread:
     """Hold the server up, as a long garbage collection or a lost route would."""
 
     def stall() -> None:
@@ -50,7 +50,7 @@ def stall_after(server: LocalTimestream, wait: float, seconds: float) -> threadi
     return thread
 
 
-def test_a_stall_loses_no_sweep_and_shows_in_the_latencies(server: LocalTimestream) -> None:
+def test_a_stall_loses_no_sweep_and_shows_in_the_latencies(server: EmulatorProcess) -> None:
     workload = Workload(Fleet(1, ["eu-central-1"]), seed=3)
     sink = TimestreamSink(Target("fleet", "telemetry", "us-east-1", server.url), RecordModel.SINGLE)
     sink.open()
@@ -74,7 +74,7 @@ def test_a_stall_loses_no_sweep_and_shows_in_the_latencies(server: LocalTimestre
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_beyond_the_lag_sweeps_are_skipped_and_counted(
-    server: LocalTimestream, tmp_path: Path, processes: str
+    server: EmulatorProcess, tmp_path: Path, processes: str
 ) -> None:
     manifest = tmp_path / "run.json"
     options = [

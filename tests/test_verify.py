@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from fleetstream.cli import main
-from fleetstream.generate.records import RecordModel
-from tests.local_server import LocalTimestream
+from fleetstream.generate.choices import RecordModel
+from tests.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM, Terminal
 
 SMALL = ("--include-region", "eu-central-1")
@@ -329,7 +329,7 @@ def test_every_fault_among_a_million_rows_of_timestream_is_found(
 ) -> None:
     """Written and read through the service's API; tampered with behind its back."""
     store, manifest = tmp_path / "store.duckdb", tmp_path / "fleet.json"
-    with LocalTimestream(store) as server:
+    with EmulatorProcess(store) as server:
         server.write.create_database(DatabaseName="fleet")
         server.write.create_table(DatabaseName="fleet", TableName="telemetry")
         target = ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", "telemetry")
@@ -350,7 +350,7 @@ def test_multi_measure_records_of_timestream(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = tmp_path / "fleet.json"
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName="fleet")
         server.write.create_table(DatabaseName="fleet", TableName="telemetry")
         target = ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", "telemetry")

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from fleetstream._version import __version__
 from fleetstream.fleet import Fleet
-from fleetstream.run.ledger import Ledger
-from fleetstream.run.pipeline import Stop
-from fleetstream.generate.records import RecordModel
-from fleetstream.run.manifest import describe
-from fleetstream.targets.registry import TargetOptions
-from fleetstream.run.workers import GONE, Assignment, Crew, ProcessCrew, Workers
 from fleetstream.run.workers.orders import Halt, Message, Order
 from fleetstream.workload import Workload
+
+from fleetstream._version import __version__
+from fleetstream.generate.choices import RecordModel
+from fleetstream.run.ledger import Ledger
+from fleetstream.run.manifest import describe
+from fleetstream.run.pipeline import Stop
+from fleetstream.run.workers import GONE, Assignment, Crew, ProcessCrew, Workers
+from fleetstream.targets.registry import TargetOptions
 
 
 class PausingClock:

@@ -6,16 +6,14 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from fleetstream.fleet import DIMENSIONS
-from fleetstream.measures import DataType
-from fleetstream.generate.records import TIME, RecordModel, kind_of
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.schema import TIME, dimension_names, kind_of
+from fleetstream.model import DataType
 
 UNITS = {"SECONDS": 1_000_000, "MILLISECONDS": 1_000, "MICROSECONDS": 1}
 """Microseconds in each unit of time."""
 
 PARSERS = {"DOUBLE": float, "BIGINT": int, "VARCHAR": str}
-
-ARROW_TYPES = {pa.float64(): DataType.DOUBLE, pa.int64(): DataType.BIGINT}
 
 
 class Record(NamedTuple):
@@ -60,19 +58,18 @@ def records_in(bodies: Iterable[bytes]) -> list[Record]:
 
 
 def expected(batch: pa.RecordBatch, model: RecordModel) -> list[Record]:
-    """The records of a batch, one loop a level: slow, and plain to read."""
-    kind = kind_of(batch)
+    """The records of a batch, by plain loops over rows and columns."""
+    kind, names = kind_of(batch.schema), dimension_names(batch.schema)
+    types = {field.name: str(DataType.of(field.type)) for field in batch.schema}
     records = []
     for row in batch.cast(_plain(batch.schema)).to_pylist():
-        dimensions = tuple(sorted((name, row.pop(name)) for name in DIMENSIONS[kind]))
+        dimensions = tuple(sorted((name, row.pop(name)) for name in names))
         time = row.pop(TIME)
         values = tuple(
-            (name, str(ARROW_TYPES.get(batch.schema.field(name).type, DataType.VARCHAR)), value)
-            for name, value in row.items()
-            if value is not None
+            (name, types[name], value) for name, value in row.items() if value is not None
         )
         if model is RecordModel.MULTI and values:
-            records.append(Record(dimensions, str(kind), values, time))
+            records.append(Record(dimensions, kind, values, time))
         elif model is RecordModel.SINGLE:
             records += [Record(dimensions, each[0], (each,), time) for each in values]
     return records

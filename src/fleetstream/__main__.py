@@ -1,7 +1,5 @@
 """`python -m fleetstream` is the same as `fleetstream`."""
 
-import sys
+from fleetstream.cli import entry
 
-from fleetstream.cli import main
-
-sys.exit(main())
+entry()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.report.facts import RunFacts
 from fleetstream.run.ledger import Ledger, Tally
 from fleetstream.run.undelivered import Kept

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from fleetstream.report.report import Report
 from matplotlib.image import imread
 
-from fleetstream.report.report import Report
 from tests.programs import program
 from tests.terminal import FLEETSTREAM
 

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleetstream.fleet import Fleet
+from fleetstream.report.run import Run
+from fleetstream.workload import Workload
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.report.metrics import LedgerCollector
-from fleetstream.report.run import Run
-from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger, Tally
-from fleetstream.generate.records import RecordModel
 from fleetstream.targets.null import NullSink
-from fleetstream.workload import Workload
 from tests.programs import free_port, program
 from tests.terminal import FLEETSTREAM
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
-
-from fleetstream.report.plot.sketch import Histogram, Words, signal_lines, sketch
 from fleetstream.fleet import Fleet
 from fleetstream.measures import CATALOGUE, Measure
-from fleetstream.generate.signals import Shape, Signal
+from fleetstream.report.plot.sketch import Histogram, Words, signal_lines, sketch
 from fleetstream.workload import Workload
+from matplotlib.image import imread
+
+from fleetstream.generate.choices import Shape
+from fleetstream.generate.signals import Signal
 from tests.terminal import FLEETSTREAM, Terminal
 
 START = 1_793_491_200_000_000

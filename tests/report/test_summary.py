@@ -13,19 +13,19 @@ from typing import Any
 import jsonschema
 import pytest
 from docs.schema import PAGE
+from fleetstream.fleet import Fleet
+from fleetstream.report.run import Run
+from fleetstream.workload import Workload
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.report import log
 from fleetstream.report.history import recorded
 from fleetstream.report.log import LogFormat, logged
-from fleetstream.report.run import Run
 from fleetstream.report.summary import Summary, show_summary, summarise, write_summary
-from fleetstream.fleet import Fleet
 from fleetstream.run.ledger import Ledger, Tally
-from fleetstream.generate.records import RecordModel
 from fleetstream.run.manifest import read_manifest
 from fleetstream.run.undelivered import Losses
 from fleetstream.targets.null import NullSink
-from fleetstream.workload import Workload
 from tests.terminal import FLEETSTREAM
 
 SCHEMA = json.loads(PAGE.read_bytes())

@@ -1,102 +1,60 @@
-"""The command line: one module a command, each imported only when it is used."""
+"""The command line: one module per command in ``commands/``, imported only when it is used."""
 
-import argparse
 import os
-import re
+import signal
 import sys
-from collections.abc import Container, Sequence
-from importlib import import_module
-from typing import Any, NoReturn
-
-from fleetstream._version import __version__
+from collections.abc import Sequence
 
 USAGE = 2
 """Exit code for wrong usage."""
 
-READER_GONE = 128 + 13
+OUTPUT_CLOSED = 128 + 13
 """Exit code where the output was a pipe that was closed: that of an end by SIGPIPE."""
 
 INTERRUPTED = 128 + 2
 """Exit code where Ctrl-C came while nothing was being written: that of an end by SIGINT."""
 
-COMMANDS = {
-    "ingest": "stream a simulated fleet's telemetry into a database",
-    "estimate": "tell what a run would send to Amazon Timestream, and its price",
-    "plot": "draw what would be generated",
-    "replay": "write what an earlier run could not deliver",
-    "serve": "run a local Amazon Timestream for tests and for people without an account",
-    "verify": "prove that a target holds what runs have written, value by value",
-    "completion": "print what makes a shell complete commands and options",
-}
 
-
-class Parser(argparse.ArgumentParser):
-    """Tells what is wrong in a sentence, and where help is; loads the formatter for help alone.
-
-    An argument such as ``-24h`` is a value, since no option begins with a digit.
-    """
-
-    def __init__(self, *positional: Any, **settings: Any) -> None:
-        super().__init__(*positional, **settings)
-        self._negative_number_matcher = re.compile(r"-\d")
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave with exit code 2."""
-        self.exit(USAGE, f"Error: {message}\nTry `{self.prog} --help`.\n")
-
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        from rich_argparse import RawDescriptionRichHelpFormatter
-
-        return RawDescriptionRichHelpFormatter(prog=self.prog, max_help_position=34)
-
-
-def make_parser(used: Container[str] = COMMANDS, given: Sequence[str] = ()) -> Parser:
-    """The parser of all commands; only those ``used`` have their options, and their modules loaded.
-
-    ``given`` is what stands on the command line behind the command's name.
-    """
-    parser = Parser(
-        prog="fleetstream",
-        description=(
-            "Simulate a fleet of servers and write its DevOps telemetry into Amazon Timestream or "
-            "an embedded database."
-        ),
-        epilog="Example: fleetstream ingest --autostop 3 --include-region eu-central-1",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"fleetstream {__version__}")
-    commands = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=Parser
-    )
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, allow_abbrev=False)
-        if name in used:
-            module = import_module(f"fleetstream.cli.{name}")
-            module.configure(command)
-            command.set_defaults(run=module.run, fail=command.error, given=given)
-    return parser
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+"""The signals that a run handles itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; gives the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Run a command; returns the exit code. Signal handlers are restored afterwards."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        return _run(given)
+        return _exit_code(sys.argv[1:] if arguments is None else arguments)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def entry() -> None:
+    """The program: run the command of the command line and exit with its code."""
+    code = _exit_code(sys.argv[1:])
+    # The command has said how it ended; another Ctrl-C must not replace its exit code.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    try:
+        return _run(arguments)
     except BrokenPipeError:
-        # Who read the output has gone, and Python would complain of that once more at its end.
+        # Python would report the closed pipe once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
+        return OUTPUT_CLOSED
     except KeyboardInterrupt:
-        # A run that writes has handlers of its own.
+        # A run that writes handles signals itself.
         print("Stopped.", file=sys.stderr)
         return INTERRUPTED
 
 
 def _run(given: Sequence[str]) -> int:
-    options, unknown = make_parser(given[:1], given[1:]).parse_known_args(given)
-    if unknown:
-        # Said by the command's own parser, since its help is what helps.
-        options.fail(f"unrecognized arguments: {' '.join(unknown)}")
+    from fleetstream.cli.parser import parse
+
+    options = parse(given)
     try:
         code: int = options.run(options)
     except ValueError as error:

@@ -2,53 +2,48 @@
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from fleetstream.cli import SIGNALS
+
 if TYPE_CHECKING:
-    from fleetstream.run.pipeline import Stop
+    from fleetstream.run.control import Control
     from fleetstream.targets.registry import TargetOptions
 
 DELIVERED, UNDELIVERED, UNUSABLE = 0, 1, 3
-"""Exit codes: all stored; something was not; the target can't be used and nothing was written."""
+"""Exit codes: all stored; some not stored; the target cannot be used and nothing was written."""
 
 
 def unusable(error: Exception) -> int:
-    """Say that the target can't be used; gives the exit code."""
+    """Print that the target cannot be used; returns the exit code."""
     print(f"Error: {error}", file=sys.stderr)
     return UNUSABLE
 
 
-def warn_of(target: "TargetOptions") -> None:
-    """Say so where records would go over a network for everybody to read."""
-    if target.readable_on_the_way:
+def warn_if_unencrypted(target: "TargetOptions") -> None:
+    """Print a warning where records would leave this machine unencrypted."""
+    if target.unencrypted:
         print(
-            f"Warning: {target.endpoint} is not encrypted, and is not on this machine; use "
-            "https:// if the endpoint has it.",
+            f"Warning: {target.address} is not encrypted and not on this machine; use https:// if "
+            "the endpoint offers it.",
             file=sys.stderr,
         )
 
 
-@contextmanager
-def stopped_by_signals(stop: "Stop") -> Iterator[None]:
-    r"""SIGINT and SIGTERM stop the run: gently at first, at once when they come again.
+def stop_on_signals(control: "Control") -> None:
+    r"""From now on SIGINT and SIGTERM stop the run: gently at first, then at once.
 
-    SIGQUIT (Ctrl-\) stops it at once, so that even then the terminal is left as it was.
+    SIGQUIT (Ctrl-\) stops it at once, so that the terminal is restored. The handlers stay until the
+    program ends, so a signal that comes after the end of the run changes nothing.
     """
 
     def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.ask()
+        control.ask()
 
     def ask_at_once(_number: int, _frame: FrameType | None) -> None:
-        stop.ask()
-        stop.ask()
+        control.ask()
+        control.ask()
 
-    handlers = {signal.SIGINT: ask, signal.SIGTERM: ask, signal.SIGQUIT: ask_at_once}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in SIGNALS:
+        signal.signal(number, ask_at_once if number == signal.SIGQUIT else ask)

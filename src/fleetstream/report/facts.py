@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
-from fleetstream.generate.records import RecordModel
 from fleetstream.targets.sink import Sink
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
-from fleetstream.generate.records import RecordModel
 from fleetstream.generate.topology import SeriesTable
 from fleetstream.report.facts import series_by_noun
 

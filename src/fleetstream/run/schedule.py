@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fleetstream.generate.moments import MICROSECONDS, iso, next_multiple, now
 from fleetstream.run.clock import Clock, GridClock, HistoryClock, LiveClock, ResumedClock
 from fleetstream.run.manifest import Manifest
+from fleetstream.run.spec import RunSpec
 from fleetstream.targets.sink import Sink, TargetUnusable
 
 
@@ -58,13 +59,20 @@ def sweeps_left(manifest: Manifest) -> int | None:
     return min(counts, default=None)
 
 
-def planned_timestamps(manifest: Manifest, sweeps: int) -> range:
-    """The first ``sweeps`` timestamps of a run, or all where it has fewer."""
-    spec = manifest.spec
+def planned_timestamps(spec: RunSpec, sweeps: int | None = None) -> range:
+    """The timestamps of a resolved run, at most the first ``sweeps`` of them.
+
+    A run without an interval is taken to sweep once per second. Raises ValueError for a run without
+    end where ``sweeps`` does not limit it.
+    """
     step = spec.interval or MICROSECONDS
     first = next_multiple(now() if spec.start is None else spec.start, step)
-    last = first + step * sweeps
-    return range(first, last if spec.end is None else min(last, spec.end), step)
+    limits = [first + step * each for each in (sweeps, spec.autostop or None) if each is not None]
+    if spec.end is not None:
+        limits.append(spec.end)
+    if not limits:
+        raise ValueError("The run has no end.")
+    return range(first, min(limits), step)
 
 
 def check_window(manifest: Manifest, sink: Sink) -> None:

@@ -8,9 +8,10 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
+from fleetstream.generate.choices import Shape
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import MICROSECONDS, to_datetime
-from fleetstream.generate.signals import Shape, Signal
+from fleetstream.generate.signals import Signal
 from fleetstream.model import Measure, Model
 from fleetstream.model.laws import Choice
 from fleetstream.report.plot.stated import stated_values

@@ -1,0 +1,118 @@
+"""The Python API: what the command line does, as functions.
+
+Options have the names of the command line with underscores, and text is read as there: ``seed=7,
+start="-1h", interval="10s", host_scale=2``. All functions raise ValueError for what
+is unknown or contradictory, and TargetUnusable for a target that cannot be used.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from fleetstream.generate.generator import Generator
+from fleetstream.run.control import Control
+from fleetstream.run.manifest import Manifest, read_manifest
+from fleetstream.run.options import make_spec
+from fleetstream.run.schedule import planned_timestamps
+from fleetstream.run.spec import RunSpec
+from fleetstream.targets.registry import TargetOptions, open_reader
+
+if TYPE_CHECKING:
+    from fleetstream.targets.timestream.estimate import Estimate
+    from fleetstream.verify import Findings
+
+
+def series(kind: str | None = None, **options: Any) -> pa.Table:
+    """The series of a kind, by default the model's first: one row each, one column per dimension.
+
+    ``options`` are those that choose the fleet, such as ``host_scale=2``.
+    """
+    generator = make_spec(**options).resolved().generator()
+    return pa.Table.from_batches([generator.tables[_kind(generator, kind)].dimensions])
+
+
+def telemetry(kind: str | None = None, **options: Any) -> pa.RecordBatchReader:
+    """The telemetry of a stretch of time, generated while it is read.
+
+    Each batch has one row per series and timestamp: its dimensions, ``time``, and its measures.
+    ``kind`` is one of the model's kinds, by default the first. ``options`` are those of a run;
+    ``start`` and ``end``, or ``autostop``, limit it. DuckDB, Polars and pandas can read the result.
+    """
+    spec = make_spec(**options).resolved()
+    timestamps = planned_timestamps(spec)
+    generator = spec.generator()
+    name = _kind(generator, kind)
+    chunks = [chunk for chunk in generator.chunks if chunk.kind == name]
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        size = generator.timestamps_per_batch()
+        for first in range(0, len(timestamps), size):
+            yield from generator.batches(timestamps[first : first + size], chunks)
+
+    return pa.RecordBatchReader.from_batches(generator.schemas[name], batches())
+
+
+def verify_runs(
+    *manifests: Path | str | Manifest,
+    target: TargetOptions | None = None,
+    control: Control | None = None,
+    progress: Callable[[int], Any] = lambda _values: None,
+) -> "Findings":
+    """Compare what a target holds with what runs must have written, value by value.
+
+    ``manifests`` are those of the runs, or their files; ``target`` is where to look, by default
+    where the first run wrote. ``progress`` is called with the number of values compared since the
+    last call, and ``control`` can stop it.
+    """
+    from fleetstream.verify import Expectation, verify
+
+    read = [each if isinstance(each, Manifest) else read_manifest(Path(each)) for each in manifests]
+    if not read:
+        raise ValueError("Name at least one manifest.")
+    expectation = Expectation(read)
+    reader = open_reader(
+        target or read[0].spec.target, expectation.record_model, expectation.columns.schemas
+    )
+    reader.open()
+    with closing(reader):
+        return verify(expectation, reader, control or Control(), progress)
+
+
+def estimate_writes(
+    spec: RunSpec,
+    sweeps: int | None = None,
+    *,
+    track: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> "Estimate":
+    """What a run would send to Amazon Timestream, in the spec's record model.
+
+    ``sweeps`` limits a run that has no end. ``track`` is called with one item per sweep that is
+    generated for the estimate, and yields them, for example to show progress.
+    """
+    from fleetstream.targets.timestream.estimate import estimate
+
+    spec = spec.resolved()
+    generator = spec.generator()
+    processes = spec.processes or len(os.sched_getaffinity(0))
+    is_history = spec.start is not None
+    return estimate(
+        generator,
+        spec.record_model,
+        spec.database_name or "",
+        spec.table_name or "",
+        planned_timestamps(spec, sweeps),
+        batch_timestamps=generator.timestamps_per_batch(processes) if is_history else None,
+        processes=processes,
+        track=track,
+    )
+
+
+def _kind(generator: Generator, kind: str | None) -> str:
+    kinds = list(generator.tables)
+    if kind is not None and kind not in kinds:
+        raise ValueError(f"There is no kind {kind!r}; choose from {', '.join(kinds)}.")
+    return kind or kinds[0]

@@ -1,0 +1,100 @@
+"""`fleetstream estimate`: what a run would send to Amazon Timestream, and what that would cost."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from fleetstream.cli.display_options import add_price_option
+from fleetstream.cli.parser import CommandParser, reader
+from fleetstream.cli.run_options import add_run_options, run_spec
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.run.notation import read_duration
+from fleetstream.run.options import Group
+from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
+
+if TYPE_CHECKING:
+    from fleetstream.run.spec import RunSpec
+
+SUMMARY = "estimate what a run would send to Amazon Timestream, and its price"
+
+DESCRIPTION = """\
+Estimate what a run would send to Amazon Timestream, and what that would cost, in both record
+models.
+
+Takes the options of `fleetstream ingest`, also those that do not change the cost. A run without
+--interval is taken to sweep once per second, the most that a run does.
+
+Examples:
+  fleetstream estimate
+  fleetstream estimate --for 7d --interval 60s
+  fleetstream estimate --autostop 60 --seed 7 -d testDb -t testTable
+"""
+
+DEFAULT_SPAN = 30 * 86_400.0
+"""Seconds that are estimated where no option limits the run."""
+
+_RUN_GROUPS = (
+    *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
+    *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
+)
+
+
+def configure(parser: CommandParser) -> None:
+    parser.description = DESCRIPTION
+    parser.add_help_all()
+    extent = parser.add_argument_group("Extent")
+    extent.add_argument(
+        "--for",
+        dest="span",
+        metavar="TIME",
+        type=reader(read_duration),
+        default=None,
+        help="how long the run goes on (default: until its end, or 30d)",
+    )
+    add_run_options(parser, _RUN_GROUPS)
+    shown = parser.add_argument_group(str(Group.DISPLAY))
+    add_price_option(shown, shown=True)
+    shown.add_argument(
+        "--format", choices=("text", "json"), default="text", help="the form (default: text)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from fleetstream.api import estimate_writes
+    from fleetstream.report.estimate import estimates_json, progress_of, show_estimates
+
+    spec = run_spec(options).resolved()
+    if spec.to not in (None, "timestream"):
+        raise ValueError(
+            f"Only writes to Amazon Timestream are metered, but --to is {spec.to!r}; leave it out."
+        )
+    sweeps = _sweeps(options, spec)
+    estimates = {
+        model: estimate_writes(replace(spec, record_model=model), sweeps, track=progress_of(model))
+        for model in RecordModel
+    }
+    if options.format == "json":
+        print(estimates_json(estimates, options.write_price))
+    else:
+        source = SOURCE if options.write_price == MILLION_WRITES else "as given"
+        show_estimates(estimates, options.write_price, source)
+    return 0
+
+
+def _sweeps(options: argparse.Namespace, spec: "RunSpec") -> int | None:
+    """How many sweeps are estimated, None for all of a run that ends by itself.
+
+    Raises ValueError where options contradict each other.
+    """
+    limited = bool(spec.autostop) or spec.end is not None
+    if options.span is None and limited:
+        return None
+    if limited:
+        raise ValueError("--for, and --autostop or --start, both limit the run; give only one.")
+    span = DEFAULT_SPAN if options.span is None else options.span
+    sweeps = int(span * MICROSECONDS) // (spec.interval or MICROSECONDS)
+    if not sweeps:
+        raise ValueError("--for is shorter than the time between two sweeps.")
+    return sweeps

@@ -1,0 +1,148 @@
+"""`fleetstream ingest`: the continuous generator."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetstream.cli.display_options import (
+    add_display_options,
+    check_writable,
+    help_if,
+    show_end,
+    shown,
+)
+from fleetstream.cli.outcome import (
+    DELIVERED,
+    UNDELIVERED,
+    stop_on_signals,
+    unusable,
+    warn_if_unencrypted,
+)
+from fleetstream.cli.parser import CommandParser
+from fleetstream.cli.repeat import repeat_command, verify_command
+from fleetstream.cli.run_options import add_run_options, run_options, run_spec
+from fleetstream.run.options import Group
+
+if TYPE_CHECKING:
+    from fleetstream.run.runner import Run
+
+SUMMARY = "stream a simulated fleet's telemetry into a database"
+
+DESCRIPTION = """\
+Stream a simulated fleet's telemetry, one sweep after the other, at most one per second, until
+Ctrl-C.
+
+Examples:
+  fleetstream ingest
+  fleetstream ingest --autostop 3 --host-scale 2
+  fleetstream ingest -r us-east-1 -d testDb -t testTable -c 30
+  fleetstream ingest --start 24h --interval 10s --follow
+  fleetstream ingest --resume fleetstream-1795489292.json
+"""
+
+_RUN_GROUPS = (
+    *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
+    *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
+)
+
+
+def configure(parser: CommandParser) -> None:
+    parser.description = DESCRIPTION
+    parser.add_help_all()
+    add_run_options(parser, _RUN_GROUPS)
+    add_display_options(parser)
+    manifest = parser.add_argument_group(str(Group.MANIFEST))
+    manifest.add_argument(
+        "--manifest",
+        metavar="PATH",
+        type=Path,
+        default=None,
+        help=help_if(
+            parser.full_help,
+            "the file that describes what the run writes (default: fleetstream-SEED.json in the "
+            "current folder)",
+        ),
+    )
+    manifest.add_argument(
+        "--resume",
+        metavar="PATH",
+        type=Path,
+        default=None,
+        help="continue the run of this manifest: finish interrupted sweeps, then go on",
+    )
+    preview = parser.add_argument_group(str(Group.PREVIEW))
+    preview.add_argument(
+        "--dry-run", action="store_true", help="show what would be written, and write nothing"
+    )
+    preview.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help=help_if(parser.full_help, "the form of --dry-run (default: text)"),
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.dry_run:
+        return _preview(options)
+    from fleetstream.targets.sink import TargetUnusable
+
+    check_writable("--summary", options.summary)
+    check_writable("--report", options.report)
+    check_writable("--manifest", options.manifest)
+    try:
+        run = _open(options)
+    except TargetUnusable as error:
+        return unusable(error)
+    with run:
+        warn_if_unencrypted(run.spec.target)
+        return _carry_out(run, options)
+
+
+def _preview(options: argparse.Namespace) -> int:
+    from fleetstream.report.preview import preview_json, show_preview
+
+    spec = run_spec(options).resolved()
+    generator = spec.generator()
+    if options.format == "json":
+        print(preview_json(generator, spec.record_model))
+    else:
+        show_preview(generator, spec.record_model)
+    return DELIVERED
+
+
+def _open(options: argparse.Namespace) -> "Run":
+    """The run, ready to begin. Raises ValueError and TargetUnusable."""
+    from fleetstream.run.runner import new_run, resumed_run
+
+    if options.resume is None:
+        return new_run(run_spec(options), options.manifest)
+    if options.manifest is not None:
+        raise ValueError("--resume keeps its own manifest up to date; leave out --manifest.")
+    return resumed_run(options.resume, **run_options(options))
+
+
+def _carry_out(run: "Run", options: argparse.Namespace) -> int:
+    from fleetstream.report.facts import RunFacts
+    from fleetstream.report.summary import summarise
+
+    facts = RunFacts(
+        generator=run.generator,
+        parameters=run.spec.parameters(run.generator.model),
+        include=run.spec.include,
+        sink=run.sink,
+        record_model=run.spec.record_model,
+        sweeps=run.sweeps or 0,
+        command=repeat_command(run.spec),
+        verification=verify_command(run.manifest_path),
+        write_price=options.write_price,
+    )
+    stop_on_signals(run.control)
+    with shown(options, facts, run.ledger, run.control) as history:
+        result = run.execute()
+    if result.manifest_failure:
+        print(f"The manifest could not be kept: {result.manifest_failure}", file=sys.stderr)
+    summary = summarise(facts, run.ledger, result.reason, result.kept)
+    show_end(options, run.spec, facts, history, summary)
+    return DELIVERED if result.delivered else UNDELIVERED

@@ -1,0 +1,57 @@
+"""The options of a run on the command line, from the table in :mod:`fleetstream.run.options`."""
+
+import argparse
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from fleetstream.cli.parser import CommandParser, escaped, reader
+from fleetstream.run.options import BY_FIELD, OPTIONS, Group, Option, make_spec
+
+if TYPE_CHECKING:
+    from fleetstream.run.spec import RunSpec
+
+
+def add_run_options(
+    parser: CommandParser,
+    groups: Iterable[Group] = tuple(Group),
+    without: Iterable[str] = (),
+) -> dict[Group, "argparse._ArgumentGroup"]:
+    """Add the options of some groups, without some fields; returns the groups.
+
+    Options have no defaults, so a namespace has only those that are given.
+    """
+    added: dict[Group, argparse._ArgumentGroup] = {}
+    for group in groups:
+        options = [each for each in OPTIONS if each.group is group and each.field not in without]
+        added[group] = parser.add_argument_group(str(group))
+        for option in options:
+            _add(added[group], option, full_help=parser.full_help)
+    return added
+
+
+def run_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of a run that are given, by field."""
+    return {name: value for name, value in vars(options).items() if name in BY_FIELD}
+
+
+def run_spec(options: argparse.Namespace) -> "RunSpec":
+    """The run that the options describe. Raises ValueError where they contradict each other."""
+    return make_spec(**run_options(options))
+
+
+def check_unused(options: argparse.Namespace, fields: Iterable[str], reason: str) -> None:
+    """Raises ValueError where one of the options is given, which has no meaning for a reason."""
+    for field in fields:
+        if field in options:
+            raise ValueError(f"{BY_FIELD[field].name} cannot be given {reason}; leave it out.")
+
+
+def _add(group: "argparse._ArgumentGroup", option: Option, *, full_help: bool) -> None:
+    settings: dict[str, Any] = {"dest": option.field, "default": argparse.SUPPRESS}
+    shown = option.common or full_help
+    settings["help"] = escaped(option.help) if shown else argparse.SUPPRESS
+    if option.read is None:
+        settings["action"] = "store_true"
+    else:
+        settings |= {"metavar": option.metavar, "type": reader(option.read)}
+    group.add_argument(*option.flags, option.name, **settings)
