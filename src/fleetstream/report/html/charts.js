@@ -40,7 +40,7 @@
       height: HEIGHT,
       padding: [null, 32, null, null], // room for half of the last label of the x axis
       cursor: { drag: { x: false, y: false } },
-      scales: { x: { time: false, distr: options.logarithmic ? 3 : 1 }, y: { range: { min: { hard: 0, pad: 0, soft: 0, mode: 1 }, max: { pad: 0.1 } } } },
+      scales: { x: { time: false, distr: options.logarithmic ? 3 : 1 }, y: { range: { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.1 } } } },
       axes: [
         { values: (self, ticks) => ticks.map((tick) => tick == null ? "" : options.across(tick)), space: 70 },
         { size: 64, values: (self, ticks) => ticks.map((tick) => tick == null ? "" : up(tick)), ...options.upAxis },

@@ -1,6 +1,6 @@
 """Plots on a terminal, as rows of block characters that need no colour.
 
-A measure fits a terminal of 80 columns and 24 lines; on a larger one it gets more bins.
+A measure fits a terminal of 80 columns and 24 lines; a larger one shows more bins and columns.
 """
 
 import shutil
