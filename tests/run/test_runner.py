@@ -6,6 +6,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -55,14 +56,14 @@ def content(path: Path) -> list[Row]:
         return connection.execute("FROM telemetry ORDER BY ALL").fetchall()
 
 
-@pytest.fixture(scope="module")
-def many_requests() -> Iterator[None]:
+@contextmanager
+def many_requests() -> Iterator[pytest.MonkeyPatch]:
     """Batches of a few timestamps, a request per batch, and a manifest per batch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fleetstream.generate.generator.ROWS", 48)
         patch.setattr("fleetstream.targets.duckdb.sink.VALUES_PER_INSERT", 1)
         patch.setattr("fleetstream.run.journal.SETTLE_EVERY", 0.0)
-        yield
+        yield patch
 
 
 SWEEPS = 12
@@ -112,7 +113,6 @@ DISORDERS: list[dict[str, str]] = [
 ]
 
 
-@pytest.mark.usefixtures("many_requests")
 @settings(max_examples=15)
 @given(
     model=st.sampled_from(RecordModel),
@@ -123,7 +123,7 @@ DISORDERS: list[dict[str, str]] = [
 def test_a_run_killed_anywhere_and_resumed_stores_what_an_uninterrupted_one_does(
     model: RecordModel, stop_at: int, place: int, disorder: dict[str, str]
 ) -> None:
-    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+    with TemporaryDirectory() as name, many_requests() as patch:
         folder = Path(name)
         spec = history(
             SWEEPS,
@@ -152,13 +152,12 @@ def test_a_run_killed_anywhere_and_resumed_stores_what_an_uninterrupted_one_does
         assert findings.partial == 0
 
 
-@pytest.mark.usefixtures("many_requests")
 @settings(max_examples=10)
 @given(stop_at=st.integers(1, 8), autostop=st.integers(1, SWEEPS))
 def test_a_run_stopped_gently_continues_until_its_number_of_sweeps(
     stop_at: int, autostop: int
 ) -> None:
-    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+    with TemporaryDirectory() as name, many_requests() as patch:
         folder = Path(name)
         spec = history(SWEEPS, to=f"duckdb:{folder / 'fleet.duckdb'}", autostop=autostop)
         with new_run(spec, folder / "run.json") as run:
