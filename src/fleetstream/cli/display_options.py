@@ -163,12 +163,12 @@ def show_end(
         with _reported_if_lost("summary", options.summary):
             write_summary(options.summary, summary)
     if options.report is not None:
-        from fleetstream.report.html import report_on, write_report
+        from fleetstream.report.html import report_content, write_report
 
         with _reported_if_lost("report", options.report):
             write_report(
                 options.report,
-                report_on(facts, summary, history.samples, _in_force(options, spec)),
+                report_content(facts, summary, history.samples, _in_force(options, spec)),
             )
 
 

@@ -1,6 +1,6 @@
-"""The report of a run: one HTML page that needs nothing else."""
+"""The report of a run: one HTML page that loads nothing from elsewhere."""
 
-from fleetstream.report.report.content import Report, report_on
-from fleetstream.report.report.page import write_report
+from fleetstream.report.html.content import ReportContent, report_content
+from fleetstream.report.html.page import write_report
 
-__all__ = ["Report", "report_on", "write_report"]
+__all__ = ["ReportContent", "report_content", "write_report"]

@@ -64,7 +64,7 @@ def _draw_marks(axes: Axes, lines: TimeLines) -> None:
     count = len(lines.names)
     rows = SPREAD * ((np.arange(count) + 0.5) / count - 0.5)
     for name, values, row in zip(lines.names, lines.values.T, rows, strict=True):
-        axes.plot(times, values - row, "|", markersize=7, label=name)
+        axes.plot(times, values + row, "|", markersize=7, label=name)
     axes.set_yticks(range(len(lines.words)), lines.words, fontsize="small")
     axes.set_ylim(len(lines.words) - 0.5, -0.5)
     _draw_grid(axes)
@@ -87,12 +87,13 @@ def _draw_distribution(axes: Axes, figure: MeasureFigure) -> None:
         axes.set_ylim(len(places) - 0.5, -0.5)
         axes.set_yticks(places, ["" for _ in places])  # the words are beside the other axes
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_title("share of values", fontsize="small")
     else:
         axes.stairs(shown.generated, shown.edges, fill=True, alpha=0.6, label="generated")
         axes.stairs(shown.stated, shown.edges, color="black", linewidth=1.2, label="stated")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_xlabel(figure.measure.unit)
-    axes.set_title(_wrapped(figure.law), fontsize="small")
+        axes.set_title(_wrapped(figure.law), fontsize="small")
     axes.legend(fontsize="small")
     axes.grid(visible=True, alpha=0.3)
 

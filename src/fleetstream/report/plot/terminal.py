@@ -1,11 +1,13 @@
 """Plots on a terminal, as rows of block characters that need no colour.
 
-A measure fits a terminal of 80 columns and 24 lines; on a larger one, it gets more bins and columns.
+A measure fits a terminal of 80 columns and 24 lines; a larger one shows more bins and columns.
 """
 
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import floor, log10
 
 import numpy as np
 from rich.console import Console
@@ -30,8 +32,10 @@ def show_measure(figure: MeasureFigure, *, coloured: bool) -> None:
     """Print a measure over time, and below it its distribution."""
     columns, height = shutil.get_terminal_size()
     lines = list(_over_time(figure.lines, columns))
-    title = "share of values; │ is the stated share: " + figure.law
-    heading = [Text(line, "bold") for line in textwrap.wrap(title, columns)[:2]]
+    title = "share of values; │ is the stated share"
+    if isinstance(figure.distribution, Histogram):
+        title += f": {figure.law}"
+    heading = [Text(line, "bold") for line in textwrap.wrap(title, columns)]
     left = height - 1 - len(lines) - len(heading)
     rows = _distribution(figure.distribution, columns, max(left, MIN_BINS))
     _print([*lines, *heading, *rows], coloured=coloured)
@@ -54,6 +58,9 @@ def _over_time(lines: TimeLines, columns: int) -> Iterator[Text]:
         letters = ", ".join(f"{_letter(place)} {word}" for place, word in enumerate(lines.words))
         for line in textwrap.wrap(letters, columns):
             yield Text(line)
+    elif len(lines.times) > _strip_columns(columns):
+        each = f"{len(lines.times) / _strip_columns(columns):.2g}"
+        yield Text(f"Each column is the mean of about {each} values.")
     finite = lines.values[np.isfinite(lines.values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     for place, name in enumerate(lines.names):
@@ -75,30 +82,40 @@ def _strip(
     values: Values, low: float, high: float, columns: int, colour: str, *, rows: int
 ) -> Iterator[Text]:
     """The values as columns of blocks between ``low`` and ``high``, ``rows`` lines high."""
-    width = max(columns - _SCALE_COLUMNS - 1, 1)
-    means = _means(values, min(width, len(values)))
+    means = _means(values, min(_strip_columns(columns), len(values)))
     steps = len(BLOCKS) - 1
     heights = (means - low) / ((high - low) or 1.0) * rows * steps
     scale = {0: f"{high:,.4g}", rows - 1: f"{low:,.4g}"}
     for row in range(rows):
         below = (rows - 1 - row) * steps
+        blank = MISSING if row == rows - 1 else " "
         cells = "".join(
-            MISSING if np.isnan(height) else BLOCKS[int(np.clip(np.rint(height) - below, 0, steps))]
+            blank if np.isnan(height) else BLOCKS[int(np.clip(np.rint(height) - below, 0, steps))]
             for height in np.maximum(heights, 1)  # the lowest value is visible too
         )
         label = scale.get(row, "").rjust(_SCALE_COLUMNS)
         yield Text.assemble((label, "dim"), " ", (cells, colour))
 
 
+def _strip_columns(columns: int) -> int:
+    return max(columns - _SCALE_COLUMNS - 1, 1)
+
+
+def _parts(values: Values, count: int) -> list[Values]:
+    """The values in ``count`` consecutive parts, as equal and as evenly spread as possible."""
+    bounds = np.arange(1, count) * len(values) // count
+    return np.split(values, bounds)
+
+
 def _means(values: Values, count: int) -> Values:
-    """The mean of each of ``count`` nearly equal parts, NaN where all of its values are missing."""
-    means = [part[~np.isnan(part)] for part in np.array_split(values, count)]
+    """The mean of each of ``count`` parts, NaN where all of its values are missing."""
+    means = [part[~np.isnan(part)] for part in _parts(values, count)]
     return np.array([part.mean() if len(part) else np.nan for part in means])
 
 
 def _letters(values: Values, columns: int) -> str:
     """The values as the letters of their words, the first of each column."""
-    firsts = [part[0] for part in np.array_split(values, min(columns, len(values)))]
+    firsts = [part[0] for part in _parts(values, min(columns, len(values)))]
     return "".join(MISSING if np.isnan(first) else _letter(int(first)) for first in firsts)
 
 
@@ -124,12 +141,13 @@ def _distribution(shown: Histogram | WordShares, columns: int, rows: int) -> Ite
 
 
 def _bins(histogram: Histogram, wanted: int) -> tuple[list[str], Values, Values]:
-    """The histogram with its bins put together to ``wanted`` at most, and their bounds as text."""
-    size = -(-len(histogram.generated) // wanted)
-    firsts = np.arange(0, len(histogram.generated), size)
-    bounds = [*histogram.edges[firsts], histogram.edges[-1]]
-    texts = [f"{bound:,.4g}" for bound in bounds]
-    names = [f"{low} to {high}" for low, high in zip(texts, texts[1:], strict=False)]
+    """The histogram with neighbouring bins joined to ``wanted``, and their bounds as text."""
+    edges, count = histogram.edges, len(histogram.generated)
+    firsts = np.arange(min(wanted, count)) * count // min(wanted, count)
+    digits = max(1 - floor(log10(edges[-1] - edges[0])), 0)
+    # Edges lie between the numbers that a value can be, so rounding them is no loss.
+    texts = [f"{round(edge, digits) + 0.0:,.{digits}f}" for edge in [*edges[firsts], edges[-1]]]
+    names = [f"{low} to {high}" for low, high in pairwise(texts)]
     return (
         names,
         np.add.reduceat(histogram.generated, firsts),
@@ -139,7 +157,6 @@ def _bins(histogram: Histogram, wanted: int) -> tuple[list[str], Values, Values]
 
 def _print(lines: Sequence[Text], *, coloured: bool) -> None:
     """Print lines, without any escape sequences where they are not ``coloured``."""
-    colours = "auto" if coloured else None
-    console = Console(color_system=colours, soft_wrap=True, highlight=False)
+    console = Console(color_system="auto" if coloured else None, soft_wrap=True, highlight=False)
     for line in lines:
         console.print(line if coloured else line.plain, markup=False)
