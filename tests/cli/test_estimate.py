@@ -26,7 +26,7 @@ def test_command_tells_both_models_and_their_price() -> None:
     text = tell(*options).stdout
     for figure in (*single["total"].values(), multi["total"]["metered_writes"]):
         assert f"{figure:,}" in text or figure == single["total"]["bytes_sent"]
-    assert "at $2.00 (as given)" in text
+    assert "$2.00 per million writes of 1 KiB (as given)" in text
 
 
 def test_a_month_says_what_is_not_exact() -> None:
