@@ -2,7 +2,6 @@
 
 import pytest
 
-from fleetstream.targets.registry import targets
 from tests.run.memory_target import MemoryTarget
 
 
@@ -10,7 +9,5 @@ from tests.run.memory_target import MemoryTarget
 def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryTarget:
     """The target `memory:` of this process."""
     target = MemoryTarget()
-    target.register(registered := {})
-    for scheme, entry in registered.items():
-        monkeypatch.setitem(targets(), scheme, entry)
+    target.register(monkeypatch)
     return target

@@ -4,14 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
-from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import RecordRange, Records
 from fleetstream.generate.schema import dimension_names, kind_of
-from fleetstream.targets.registry import Target, TargetOptions
+from fleetstream.targets.registry import Target, TargetOptions, targets
 from fleetstream.targets.sink import (
     Delivery,
     Rejection,
@@ -72,13 +72,15 @@ class MemoryTarget:
     def sink(self, model: RecordModel = RecordModel.SINGLE) -> "MemorySink":
         return MemorySink(self, model)
 
-    def register(self, targets: dict[str, Target], scheme: str = "memory") -> None:
+    def register(self, patch: pytest.MonkeyPatch) -> None:
+        """Make this the target `memory:` of this process."""
+
         def opened(
             _options: TargetOptions, model: RecordModel, _schemas: Sequence[pa.Schema]
-        ) -> Any:
+        ) -> MemorySink:
             return self.sink(model)
 
-        targets[scheme] = Target(scheme, f"{scheme}:", opened)
+        patch.setitem(targets(), "memory", Target("memory", "memory:", opened))
 
 
 class MemorySink:

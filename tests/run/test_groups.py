@@ -61,3 +61,12 @@ def test_history_comes_in_full_groups(count: int, size: int, sweeps: int | None)
 
 def test_the_number_of_sweeps_limits_a_clock_that_has_more() -> None:
     assert flat(HistoryClock(0, 100, 1), 7, 10) == list(range(10))
+
+
+@given(st.integers(1, 50), st.integers(1, 20), st.integers(0, 50))
+def test_live_timestamps_are_alone(count: int, size: int, live_from: int) -> None:
+    made = [each for each in groups(HistoryClock(0, count, 1), size, None, live_from) if each]
+    assert [stamp for group in made for stamp in group] == list(range(count))
+    assert all(len(group) == 1 for group in made if group[-1] >= live_from)
+    history = [len(group) for group in made if group[-1] < live_from]
+    assert all(each == size for each in history[:-1])

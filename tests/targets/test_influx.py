@@ -198,14 +198,10 @@ def test_each_version_in_its_own_form(
         extra = "" if found else f"?version={number}"
         if number == "1":
             # Its databases are asked for in a form that this server does not have.
-            sink = InfluxSink(
-                influx_database(f"{server.url}?version=1", "fleet"), RecordModel.MULTI, SCHEMAS
-            )
+            sink = sink_at(f"{server.url}?version=1", RecordModel.MULTI)
             sink.server._authorization = {"Authorization": "Token secret-token"}
         else:
-            sink = InfluxSink(
-                influx_database(f"{server.url}{extra}", "fleet"), RecordModel.MULTI, SCHEMAS
-            )
+            sink = sink_at(f"{server.url}{extra}", RecordModel.MULTI)
             sink.open()
         with closing(sink):
             for request in (r for batch in sweeps(1) for r in sink.prepare(batch)):
@@ -222,9 +218,7 @@ def test_each_version_in_its_own_form(
 
 def test_an_organisation_is_named_in_version_2() -> None:
     with recording() as server:
-        sink = InfluxSink(
-            influx_database(f"{server.url}?org=ours&version=2", "fleet"), RecordModel.MULTI, SCHEMAS
-        )
+        sink = sink_at(f"{server.url}?org=ours&version=2", RecordModel.MULTI)
         sink.open()
         (request, *_) = sink.prepare(sweeps(1)[0])
         sink.send(request)
@@ -232,9 +226,11 @@ def test_an_organisation_is_named_in_version_2() -> None:
 
 
 def sink_of(server: Recording, version: int = 1) -> InfluxSink:
-    return InfluxSink(
-        influx_database(f"{server.url}?version={version}", "fleet"), RecordModel.SINGLE, SCHEMAS
-    )
+    return sink_at(f"{server.url}?version={version}", RecordModel.SINGLE)
+
+
+def sink_at(url: str, model: RecordModel) -> InfluxSink:
+    return InfluxSink(influx_database(url, "fleet"), model, SCHEMAS)
 
 
 def refusing(bad: Callable[[str], bool], most: int = 10_000) -> Callable[[list[str]], Reply]:
@@ -318,7 +314,7 @@ def test_a_batch_of_several_timestamps_has_one_per_line() -> None:
     """Also where a request ends between two rows of the same series."""
     batch = history(300, missing=0)[0]
     with recording() as server:
-        sink = InfluxSink(influx_database(f"{server.url}?version=1", "x"), RecordModel.MULTI, ())
+        sink = sink_at(f"{server.url}?version=1", RecordModel.MULTI)
         requests = list(sink.prepare(batch))
         for request in requests:
             sink.send(request)

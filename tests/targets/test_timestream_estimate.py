@@ -10,12 +10,12 @@ import pytest
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
-from fleetstream.targets.timestream.estimate import TimestreamLoad, estimate
+from fleetstream.targets.timestream.estimate import Estimate, TimestreamLoad, estimate
 from tests.emulator_process import EmulatorProcess
 from tests.telemetry import generator
 from tests.terminal import FLEETSTREAM
 
-DATABASE, TABLE = "fleet", "telemetry"
+DATABASE = "fleet"
 
 TWO_PROCESSES = ("--processes", "2")
 
@@ -26,60 +26,78 @@ SWEEPS = range(1_795_000_000_000_000, 1_795_000_100_000_000, 1_000_000)
 def server() -> Iterator[EmulatorProcess]:
     with EmulatorProcess() as local:
         local.write.create_database(DatabaseName=DATABASE)
-        local.write.create_table(DatabaseName=DATABASE, TableName=TABLE)
         yield local
+
+
+REGION = ("--include-region", "us-west-2")
+HISTORY = ("--start", "-90m", "--interval", "1m")
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        ("--include-region", "us-west-2,eu-central-1"),
-        ("--include-region", "us-west-2", "--record-model", "multi"),
-        ("--include-region", "eu-central-1", "--include-ms", "athena"),
-        ("--include-region", "us-west-2", "--missing-cpu", "30", *TWO_PROCESSES),
-        ("--include-region", "us-west-2", "--start", "-90m", "--interval", "1m"),
-        ("--include-region", "us-west-2", "--start", "-90m", "--interval", "1m", *TWO_PROCESSES),
+        (*REGION, *HISTORY),
+        (*REGION, *HISTORY, "--record-model", "multi"),
+        (*REGION, *HISTORY, "--missing-cpu", "30", *TWO_PROCESSES),
+        ("--include-region", "eu-central-1", "--include-ms", "athena", *HISTORY),
     ],
 )
-def test_agrees_with_the_ledger_of_a_run(
+def test_a_history_is_estimated_exactly(
     server: EmulatorProcess, tmp_path: Path, options: Sequence[str]
 ) -> None:
-    target = ("-d", DATABASE, "-t", TABLE, "-r", "us-east-1", "-url", server.url)
+    found, sent = estimated_and_sent(server, tmp_path, options)
+    assert found.total == sent
+    assert found.margin == TimestreamLoad(0, 0, 0, 0, 0)
+
+
+def test_a_live_run_sends_no_more_than_estimated(server: EmulatorProcess, tmp_path: Path) -> None:
+    """Fewer requests where it falls behind, and sends the rest of a sweep with the next."""
+    options = (*REGION, "--autostop", "2", "--record-model", "multi")
+    found, sent = estimated_and_sent(server, tmp_path, options)
+    assert (found.total.records, found.total.values) == (sent.records, sent.values)
+    assert found.total.requests - 2 <= sent.requests <= found.total.requests
+    assert sent.bytes_sent == pytest.approx(found.total.bytes_sent, rel=0.1)
+
+
+def estimated_and_sent(
+    server: EmulatorProcess, folder: Path, options: Sequence[str]
+) -> tuple[Estimate, TimestreamLoad]:
+    """The estimate of a run, and the ledger of that run, which must have stored everything."""
+    table = folder.name
+    server.write.create_table(DatabaseName=DATABASE, TableName=table)
+    target = ("-d", DATABASE, "-t", table, "-r", "us-east-1", "-url", server.url)
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    report = tmp_path / "summary.json"
-    live = () if "--start" in options else ("--autostop", "2")
-    command = [FLEETSTREAM, "ingest", *live, "--summary", str(report)]
+    files = ("--summary", "summary.json", "--manifest", "run.json")
     subprocess.run(
-        [*command, "--manifest", "run.json", *target, *options],
-        cwd=tmp_path,
+        [FLEETSTREAM, "ingest", *files, *target, *options],
+        cwd=folder,
         env=os.environ | keys,
         check=True,
         capture_output=True,
     )
-    summary = json.loads(report.read_bytes())
-    manifest = read_manifest(tmp_path / "run.json")
-    spec = manifest.spec
-    made = spec.generator()
-    processes = 2 if "--processes" in options else 1
+    summary = json.loads((folder / "summary.json").read_bytes())
+    assert summary["stored"] == summary["generated"]
+    manifest = read_manifest(folder / "run.json")
+    made = manifest.spec.generator()
+    processes = manifest.spec.processes
+    is_history = manifest.spec.start is not None
     found = estimate(
         made,
-        spec.record_model,
+        manifest.spec.record_model,
         DATABASE,
-        TABLE,
+        table,
         list(manifest.timestamps()),
-        batch_timestamps=None if live else made.timestamps_per_batch(processes),
+        batch_timestamps=made.timestamps_per_batch(processes) if is_history else None,
         processes=processes,
     )
     requests = summary["requests"]
-    assert found.total == TimestreamLoad(
+    return found, TimestreamLoad(
         requests=requests["total"],
         records=summary["stored"]["records"],
         values=summary["stored"]["values"],
         bytes_sent=requests["bytes_sent"],
         metered_writes=requests["metered_writes"],
     )
-    assert found.margin == TimestreamLoad(0, 0, 0, 0, 0)
-    assert summary["stored"] == summary["generated"]
 
 
 @pytest.mark.parametrize("batch_timestamps", [None, 5])
@@ -100,46 +118,3 @@ def test_a_sample_is_as_close_as_it_says(
         assert 0 < sampled.margin.records < exact.total.records / 10
         held += abs(sampled.total.records - exact.total.records) <= sampled.margin.records
     assert held >= 7  # of 8, where 95 % are expected
-
-
-def tell(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([FLEETSTREAM, "estimate", *arguments], capture_output=True, text=True)
-
-
-def test_command_tells_both_models_and_their_price() -> None:
-    options = ("--seed", "7", "--autostop", "2", "--start", "2026-11-01", "--write-price", "2")
-    document = json.loads(tell(*options, "--format", "json").stdout)
-    single, multi = document["single"], document["multi"]
-    assert single["total"]["values"] == multi["total"]["values"] == 2 * 26_260
-    assert single["total"]["records"] == 2 * 26_260
-    assert multi["total"]["records"] == 2 * (1_010 + 1_212)
-    assert single["cost"] == pytest.approx(single["total"]["metered_writes"] * 2e-6)
-    assert multi["cost"] < single["cost"] / 3
-
-    text = tell(*options).stdout
-    for figure in (*single["total"].values(), multi["total"]["metered_writes"]):
-        assert f"{figure:,}" in text or figure == single["total"]["bytes_sent"]
-    assert "at $2.00 (as given)" in text
-
-
-def test_a_month_says_what_is_not_exact() -> None:
-    text = tell("--for", "30d", "--seed", "7").stdout
-    assert "Counted in 114 of 2,592,000 sweeps" in text
-    assert "metered writes ±" in text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("--for", "1h", "--autostop", "3"), "Both --for and --autostop say how much"),
-        (("--for", "0"), "shorter than a second"),
-        (("--start", "yesterday"), "'yesterday' is not a time; write it like 2026-11-01T00:00:00Z"),
-        (("--to", "null:"), "Only writes to Amazon Timestream are metered"),
-        (("--write-price", "-1"), "-1 is no price"),
-    ],
-)
-def test_bad_input_gets_a_sentence(arguments: Sequence[str], sentence: str) -> None:
-    result = tell(*arguments)
-    assert result.returncode == 2
-    assert sentence in result.stderr
-    assert "Traceback" not in result.stderr

@@ -130,7 +130,7 @@ class Ledger:
             self._totals.generated += tally
 
     def disordered(self, what: str, records: int) -> None:
-        """Records are sent late, out of order, or once more."""
+        """Records are sent late, out of order, or a second time."""
         with self._lock:
             self._totals.disorder[what] += records
 

@@ -135,7 +135,7 @@ class Run:
         size = self.generator.timestamps_per_batch()
         Parts(self.spec, self.sink, self.ledger, self.control, recorder).generate_and_deliver(
             self.generator,
-            groups(scheduled.clock, size, self.sweeps),
+            groups(scheduled.clock, size, self.sweeps, scheduled.live_from),
             live_from=scheduled.live_from,
             begin=journal.begin,
             end=lambda timestamps: self.ledger.swept(len(timestamps), timestamps[-1]),
@@ -156,7 +156,9 @@ class Run:
         scheduled = clock_of(self.manifest, coordinator.wait, self.ledger.skipped)
         size = self.generator.timestamps_per_batch(self._workers)
         coordinator.run(
-            groups(scheduled.clock, size, self.sweeps), journal.begin, scheduled.live_from
+            groups(scheduled.clock, size, self.sweeps, scheduled.live_from),
+            journal.begin,
+            scheduled.live_from,
         )
         return journal, sum(coordinator.kept, start=Kept())
 

@@ -58,7 +58,7 @@ def drop_tables(connection: duckdb.DuckDBPyConnection, table: TableDefinition) -
     connection.execute(f"DROP TABLE data.series_{table.id}; DROP TABLE data.points_{table.id};")
 
 
-class TableColumns:
+class StoredColumns:
     """One table's columns; used by the writer thread only."""
 
     def __init__(

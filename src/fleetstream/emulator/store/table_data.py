@@ -15,7 +15,7 @@ from fleetstream.emulator import limits
 from fleetstream.emulator.store.catalog import Catalog, TableColumn, TableDefinition
 from fleetstream.emulator.store.pending_records import PendingRecords, RecordRejected
 from fleetstream.emulator.store.series import SeriesIdentity, SeriesIndex
-from fleetstream.emulator.store.table_columns import TableColumns
+from fleetstream.emulator.store.table_columns import StoredColumns
 from fleetstream.emulator.store.values import ValueType
 from fleetstream.emulator.store.versions import CurrentRecord, resolve_duplicates
 
@@ -32,7 +32,7 @@ class TableData:
         self._connection = connection
         self._catalog = catalog
         self._table = table
-        self.columns = TableColumns(connection, catalog, table)
+        self.columns = StoredColumns(connection, catalog, table)
         self._measures = catalog.measures(table)
         self._measure_names = {name for name, _ in self._measures}
         self._index = SeriesIndex.load(

@@ -1,9 +1,10 @@
 """Estimates what a run sends to Amazon Timestream, counted as the ledger of a run counts it.
 
 Batches are generated, packed and metered as in a run; only sending is left out. So a count over all
-timestamps of a run agrees with its ledger exactly, unless requests have to be repeated. Where there
-are too many timestamps for that, a random sample is counted, and the result states its margin of
-error.
+timestamps of a history agrees with its ledger exactly, unless requests have to be repeated. A live
+run may send a few requests less: where it falls behind, the last records of a sweep are sent with
+those of the next. Where there are too many timestamps, a random sample is counted, and the result
+states its margin of error.
 """
 
 import random

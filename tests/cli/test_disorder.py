@@ -82,7 +82,7 @@ def test_what_is_held_back_survives_the_end_of_a_run(
     manifest, target = tmp_path / "run.json", f"duckdb:{tmp_path / 'fleetstream.duckdb'}"
     if number == signal.SIGKILL:
         assert main(["verify", str(manifest), "--to", target]) == 0
-        assert " of sweeps that were cut, " in capsys.readouterr().out
+        assert " of interrupted sweeps, " in capsys.readouterr().out
         resumed = subprocess.Popen(
             [FLEETSTREAM, "ingest", "--resume", "run.json"],
             cwd=tmp_path,
@@ -101,11 +101,11 @@ def test_what_is_held_back_survives_the_end_of_a_run(
     ("arguments", "sentence"),
     [
         (("--late", "1%"), "does not say how late"),
-        (("--late", "1%:soon"), "'soon' is not a time"),
+        (("--late", "1%:soon"), "'soon' is not a duration"),
         (("--late", "1%:0"), "0 is not late"),
-        (("--late", "101%:5m"), "101 is out of range"),
+        (("--late", "101%:5m"), "101% is out of range"),
         (("--late", "-1%:5m"), "out of range"),
-        (("--out-of-order", "many"), "'many' is not a number"),
+        (("--out-of-order", "many"), "'many' is not a percentage"),
         (("--duplicate", "100.1%"), "out of range"),
         (("--duplicate", "nan"), "out of range"),
         (("--late", "60%:5m", "--out-of-order", "60%"), "more than 100% together"),

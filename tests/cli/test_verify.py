@@ -1,6 +1,5 @@
 """`fleetstream verify`: a table that matches, and each way in which one may not."""
 
-import json
 import re
 import shutil
 import signal
@@ -214,21 +213,18 @@ def test_a_run_that_was_cut_may_lack_part_of_its_last_sweep_until_it_is_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = tmp_path / "fleet.json"
-    command = [FLEETSTREAM, "ingest", "--seed", "7", "--interval", "1s", "--start", "-2h"]
+    command = [FLEETSTREAM, "ingest", "--seed", "7", "--interval", "1s", "--start", "4m"]
     process = subprocess.Popen(
         [*command, "--manifest", str(manifest)], cwd=tmp_path, stdout=subprocess.DEVNULL
     )
     while not manifest.exists():
         time.sleep(0.05)
-    time.sleep(2)
+    time.sleep(1)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     target = ["--to", f"duckdb:{tmp_path / 'fleetstream.duckdb'}"]
     assert main(["verify", str(manifest), *target]) == 0
     assert " are there; " in capsys.readouterr().out
-    facts = json.loads(manifest.read_bytes())
-    facts["pace"]["end"] = max(facts["unsettled"]) + 5_000_000
-    manifest.write_text(json.dumps(facts))
     resumed = subprocess.run(
         [FLEETSTREAM, "ingest", "--resume", manifest], cwd=tmp_path, capture_output=True
     )
@@ -274,14 +270,14 @@ def _wait_for_handler(process: int) -> None:
     [
         ((), 2, "Name the manifest of a run"),
         (("--seed", "7", "--interval", "60s"), 2, "Name the manifest of a run"),
-        (("gone.json",), 2, "gone.json can't be read"),
-        (("{manifest}", "--seed", "8"), 2, "--seed can't be given with a manifest"),
+        (("gone.json",), 2, "gone.json cannot be read"),
+        (("{manifest}", "--seed", "8"), 2, "--seed cannot be given with a manifest"),
         (("{manifest}", "--record-model", "multi"), 2, "leave out --record-model"),
         (("{manifest}", "{multi}"), 2, "different record models"),
         (("{manifest}", "{other}"), 2, "have written to different targets"),
-        (("{manifest}", "--to", "null:"), 2, "can't be read again"),
+        (("{manifest}", "--to", "null:"), 2, "cannot be read back"),
         (("{manifest}", "--to", "duckdb:none.duckdb"), 3, "There is no file 'none.duckdb'"),
-        (("{manifest}", "--table-name", "none"), 3, "main.none in {single} can't be read"),
+        (("{manifest}", "--table-name", "none"), 3, "main.none in {single} cannot be read"),
         (("{multi}", "--to", "duckdb:{single}"), 3, "has no column"),
     ],
 )

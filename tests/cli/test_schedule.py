@@ -11,13 +11,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from fleetstream.fleet import Fleet
-from fleetstream.run.rate import limited
-from fleetstream.workload import Workload
 
 from fleetstream.cli import main
-from fleetstream.run.pipeline import Stop
+from fleetstream.run.control import Control
+from fleetstream.run.sweeps import paced
 from tests.emulator_process import EmulatorProcess
+from tests.telemetry import generator
 
 FLEET = ("--include-region", "eu-central-1", "--seed", "7")
 ROWS = 260
@@ -107,10 +106,9 @@ def test_a_live_grid_is_equidistant(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [500, 5_000])
 def test_a_rate_caps_values_a_second(rate: int) -> None:
-    workload = Workload(Fleet(1, ["us-east-2"]), seed=1)
-    sweep = list(workload.sweep(0))
+    sweep = list(generator(1, 1, ["us-east-2"]).batches([0]))
     began, values = time.monotonic(), 0
-    for piece in limited(sweep * 10, rate, Stop()):
+    for piece in paced(sweep * 10, rate, Control()):
         assert piece is not None
         values += piece.num_rows * (piece.num_columns - 9)
         spent = time.monotonic() - began
@@ -131,30 +129,28 @@ def test_a_rate_changes_no_value(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         ("--end -1h", "--end needs --start"),
-        ("--start -1h", "--start needs --interval"),
         ("--follow --interval 1s", "--follow needs --start"),
-        ("--start -1h --follow", "--start needs --interval"),
         ("--max-lag 3s", "--max-lag needs --interval"),
         ("--start -1h --interval 1s --max-lag 3s", "add --follow"),
         ("--start -2h --end -1h --interval 1s --follow", "leave out --end or --follow"),
         ("--start -1h --end -2h --interval 1s", "--end must be later than --start"),
-        ("--start +1h --interval 1s", "--end must be later than --start"),
-        ("--start +1h --interval 1s --follow", "lies in the future"),
-        ("--interval 0", "is no interval"),
-        ("--interval 0.5ms", "is no interval"),
-        ("--interval 400d", "is no interval"),
-        ("--interval soon", "is not a time"),
+        ("--start +1h --interval 1s", "--start is in the future"),
+        ("--start +1h --interval 1s --follow", "--start is in the future"),
+        ("--interval 0", "is not an interval"),
+        ("--interval 0.5ms", "is not an interval"),
+        ("--interval 400d", "is not an interval"),
+        ("--interval soon", "is not a duration"),
         ("--start yesterday --interval 1s", "is not a time"),
         ("--start -1x --interval 1s", "is not a time"),
         ("--start 1950-01-01 --interval 1s", "from 1970 to 9999"),
         ("--start -99999d --interval 1s", "from 1970 to 9999"),
-        ("--start +9999999999d --interval 1s", "from 1970 to 9999"),
+        ("--start +9999999999d --interval 1s", "is too long"),
         ("--rate 0", "the least is 1"),
         (
             "--start 2026-01-01T00:00:01Z --end 2026-01-01T00:00:02Z --interval 1h",
             "No multiple of --interval",
         ),
-        ("--resume run.json --interval 1s", "can't be given with --resume"),
+        ("--resume run.json --interval 1s", "--to cannot be given with --resume"),
     ],
 )
 def test_bad_combinations_get_one_sentence(
@@ -166,6 +162,20 @@ def test_bad_combinations_get_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 2
+
+
+def test_history_without_an_interval_has_the_documented_one(tmp_path: Path) -> None:
+    stretch = ("--start", "2026-11-01T00:00:03Z", "--end", "2026-11-01T00:01:00Z")
+    assert ingest(tmp_path, "past", *stretch) == 0
+    first = 1_793_491_200_000
+    expected = [(first + second * 1_000, ROWS) for second in (10, 20, 30, 40, 50)]
+    assert times(tmp_path / "past.duckdb") == expected
+
+
+@pytest.mark.parametrize("age", ["2m", "-2m"])
+def test_an_age_needs_no_sign(age: str, tmp_path: Path) -> None:
+    assert ingest(tmp_path, "past", "--start", age, "--interval", "10s") == 0
+    assert len(times(tmp_path / "past.duckdb")) == 12
 
 
 HOUR = 3_600
@@ -196,11 +206,11 @@ def timestream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emul
     ("table", "stretch", "refusal"),
     [
         ("now", (-5.5 * HOUR, -5.4 * HOUR), None),
-        ("now", (-7 * HOUR, -6.9 * HOUR), "keeps 6 h in its memory store, takes no writes to its"),
+        ("now", (-7 * HOUR, -6.9 * HOUR), "6 h in its memory store"),
         ("now", (-0.2 * HOUR, 0.2 * HOUR), None),
-        ("now", (-0.2 * HOUR, 0.4 * HOUR), "nothing more than 15 minutes ahead. Move --end"),
+        ("now", (-0.2 * HOUR, 0.4 * HOUR), "15 minutes ahead. Change --end"),
         ("past", (-29 * 24 * HOUR, -29 * 24 * HOUR + 600), None),
-        ("past", (-31 * 24 * HOUR, -30.9 * 24 * HOUR), "keeps 30 d in its magnetic store"),
+        ("past", (-31 * 24 * HOUR, -30.9 * 24 * HOUR), "30 d in its magnetic store"),
     ],
 )
 def test_history_that_the_table_does_not_take_is_refused_beforehand(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fleetstream.cli import main
 from fleetstream.targets.sink import Delivery, TargetLost, Throttled, Unavailable
-from fleetstream.targets.timestream.account import Account, Target
+from fleetstream.targets.timestream.account import Account, TimestreamTable
 from fleetstream.targets.timestream.transport import Transport
 
 OPTIONS = [
@@ -45,8 +45,8 @@ def test_any_option_value_gives_a_preview_or_a_sentence(option: str, value: str)
 
 @pytest.fixture(scope="module")
 def transport() -> Transport:
-    target = Target("db", "tb", "us-east-1", "http://127.0.0.1:9")
-    return Transport(Account(target))
+    table = TimestreamTable("db", "tb", "us-east-1", "http://127.0.0.1:9")
+    return Transport(Account(table))
 
 
 ANSWERS = st.binary(max_size=60) | st.builds(
@@ -80,7 +80,7 @@ def test_any_answer_is_an_outcome(transport: Transport, status: int, answer: byt
 def test_coverage_guided_fuzzing_finds_nothing(parser: str, tmp_path: Path) -> None:
     """A short run of the fuzzers; `python tests/fuzz/fuzz_answers.py` alone goes on for ever."""
     pytest.importorskip("atheris", reason="atheris has no build for this Python")
-    script = Path(__file__).parent / "fuzz" / f"fuzz_{parser}.py"
+    script = Path(__file__).parents[1] / "fuzz" / f"fuzz_{parser}.py"
     done = subprocess.run(
         [sys.executable, str(script), "-runs=15000", "-max_total_time=20"],
         cwd=tmp_path,
