@@ -96,6 +96,6 @@ def _margins(estimate: "Estimate") -> str:
         for field, margin in margins.items()
         if margin
     ]
-    return "; ".join(
-        [*varying, "no difference between sweeps in the others" if varying else "none"]
-    )
+    if len(varying) < len(margins):
+        varying.append("the others are exact" if varying else "all counts are exact")
+    return "; ".join(varying)
