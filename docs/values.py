@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from fleetstream.generate.generator import Generator
 from fleetstream.model import load_model
 
@@ -47,6 +50,7 @@ def page() -> str:
             values=f"{generator.values_per_sweep:,}",
         )
     ]
+    parts.append(f"## Topology\n\n{topology(generator)}")
     for key, kind in model.kinds.items():
         parts.append(f"## `{key}`: one series per row of the level `{kind.level}`\n")
         parts.append("Dimensions: " + ", ".join(f"`{name}`" for name in kind.dimensions) + ".\n")
@@ -71,6 +75,28 @@ def page() -> str:
                 parts.append(f"- `{variable.name}`: {variable.value}{fixed}; {variable.description}")
             parts.append("")
     return "\n".join(parts)
+
+
+def topology(generator: Generator) -> str:
+    """Cells, silos and series per region, and hosts per silo of each microservice, as tables."""
+    hosts, processes = (
+        pa.Table.from_batches([each.dimensions]) for each in generator.tables.values()
+    )
+    rows = ["| region | cells | silos | hosts | processes |", "|---|---|---|---|---|"]
+    for region in hosts["region"].unique().to_pylist():
+        of = [table.filter(pc.equal(table["region"], region)) for table in (hosts, processes)]
+        counts = (len(of[0][level].unique()) for level in ("cell", "silo"))
+        cells = (region, *map(str, counts), *(f"{table.num_rows:,}" for table in of))
+        rows.append("| " + " | ".join(cells) + " |")
+    rows += ["", "| microservice | hosts per silo | processes per host |", "|---|---|---|"]
+    silos = len(hosts["silo"].unique())
+    for service in hosts["microservice_name"].unique().to_pylist():
+        count = [
+            pc.sum(pc.equal(table["microservice_name"], service)).as_py()
+            for table in (hosts, processes)
+        ]
+        rows.append(f"| {service} | {count[0] // silos} | {count[1] // count[0]} |")
+    return "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

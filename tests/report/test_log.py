@@ -48,9 +48,7 @@ def frequent_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_lines_can_be_read_again(
-    log_format: LogFormat, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_lines_can_be_read_again(log_format: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
     started, *progress = lines_of(log_format, capsys, eventful()[0])
     assert progress
     assert started["event"] == "started"

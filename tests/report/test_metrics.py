@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleetstream.fleet import Fleet
-from fleetstream.report.run import Run
-from fleetstream.workload import Workload
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,23 +20,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from fleetstream.generate.choices import RecordModel
 from fleetstream.report.metrics import LedgerCollector
 from fleetstream.run.ledger import Ledger, Tally
-from fleetstream.targets.null import NullSink
+from fleetstream.targets.null.sink import NullSink
+from fleetstream.targets.sink import Delivery
 from tests.programs import free_port, program
+from tests.report.runs import BATCH, deliver, facts, request_of
+from tests.telemetry import TIMESTAMP
 from tests.terminal import FLEETSTREAM
 
-DASHBOARD = Path(__file__).parent.parent / "docs" / "grafana-dashboard.json"
+DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana-dashboard.json"
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def run() -> Run:
-    workload = Workload(Fleet(1, ["eu-central-1"]), 7)
-    return Run(workload, NullSink(RecordModel.SINGLE), RecordModel.SINGLE, 0, "", None, 0.5)
-
-
-def exposed(ledger: Ledger) -> str:
+def exposed(ledger: Ledger, **changes: Any) -> str:
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(run(), ledger))
+    registry.register(LedgerCollector(facts(**changes), ledger))
     return generate_latest(registry).decode()
 
 
@@ -58,14 +53,16 @@ def samples(text: str) -> Samples:
 def test_everything_in_the_ledger_is_there() -> None:
     ledger = Ledger()
     ledger.generated(Tally(100, 400))
-    ledger.stored(Tally(60, 240))
+    ledger.stored(Tally(60, 240), unchanged=9)
     ledger.rejected("bad", Tally(3, 12))
     ledger.undelivered("gone", Tally(7, 28))
-    for seconds, success in ((0.001, True), (0.0011, True), (0.3, True), (90.0, False)):
-        ledger.attempted(seconds, size=1_000, writes=5, success=success)
+    request = request_of(BATCH, size=1_000, writes=5)
+    for seconds, delivery in ((0.001, Delivery()), (0.0011, Delivery()), (0.3, Delivery())):
+        ledger.attempted(request, seconds, delivery, retry=False)
+    ledger.attempted(request, 90.0, None, retry=False)
     ledger.throttled()
     ledger.failed("connection cut")
-    ledger.swept(1_795_000_000_000_000)
+    ledger.swept(1, TIMESTAMP)
     found = samples(exposed(ledger))
 
     def value(name: str, **labels: str) -> float:
@@ -75,6 +72,7 @@ def test_everything_in_the_ledger_is_there() -> None:
     assert value("generated_values_total") == 400
     assert value("records_total", outcome="stored") == 60
     assert value("records_total", outcome="rejected") == 3
+    assert value("unchanged_records_total") == 9
     assert value("values_total", outcome="undelivered") == 28
     assert value("in_flight_records") == 30
     assert value("requests_total", result="success") == 3
@@ -84,8 +82,8 @@ def test_everything_in_the_ledger_is_there() -> None:
     assert value("request_bytes_total") == 4_000
     assert value("metered_writes_total") == 15
     assert value("sweeps_total") == 1
-    assert value("last_sweep_timestamp_seconds") == 1_795_000_000
-    assert value("run_info", target="nothing (null:)", seed="7", record_model="single") == 1
+    assert value("last_sweep_timestamp_seconds") == TIMESTAMP / 1e6
+    assert value("run_info", target="nothing", seed="7", record_model="single") == 1
     buckets = [
         (float(labels[0][1]), count)
         for (name, labels), count in found.items()
@@ -98,8 +96,21 @@ def test_everything_in_the_ledger_is_there() -> None:
     assert value("request_duration_seconds_sum") == pytest.approx(90.3021)
 
 
+def test_figures_that_a_target_does_not_have_are_left_out() -> None:
+    ledger = Ledger()
+    deliver(ledger)
+    found = families(exposed(ledger))
+    assert "fleetstream_request_duration_seconds" in found
+    assert not {"fleetstream_request_bytes", "fleetstream_metered_writes"} & found.keys()
+    found = families(exposed(ledger, sink=NullSink(RecordModel.SINGLE)))
+    assert "fleetstream_request_duration_seconds" not in found
+    assert "fleetstream_requests" in found
+
+
 def test_names_follow_the_conventions() -> None:
-    for name, family in families(exposed(Ledger())).items():
+    ledger = Ledger()
+    deliver(ledger, size=1, writes=1)
+    for name, family in families(exposed(ledger)).items():
         assert re.fullmatch(r"fleetstream(_[a-z]+)+", name)
         assert family.documentation
         assert family.documentation.endswith(".")
@@ -109,7 +120,7 @@ def test_names_follow_the_conventions() -> None:
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    """Where a generator that is running serves its metrics."""
+    """The URL of the metrics of a running generator."""
     command = [FLEETSTREAM, "ingest", "--to", "null:", "--include-region", "eu-central-1"]
     with subprocess.Popen(
         [*command, "--metrics-port", "0", "--log-format", "json"],
@@ -129,7 +140,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 
 def eventually(what: Any) -> Any:
-    """The first true answer of ``what`` within some seconds."""
+    """The first true result of ``what`` within some seconds."""
     until = time.monotonic() + 20
     while not (answer := what()):
         assert time.monotonic() < until, "it did not come about"
@@ -200,7 +211,7 @@ def concrete(query: str) -> str:
 
 
 def ask(address: str, query: str) -> Any:
-    """Prometheus's answer to a query, or None while it is not up."""
+    """Prometheus's result of a query, None while it is not up."""
     encoded = urllib.parse.urlencode({"query": query})
     try:
         with urllib.request.urlopen(
@@ -220,7 +231,7 @@ def dashboard_targets() -> list[dict[str, Any]]:
 
 def test_the_dashboard_names_only_metrics_that_exist() -> None:
     ledger = Ledger()
-    ledger.attempted(0.1, size=1, writes=1, success=True)
+    deliver(ledger, size=1, writes=1)
     known = {name for name, _ in samples(exposed(ledger))} | {"process_cpu_seconds_total"}
     targets = dashboard_targets()
     assert len(targets) >= 8
@@ -230,7 +241,7 @@ def test_the_dashboard_names_only_metrics_that_exist() -> None:
         assert named <= known
 
 
-def test_a_port_in_use_gets_a_sentence(tmp_path: Path) -> None:
+def test_a_port_in_use_gets_an_error_message(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -242,5 +253,7 @@ def test_a_port_in_use_gets_a_sentence(tmp_path: Path) -> None:
             text=True,
         )
     assert result.returncode == 2
-    assert f"Metrics can't be served at 127.0.0.1:{number}: Address already in use" in result.stderr
+    assert (
+        f"Metrics cannot be served at 127.0.0.1:{number}: Address already in use" in result.stderr
+    )
     assert "Traceback" not in result.stderr

@@ -1,6 +1,8 @@
 """Previews of dry runs."""
 
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.report.preview import preview_json, show_preview
 from tests.report.runs import SMALL
 from tests.telemetry import generator
-from tests.terminal import Terminal
+from tests.terminal import FLEETSTREAM, Terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +38,7 @@ def test_json_has_every_series() -> None:
 def test_text_names_counts_by_their_nouns(capsys: pytest.CaptureFixture[str]) -> None:
     show_preview(generator(seed=7), RecordModel.MULTI)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] + ":" + line.split("  ")[-1].strip() for line in lines[:7]] == [
+    assert [re.sub(r" {2,}", ":", line.rstrip()) for line in lines[:7]] == [
         "Hosts:1,010",
         "Processes:1,212",
         "Series:2,222",
@@ -62,3 +64,10 @@ def test_a_terminal_gets_the_first_series(tmp_path: Path) -> None:
     assert sum(line.startswith('["eu-central-1"') for line in terminal.lines) == 2 * 5
     assert "… and 5 more; `--dry-run --format json` lists all." in terminal.text
     assert "… and 7 more" in terminal.text
+
+
+def test_a_reader_that_leaves_ends_the_preview(tmp_path: Path) -> None:
+    shell = f"{FLEETSTREAM} ingest --dry-run | true; echo ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path)
+    assert result.stdout == "141\n"
+    assert result.stderr == ""

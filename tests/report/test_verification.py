@@ -11,12 +11,12 @@ def test_findings_are_printed_with_examples(capsys: pytest.CaptureFixture[str]) 
     findings.faults[Fault.MISSING] = 7
     example = WrongRecord("2026-11-01 00:00:00", "a/b/c", "gc_pause", "must be 81.24")
     findings.examples[Fault.MISSING] = [example] * 5
+    hint = "complete them with `fleetstream ingest --resume`."
     show_findings(findings, 4, "a table", 5.8409)
     assert capsys.readouterr().out.splitlines() == [
         "Compared 995 records in a table",
         "with 1,000 expected from 4 sweeps, in 5.84 s.",
-        "Of 20 records of interrupted sweeps, 12 are there; complete them with "
-        "`fleetstream ingest --resume`.",
+        f"Of 20 records of interrupted sweeps, 12 are there; {hint}",
         "Missing: 7",
         *["  2026-11-01 00:00:00 gc_pause must be 81.24", "    of a/b/c"] * 5,
         "  and 2 more",

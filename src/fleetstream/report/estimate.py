@@ -10,6 +10,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.report.console import OutputConsole
 from fleetstream.report.formats import dollars
 from fleetstream.targets.timestream.prices import write_cost
 
@@ -47,7 +48,7 @@ def estimates_json(estimates: Estimates, price: float) -> str:
 
 def show_estimates(estimates: Estimates, price: float, source: str) -> None:
     """Print the estimates side by side; ``source`` is the source of the price."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = OutputConsole()
     table = Table.grid(padding=(0, 3))
     table.add_column(min_width=15)
     for _ in estimates:
@@ -95,6 +96,6 @@ def _margins(estimate: "Estimate") -> str:
         for field, margin in margins.items()
         if margin
     ]
-    return "; ".join(
-        [*varying, "no difference between sweeps in the others" if varying else "none"]
-    )
+    if len(varying) < len(margins):
+        varying.append("the others are exact" if varying else "all counts are exact")
+    return "; ".join(varying)

@@ -47,10 +47,11 @@ def preview_json(generator: Generator, record_model: RecordModel) -> str:
 
 def show_preview(generator: Generator, record_model: RecordModel) -> None:
     """Print the preview; on a terminal only the first series of each kind."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from fleetstream.report.console import OutputConsole
+
+    console = OutputConsole()
     table = Table.grid(padding=(0, 2))
     for name, value in _counts(generator, record_model):
         table.add_row(name, value)

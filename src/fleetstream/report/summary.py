@@ -183,10 +183,11 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 def show_summary(summary: Summary) -> None:
     """Print the summary to standard output."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False, soft_wrap=True)
+    from fleetstream.report.console import OutputConsole
+
+    console = OutputConsole()
     console.print()
     for name, figure in _rows(summary):
         console.print(f"[bold]{name:<15}[/bold]{escape(figure)}")

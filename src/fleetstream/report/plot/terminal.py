@@ -10,9 +10,9 @@ from itertools import pairwise
 from math import floor, log10
 
 import numpy as np
-from rich.console import Console
 from rich.text import Text
 
+from fleetstream.report.console import OutputConsole
 from fleetstream.report.plot.figures import Histogram, MeasureFigure, TimeLines, WordShares
 from fleetstream.report.series import Values
 
@@ -133,7 +133,7 @@ def _distribution(shown: Histogram | WordShares, columns: int, rows: int) -> Ite
     width = max(columns - name_columns - _SHARE_COLUMNS - 2, 1)
     most = max(*generated, *stated, 1e-9)
     for name, share, expected in zip(names, generated, stated, strict=True):
-        bar = list("█" * round(share / most * width) + " " * width)[: width + 1]
+        bar = list(f"{'█' * round(share / most * width):<{width + 1}}")
         bar[round(expected / most * width)] = "│"
         yield Text.assemble(
             name.rjust(name_columns), " ", ("".join(bar), COLOURS[0]), f"{share:8.2%}"
@@ -157,6 +157,6 @@ def _bins(histogram: Histogram, wanted: int) -> tuple[list[str], Values, Values]
 
 def _print(lines: Sequence[Text], *, coloured: bool) -> None:
     """Print lines, without any escape sequences where they are not ``coloured``."""
-    console = Console(color_system="auto" if coloured else None, soft_wrap=True, highlight=False)
+    console = OutputConsole(coloured=coloured)
     for line in lines:
         console.print(line if coloured else line.plain, markup=False)
