@@ -87,7 +87,7 @@ def _notes(estimates: Estimates, price: float, source: str) -> Iterator[str]:
     yield "Storing and querying the data costs extra."
 
 
-def _margins(estimate: Estimate) -> str:
+def _margins(estimate: "Estimate") -> str:
     """The margin of error of each count, in per cent."""
     totals, margins = msgspec.to_builtins(estimate.total), msgspec.to_builtins(estimate.margin)
     varying = [

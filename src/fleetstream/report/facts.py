@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
+from fleetstream.targets.null.sink import NullSink
 from fleetstream.targets.sink import Sink
 
 
@@ -27,6 +28,11 @@ class RunFacts:
     command: str
     verification: str | None
     write_price: float
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether the times of requests are figures of the target, not those of a function call."""
+        return not isinstance(self.sink, NullSink)
 
     @property
     def series(self) -> dict[str, int]:

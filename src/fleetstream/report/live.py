@@ -24,7 +24,7 @@ BARS = "▁▂▃▄▅▆▇█"
 _NAME_COLUMNS, _RATE_COLUMNS = 14, 14
 
 HELP = (
-    "q or Ctrl-C finishes what is in flight and stops, a second time it stops at once",
+    "q or Ctrl-C stops after what is in flight, a second time at once",
     "p pauses generation and resumes it, ? shows and hides these lines",
 )
 
@@ -136,7 +136,7 @@ class Sparkline:
 def _outcomes(facts: RunFacts, latest: Sample) -> Iterator[Text]:
     """Latencies, and the outcomes of records."""
     totals = latest.totals
-    if latest.latencies is not None:
+    if facts.has_latency and latest.latencies is not None:
         yield _line("Latency", percentiles(latest.latencies, separator="   "))
     yield _line("Stored", f"{totals.stored.records:,} records, {totals.stored.values:,} values")
     if totals.unchanged:

@@ -48,7 +48,7 @@ def progress_log(
     def write_line() -> None:
         nonlocal before
         latest = history.recent[-1]
-        logger.info("progress", **_figures(Interval(before, latest)))
+        logger.info("progress", **_figures(facts, Interval(before, latest)))
         before = latest
 
     with periodically(LINE_SECONDS, write_line, "log"):
@@ -80,10 +80,11 @@ def event_logger(log_format: LogFormat) -> "FilteringBoundLogger":
     return logger
 
 
-def _figures(interval: Interval) -> dict[str, Any]:
+def _figures(facts: RunFacts, interval: Interval) -> dict[str, Any]:
     """The keys of a progress line: rates since the line before, the rest since the start."""
     latest = interval.after
-    totals, latencies, sent = latest.totals, latest.latencies, interval.bytes_per_second
+    totals, sent = latest.totals, interval.bytes_per_second
+    latencies = latest.latencies if facts.has_latency else None
     figures = {
         "elapsed_seconds": round(latest.elapsed, 1),
         "sweeps": totals.sweeps,

@@ -74,7 +74,7 @@ class LedgerCollector(Collector):
         )
         yield from _records(totals)
         yield from _requests(totals)
-        if latencies.counts.any():
+        if self._facts.has_latency and latencies.counts.any():
             yield _durations(totals, latencies)
         yield _counter("fleetstream_sweeps", "Sweeps generated in full.", totals.sweeps)
         last = (self._ledger.last_sweep or 0) / MICROSECONDS

@@ -164,7 +164,7 @@ def _requests(facts: RunFacts, ledger: Ledger) -> RequestsSummary:
         retried=totals.retried,
         throttled=totals.throttled,
         faults=dict(totals.faults.most_common()),
-        latency=latencies_of(ledger),
+        latency=latencies_of(ledger) if facts.has_latency else None,
         bytes_sent=totals.bytes_sent,
         metered_writes=writes,
         write_price=facts.write_price,

@@ -15,7 +15,7 @@ class ArrayCache(Generic[Value]):
     that keeps its entries has more hits than one that evicts the oldest. ``weigh`` returns what a
     value counts against the capacity.
 
-    A key may contain the :func:`address` of an array only if the value keeps that array alive.
+    A key may contain the :func:`address` of an array only if the value holds that array.
     """
 
     def __init__(self, capacity: int, weigh: Callable[[Value], int] = lambda _: 1) -> None:

@@ -51,7 +51,7 @@ def configure(parser: CommandParser) -> None:
         metavar="TIME",
         type=reader(read_duration),
         default=None,
-        help="how long the run goes on (default: until its end, or 30d)",
+        help="how long the run goes on, from --start or now (default: until its end, or 30d)",
     )
     add_run_options(parser, _RUN_GROUPS)
     shown = parser.add_argument_group(str(Group.DISPLAY))
@@ -65,7 +65,11 @@ def run(options: argparse.Namespace) -> int:
     from fleetstream.api import estimate_writes
     from fleetstream.report.estimate import estimates_json, progress_of, show_estimates
 
-    spec = run_spec(options).resolved()
+    spec = run_spec(options)
+    if options.span is not None and spec.start is not None and spec.end is None:
+        spec = replace(spec, end=spec.start + int(options.span * MICROSECONDS))
+        options.span = None
+    spec = spec.resolved()
     if spec.to not in (None, "timestream"):
         raise ValueError(
             f"Only writes to Amazon Timestream are metered, but --to is {spec.to!r}; leave it out."
@@ -92,7 +96,7 @@ def _sweeps(options: argparse.Namespace, spec: "RunSpec") -> int | None:
     if options.span is None and limited:
         return None
     if limited:
-        raise ValueError("--for, and --autostop or --start, both limit the run; give only one.")
+        raise ValueError("--for, and --autostop or --end, both limit the run; give only one.")
     span = DEFAULT_SPAN if options.span is None else options.span
     sweeps = int(span * MICROSECONDS) // (spec.interval or MICROSECONDS)
     if not sweeps:

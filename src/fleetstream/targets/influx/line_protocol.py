@@ -63,16 +63,11 @@ def escaped_tag(word: str) -> str:
 class _TagSets:
     """The tags of each row, each tag preceded by a comma.
 
-    ``dimensions`` are the arrays they were made from: kept, so that their addresses stay theirs.
+    ``dictionaries`` are what they were made from: kept, so that their addresses stay theirs.
     """
 
     texts: Texts
-    dimensions: list[pa.DictionaryArray]
-
-    @property
-    def nbytes(self) -> int:
-        indices: int = sum(each.indices.nbytes for each in self.dimensions)
-        return self.texts.nbytes + indices
+    dictionaries: list[pa.StringArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +83,7 @@ class LineRenderer:
     """Renders batches into bodies of lines."""
 
     def __init__(self) -> None:
-        self._tags = ArrayCache[_TagSets](CACHED_BYTES, lambda tags: tags.nbytes)
+        self._tags = ArrayCache[_TagSets](CACHED_BYTES, lambda tags: tags.texts.nbytes)
 
     def bodies(self, records: Records) -> Iterator[tuple[int, int, bytes]]:
         """Bodies of about ``LINES`` lines, with the range ``[start, stop)`` of their records."""
@@ -121,9 +116,12 @@ class LineRenderer:
                 _tag_words(name, column.dictionary).take(column.indices)
                 for name, column in zip(names, columns, strict=True)
             ]
-            return _TagSets(padded(pc.binary_join_element_wise(*words, ""), FILL), columns)
+            texts = padded(pc.binary_join_element_wise(*words, ""), FILL)
+            return _TagSets(texts, [column.dictionary for column in columns])
 
-        key = tuple((address(each.dictionary), address(each.indices)) for each in columns)
+        key = tuple(
+            (address(each.dictionary), each.indices.to_numpy().tobytes()) for each in columns
+        )
         return self._tags.get(key, make).texts
 
 

@@ -29,21 +29,19 @@ class DimensionSets:
 
     ``own`` has the JSON of what each segment states itself and ``common`` of what each request
     shares, both with a comma behind it; ``own_bytes`` and ``common_bytes`` have the metered sizes.
-    ``columns`` are the arrays they were made from:
-    kept, so that the addresses of their dictionaries stay theirs.
+    ``dictionaries`` are what they were made from: kept, so that their addresses stay theirs.
     """
 
     own: Texts
     own_bytes: Indices
     common: list[str]
     common_bytes: Indices
-    columns: list[pa.DictionaryArray]
+    dictionaries: list[pa.StringArray]
 
     @property
     def nbytes(self) -> int:
         """About how much memory they take."""
-        indices: int = sum(column.indices.nbytes for column in self.columns)
-        return self.own.nbytes + self.own_bytes.nbytes + sum(map(len, self.common)) + indices
+        return self.own.nbytes + self.own_bytes.nbytes + sum(map(len, self.common))
 
 
 class DimensionRenderer:
@@ -95,7 +93,7 @@ class DimensionRenderer:
             own_bytes=own_bytes,
             common=[f'"Dimensions":[{",".join(each)}],' if each else "" for each in common],
             common_bytes=common_bytes,
-            columns=columns,
+            dictionaries=[column.dictionary for column in columns],
         )
 
     def _rendered(self, name: str, dictionary: pa.StringArray) -> "_Words":
