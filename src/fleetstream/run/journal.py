@@ -91,7 +91,7 @@ class Journal:
             self._write()
 
     def close(self) -> None:
-        """The run is over, for now or for good."""
+        """Write the manifest when the run has ended, finished or not."""
         self._settle()
         self.manifest.unsettled = list(self._begun)
         self.manifest.finished = sweeps_left(self.manifest) == 0
