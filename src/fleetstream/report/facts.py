@@ -14,7 +14,7 @@ class RunFacts:
     """What is known of a run before it begins.
 
     ``parameters`` and ``include`` are those that the generator was made with. ``sweeps`` is how
-    many the run makes, 0 where it has no end. ``command`` repeats the run and ``verification``
+    many the run makes, None where it has no end. ``command`` repeats the run and ``verification``
     verifies it, None where nothing can; both are for a shell. ``write_price`` is the price of a
     million metered writes in US dollars.
     """
@@ -24,7 +24,7 @@ class RunFacts:
     include: Mapping[str, Sequence[str]]
     sink: Sink
     record_model: RecordModel
-    sweeps: int
+    sweeps: int | None
     command: str
     verification: str | None
     write_price: float

@@ -84,7 +84,7 @@ def _facts(facts: RunFacts, latest: Sample) -> Iterator[Text]:
     yield _line("Seed", str(facts.generator.seed))
     sweep = "not begun"
     if latest.last_sweep is not None:
-        total = f" of {facts.sweeps:,}" if facts.sweeps else ""
+        total = f" of {facts.sweeps:,}" if facts.sweeps is not None else ""
         sweep = f"{latest.totals.sweeps:,}{total}, at {moment(latest.last_sweep)}"
     yield _line("Sweep", sweep)
 

@@ -133,7 +133,7 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         include=run.spec.include,
         sink=run.sink,
         record_model=run.spec.record_model,
-        sweeps=run.sweeps or 0,
+        sweeps=run.sweeps,
         command=repeat_command(run.spec),
         verification=verify_command(run.manifest_path),
         write_price=options.write_price,

@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             _plot_measure(options, spec, start)
     except ModuleNotFoundError as error:
-        if error.name not in ("matplotlib", "plotext"):
+        if error.name != "matplotlib":
             raise
         raise ValueError(
             f"Plots require the package {error.name!r}; install it with: "
