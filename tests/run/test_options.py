@@ -147,7 +147,7 @@ def test_an_age_is_before_now_with_or_without_a_sign(text: str) -> None:
     [
         ("seed", "many", "'many' is not an integer"),
         ("seed", "18446744073709551616", "The seed is 18446744073709551616, but must be"),
-        ("seed", "-1", "at `$.seed`"),
+        ("seed", "-1", "The seed is -1, but must be"),
         ("concurrency", "0", "0 is too low; the least is 1"),
         ("rate", "0", "the least is 1"),
         ("workers", "0", "0 is too low"),

@@ -59,7 +59,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     include_ms: tuple[str, ...] = ()
     shard: Shard | None = None
 
-    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    seed: int | None = None
     missing_cpu: Percent = 0.0
     sin_signal_cpu: Percent = 0.0
     sin_frq_cpu: str = "m"
