@@ -9,18 +9,16 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
-from fleetstream.fleet import DIMENSIONS, Fleet, Kind
-from fleetstream.measures import CATALOGUE
-from fleetstream.workload import Workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.records import Records
-from fleetstream.targets.duckdb import DuckDBSink
-from fleetstream.targets.sink import Delivery, Part, Request, TargetUnusable
+from fleetstream.generate.records import RecordRange, Records
+from fleetstream.targets.duckdb.sink import DuckDBSink
+from fleetstream.targets.sink import Delivery, Request, TargetUnusable
 from tests.batches import batches
-from tests.telemetry import TIMESTAMP
+from tests.targets.cases import SCHEMAS
+from tests.telemetry import MODEL, TIMESTAMP, generator
 from tests.wire import Record, expected
 
 KEY = {
@@ -40,13 +38,15 @@ VALUES = {
         "measure_value::bigint": "BIGINT",
         "measure_value::varchar": "VARCHAR",
     },
-    RecordModel.MULTI: {each.name: str(each.type) for each in CATALOGUE},
+    RecordModel.MULTI: {
+        each.name: str(each.type) for kind in MODEL.kinds.values() for each in kind.measures
+    },
 }
 
 SWEEPS = [
     batch
     for second in (0, 1_000_000)
-    for batch in Workload(Fleet(1, ["eu-central-1"]), 9, missing_cpu=20).sweep(TIMESTAMP + second)
+    for batch in generator(1, 9, ["eu-central-1"], missing_percent=20).batches([TIMESTAMP + second])
 ]
 """Two sweeps over ten hosts and twelve processes, with gaps."""
 
@@ -55,7 +55,7 @@ MODELS = pytest.mark.parametrize("model", RecordModel)
 
 @contextmanager
 def opened(path: Path, model: RecordModel, *names: str) -> Iterator[DuckDBSink]:
-    sink = DuckDBSink(path, model, *names)
+    sink = DuckDBSink(path, model, SCHEMAS, *names)
     with closing(sink):
         sink.open()
         yield sink
@@ -80,7 +80,7 @@ def stored(path: Path, model: RecordModel) -> list[Record]:
 
 
 def _record(fields: dict, model: RecordModel) -> Record:
-    dimensions = {name for names in DIMENSIONS.values() for name in names}
+    dimensions = set(MODEL.dimensions)
     present = {name: value for name, value in fields.items() if value is not None}
     series = sorted((name, value) for name, value in present.items() if name in dimensions)
     name = present["measure_name"]
@@ -92,7 +92,7 @@ def _record(fields: dict, model: RecordModel) -> Record:
     ]
     if model is RecordModel.MULTI:
         # The two kinds share a column of the same name, so that the order is the records' own.
-        own = [each.name for each in CATALOGUE if each.kind == name]
+        own = [each.name for each in MODEL.kinds[name].measures]
         values.sort(key=lambda value: own.index(value[0]))
     return Record(tuple(series), name, tuple(values), present["time"])
 
@@ -179,7 +179,7 @@ def test_writing_again_stores_once(
                 records = Records(batch, model)
                 start = data.draw(st.integers(0, len(records) - 1))
                 stop = data.draw(st.integers(start + 1, len(records)))
-                delivery = sink.send(Request((Part(records, start, stop),), None))
+                delivery = sink.send(Request((RecordRange(records, start, stop),), None))
                 assert not delivery.rejections
                 written |= set(expected(batch, model)[start:stop])
     assert stored(path, model) == sorted(written)
@@ -277,14 +277,14 @@ def test_a_column_of_another_type(tmp_path: Path) -> None:
     with duckdb.connect(path) as connection:
         connection.execute("CREATE TABLE telemetry (region INTEGER)")
     with pytest.raises(TargetUnusable, match="'region' of type INTEGER, where VARCHAR is needed"):
-        DuckDBSink(path, RecordModel.SINGLE).open()
+        DuckDBSink(path, RecordModel.SINGLE, SCHEMAS).open()
 
 
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear Sir or Madam, " * 1_000)
-    with pytest.raises(ValueError, match="is not a DuckDB file; name another path"):
-        DuckDBSink(path, RecordModel.SINGLE).open()
+    with pytest.raises(ValueError, match="is not a DuckDB file, and would be overwritten; name"):
+        DuckDBSink(path, RecordModel.SINGLE, SCHEMAS).open()
     assert path.read_text() == "Dear Sir or Madam, " * 1_000
 
 
@@ -293,12 +293,12 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
     [
         ("nowhere/fleet.duckdb", "There is no folder"),
         ("", "is a folder, but must be a DuckDB file"),
-        ("/proc/fleet.duckdb", "'/proc/fleet.duckdb' can't be written"),
+        ("/proc/fleet.duckdb", "'/proc/fleet.duckdb' cannot be written"),
     ],
 )
 def test_a_path_that_cannot_be_written(path: str, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=sentence):
-        DuckDBSink(tmp_path / path, RecordModel.SINGLE).open()
+        DuckDBSink(tmp_path / path, RecordModel.SINGLE, SCHEMAS).open()
 
 
 def test_a_file_that_another_process_has_open(tmp_path: Path) -> None:
@@ -311,18 +311,24 @@ def test_a_file_that_another_process_has_open(tmp_path: Path) -> None:
     assert other.stdout.readline() == "open\n"
     try:
         with pytest.raises(TargetUnusable, match="is open in another process; close it there"):
-            DuckDBSink(path, RecordModel.SINGLE).open()
+            DuckDBSink(path, RecordModel.SINGLE, SCHEMAS).open()
     finally:
         other.communicate("\n")
 
 
 def test_several_batches_wait_for_one_insert(tmp_path: Path) -> None:
     """A large insert is several times faster than small ones."""
-    workload = Workload(Fleet(60), 1)
-    hosts = [block for block in workload.blocks if block.kind is Kind.METRICS]
+    fleet = generator(1, 1, ["us-east-1"])
+    sweep = [TIMESTAMP]
     with opened(tmp_path / "fleet.duckdb", RecordModel.SINGLE) as sink:
-        made = [list(sink.prepare(workload.batch(block, TIMESTAMP))) for block in hosts]
-        assert [len(requests) for requests in made] == [*[0] * 9, 1, *[0] * 3]
-        assert made[9][0].values == 1_000_000
-        assert [request.values for request in sink.flush()] == [212_000]
+        # 450 hosts with 20 values, 540 processes with 5: 11,700 values per sweep.
+        requests = [
+            request
+            for _ in range(30)
+            for batch in fleet.batches(sweep)
+            for request in sink.prepare(batch)
+        ]
+        assert len(requests) == 1
+        assert 250_000 <= requests[0].values < 250_000 + 11_700
+        assert sum(request.values for request in sink.flush()) == 30 * 11_700 - requests[0].values
         assert list(sink.flush()) == []

@@ -12,14 +12,14 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from botocore.validate import ParamValidator
-from fleetstream.fleet import Fleet
-from fleetstream.workload import Workload
 from moto.server import ThreadedMotoServer
 
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.targets.sink import Unavailable
+from tests.targets.cases import SCHEMAS
+from tests.telemetry import generator
 
 DAYS = ("--start", "2026-10-31T23:58:00Z", "--end", "2026-11-01T00:02:00Z", "--interval", "60s")
 RUN = ("ingest", "--seed", "7", *DAYS)
@@ -113,10 +113,10 @@ def test_an_s3_that_goes_away_may_come_back(monkeypatch: pytest.MonkeyPatch) -> 
     url = f"http://{host}:{port}"
     client = boto3.client("s3", region_name="us-east-1", endpoint_url=url)
     client.create_bucket(Bucket="fickle")
-    options = TargetOptions("s3://fickle/lake", region="us-east-1", endpoint_url=url)
-    sink = open_sink(options, RecordModel.MULTI)
+    options = TargetOptions(to="s3://fickle/lake", region="us-east-1", endpoint_url=url)
+    sink = open_sink(options, RecordModel.MULTI, SCHEMAS)
     sink.open()
-    batches = list(Workload(Fleet(1, ["eu-central-1"]), 7).sweep(1_793_491_200_000_000))
+    batches = list(generator(1, 7, ["eu-central-1"]).batches([1_793_491_200_000_000]))
     for batch in batches:
         assert not list(sink.prepare(batch))
     (request,) = sink.flush()
@@ -173,10 +173,14 @@ def test_a_lake_in_s3(
         (("s3:///x",), 2, "needs a bucket, for example s3://"),
         (("parquet:no/such",), 2, "There is no folder 'no'"),
         (("csv:{file}",), 2, "is a file, but must be a folder"),
-        (("parquet:lake", "-t", "x"), 2, "--table-name means nothing to the target 'parquet:lake'"),
-        (("csv:load", "-r", "x"), 2, "--region means nothing"),
+        (
+            ("parquet:lake", "-t", "x"),
+            2,
+            "--table-name has no meaning for the target 'parquet:lake'",
+        ),
+        (("csv:load", "-r", "x"), 2, "--region has no meaning"),
         (("s3://b/x", "-url", "nonsense"), 2, "is not an endpoint URL"),
-        (("s3://b/x", "-url", "http://127.0.0.1:1", "-r", "r"), 3, "'b' can't be reached"),
+        (("s3://b/x", "-url", "http://127.0.0.1:1", "-r", "r"), 3, "'b' cannot be reached"),
     ],
 )
 def test_what_is_no_place_for_files_gets_a_sentence(
