@@ -13,9 +13,11 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fleetstream.generate.keys import Bits, mix
 from fleetstream.generate.records import Indices, RecordRange, Records
+from fleetstream.generate.schema import TIME
 from fleetstream.targets.memo import Memo, address
 from fleetstream.targets.sink import Rejection
 
@@ -30,6 +32,9 @@ MAX_TIMESTAMPS = 200_000
 
 CACHED_DICTIONARIES = 64
 """Hashed dictionaries kept: a run needs one per dimension."""
+
+_PLACE = "__place"
+"""The column with each row's index among those that are to be added."""
 
 _EXISTING = "another value is in the table already"
 
@@ -141,10 +146,9 @@ def add_absent(
 ) -> Addition:
     """Add those of ``rows`` to ``table`` whose ``key`` is not in it yet; of several, the first.
 
-    The table's row is kept where there is one: a row with the same values is unchanged, one with
-    other values is rejected.
+    The key includes the time. The table's row is kept where there is one: a row with the same
+    values is unchanged, one with other values is rejected.
     """
-    place = "__place"
     names = rows.column_names
     columns = [row[0] for row in connection.execute(f"DESCRIBE {table}").fetchall()]
     same = " AND ".join(
@@ -155,18 +159,29 @@ def add_absent(
         f'there."{name}" IS DISTINCT FROM incoming."{name}"' for name in names if name not in key
     )
     listed = ", ".join(f'"{name}"' for name in key if name in names)
-    connection.register("incoming", rows.append_column(place, pa.array(np.arange(len(rows)))))
-    added = connection.execute(
-        f"INSERT INTO {table} BY NAME SELECT * EXCLUDE ({place}) FROM "
-        f"(SELECT * FROM incoming ANTI JOIN {table} AS there ON {same}) "
-        f"QUALIFY row_number() OVER (PARTITION BY {listed} ORDER BY {place}) = 1"
+    first, last = time_range(rows)
+    # Without these bounds each request would read the whole table.
+    there = (
+        f"(FROM {table} WHERE {TIME} BETWEEN make_timestamp({first}) AND make_timestamp({last}))"
+    )
+    connection.register("incoming", rows.append_column(_PLACE, pa.array(np.arange(len(rows)))))
+    ((added,),) = connection.execute(
+        f"INSERT INTO {table} BY NAME SELECT * EXCLUDE ({_PLACE}) FROM "
+        f"(SELECT * FROM incoming ANTI JOIN {there} AS there ON {same}) "
+        f"QUALIFY row_number() OVER (PARTITION BY {listed} ORDER BY {_PLACE}) = 1"
     ).fetchall()
     found = connection.execute(
-        f"SELECT {place} FROM incoming JOIN {table} AS there ON {same} "
-        f"WHERE {differs} ORDER BY {place}"
+        f"SELECT DISTINCT {_PLACE} FROM incoming JOIN {there} AS there ON {same} "
+        f"WHERE {differs} ORDER BY {_PLACE}"
     ).fetchall()
     rejections = tuple(Rejection(index, _EXISTING) for (index,) in found)
-    return Addition(rejections, len(rows) - added[0][0] - len(rejections))
+    return Addition(rejections, len(rows) - added - len(rejections))
+
+
+def time_range(rows: pa.Table) -> tuple[int, int]:
+    """The first and the last timestamp of rows, in microseconds."""
+    span = pc.min_max(rows[TIME].cast(pa.int64()))
+    return span["min"].as_py(), span["max"].as_py()
 
 
 def _distinct_rows(part: RecordRange) -> Indices:

@@ -15,11 +15,9 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fleetstream.generate.records import Indices, RecordModel, RecordRange, Records
-from fleetstream.generate.schema import TIME
-from fleetstream.targets.deduplication import Addition, RecentWrites, add_absent
+from fleetstream.targets.deduplication import Addition, RecentWrites, add_absent, time_range
 from fleetstream.targets.file_storage import Storage, StoredFile, first_line
 from fleetstream.targets.sink import (
     Delivery,
@@ -183,7 +181,7 @@ class FileSink:
     def _write(self, folder: str, rows: pa.Table) -> None:
         if not len(rows):
             return
-        first, last = _time_range(rows)
+        first, last = time_range(rows)
         file = self.storage.add(
             folder, self.format.suffix, first, last, lambda stream: self.format.write(rows, stream)
         )
@@ -198,7 +196,7 @@ class FileSink:
 
     def _absent(self, folder: str, rows: pa.Table) -> tuple[pa.Table, Addition]:
         """Those rows that no file has yet, and what became of the others."""
-        first, last = _time_range(rows)
+        first, last = time_range(rows)
         there = [
             self.format.read(self.storage, file, first, last)
             for file in self._files
@@ -212,9 +210,3 @@ class FileSink:
             added = connection.sql("SELECT * EXCLUDE (__old) FROM there WHERE __old IS NULL")
             new: pa.Table = added.to_arrow_table()
         return new.cast(rows.schema), addition
-
-
-def _time_range(rows: pa.Table) -> tuple[int, int]:
-    """The first and the last timestamp of rows, in microseconds."""
-    span = pc.min_max(rows[TIME].cast(pa.int64()))
-    return span["min"].as_py(), span["max"].as_py()
