@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.schema import measure_fields
 from fleetstream.targets.columns import TableColumns
 from fleetstream.targets.duckdb.sink import LONGEST_WAIT, VALUES_PER_INSERT, DuckDBSink
 from fleetstream.targets.sink import Delivery, Request, TargetUnusable
