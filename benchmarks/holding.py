@@ -1,25 +1,20 @@
-"""Memory over a long run, the cost of a value by size of the fleet, and how soon help appears."""
+"""Memory over a long run, the cost of a value by size of the fleet, and start-up."""
 
 import gc
 from collections.abc import Iterator
 
 import psutil
-import pyarrow as pa
 
 from benchmarks.measure import cpu_seconds, medians, run
 from benchmarks.results import Result, at_most
-from fleetstream.fleet import Fleet
-from fleetstream.run.ledger import Ledger
-from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.generate.records import RecordModel
-from fleetstream.targets.timestream import Target, TimestreamSink
-from fleetstream.workload import Workload
+from benchmarks.wire import Wire
+from fleetstream.generate.choices import RecordModel
 
 REQUESTS = 200_000
 
 
 def results(url: str, requests: int = REQUESTS) -> Iterator[Result]:
-    """Growth of resident memory over many requests; a value's cost; start-up."""
+    """Growth of resident memory over many requests; the cost of a value; start-up."""
     first, last = _memory(url, requests)
     yield at_most(
         f"growth of memory over {requests:,} requests after the first tenth, in per cent",
@@ -58,31 +53,18 @@ def results(url: str, requests: int = REQUESTS) -> Iterator[Result]:
 
 def _memory(url: str, requests: int) -> tuple[float, float]:
     """Resident memory in MB after a tenth of the requests and after all of them."""
-    workload = Workload(Fleet(), 7)
-    sink = TimestreamSink(Target("db", "tb", "us-east-1", url), RecordModel.MULTI)
-    ledger, process, samples, second = Ledger(), psutil.Process(), [], 0
+    wire, process, samples = Wire(url, RecordModel.MULTI), psutil.Process(), []
+    sent = second = 0
     for share in (requests // 10, requests):
-        while ledger.totals().requests < share:
-            Pipeline(_sweeps(workload, second, 50), sink, ledger, Stop(), concurrency=10).run()
+        while sent < share:
+            sent += wire.write(range(second, second + 50)).requests
             second += 50
-            assert ledger.totals().delivered
         gc.collect()
         samples.append(process.memory_info().rss / 2**20)
     return samples[0], samples[1]
 
 
-def _sweeps(workload: Workload, first: int, count: int) -> Iterator[pa.RecordBatch]:
-    for second in range(first, first + count):
-        yield from workload.sweep(second * 1_000_000)
-
-
 def _cost(url: str, scale: int, sweeps: int) -> float:
-    """CPU seconds of a value."""
-    workload = Workload(Fleet(scale), 7)
-    sink = TimestreamSink(Target("db", "tb", "us-east-1", url), RecordModel.MULTI)
-    batches = _sweeps(workload, 0, sweeps)
-    ledger = Ledger()
-    pipeline = Pipeline(batches, sink, ledger, Stop(), concurrency=10)
-    seconds = cpu_seconds(pipeline.run)
-    assert ledger.totals().delivered
-    return seconds / (sweeps * workload.values_per_sweep)
+    """CPU seconds per value."""
+    wire = Wire(url, RecordModel.MULTI, scale)
+    return cpu_seconds(lambda: wire.write(range(sweeps))) / (sweeps * wire.values_per_sweep)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.measure import fleetstream, median
 from benchmarks.results import Result, at_least
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 
 FORMS = {RecordModel.SINGLE: ("long", 1.0), RecordModel.MULTI: ("wide", 2.5)}
 SCALES = {RecordModel.SINGLE: 100, RecordModel.MULTI: 300}

@@ -1,7 +1,7 @@
-"""The straightforward tool: one `write_records` of boto3 a series, a dict a record.
+"""The straightforward tool: one `write_records` of boto3 per series, one dict per record.
 
-It draws one value at a time, and sends the records of one
-host or process together, with their dimensions and time as common attributes.
+It draws one value at a time, and sends the records of one host or process together, with their
+dimensions and time as common attributes.
 """
 
 import random
@@ -12,9 +12,9 @@ from typing import Any
 
 import boto3
 
-from fleetstream.distributions import Choice
-from fleetstream.fleet import Fleet, Kind
-from fleetstream.measures import Measure, measures_of
+from fleetstream.generate.generator import Generator
+from fleetstream.model import Measure, load_model
+from fleetstream.model.laws import Choice
 
 
 def main(url: str, sweeps: int, threads: int) -> None:
@@ -22,11 +22,11 @@ def main(url: str, sweeps: int, threads: int) -> None:
     client = boto3.client("timestream-write", region_name="us-east-1", endpoint_url=url)
     series = [
         (table.kind, dimensions)
-        for table in Fleet().tables.values()
+        for table in Generator(load_model(), 7).tables.values()
         for dimensions in table.dimensions.to_pylist()
     ]
 
-    def write(one: tuple[Kind, dict[str, str]]) -> int:
+    def write(one: tuple[str, dict[str, str]]) -> int:
         records, common = record_dicts(*one)
         client.write_records(
             DatabaseName="db", TableName="tb", Records=records, CommonAttributes=common
@@ -38,7 +38,7 @@ def main(url: str, sweeps: int, threads: int) -> None:
 
 
 def record_dicts(
-    kind: Kind, dimensions: dict[str, str]
+    kind: str, dimensions: dict[str, str]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The records of one series, and what they have in common."""
     common = {
@@ -52,15 +52,15 @@ def record_dicts(
             "MeasureValue": value_text(measure),
             "MeasureValueType": measure.type,
         }
-        for measure in measures_of(kind)
+        for measure in load_model().kinds[kind].measures
     ]
     return records, common
 
 
 def value_text(measure: Measure) -> str:
     """A value of a measure, as the API wants it."""
-    if isinstance(measure.distribution, Choice):
-        return random.choices(measure.distribution.words, measure.distribution.likelihoods)[0]
+    if isinstance(measure.value, Choice):
+        return random.choices(measure.value.words, list(measure.value.shares.values()))[0]
     return str(round(random.uniform(0, 100), measure.decimals or None))
 
 

@@ -1,28 +1,20 @@
 """The write path: against the straightforward tool, and against the floor."""
 
-import http.client
 import tempfile
+import time
 from collections.abc import Iterator
-from functools import cache
-from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+import pycurl
 
 from benchmarks.measure import cpu_seconds, fleetstream, medians, run
 from benchmarks.results import Result, at_least, at_most
-from fleetstream.fleet import Fleet
-from fleetstream.run.ledger import Ledger
-from fleetstream.run.pipeline import Pipeline, Stop
-from fleetstream.generate.records import RecordModel
-from fleetstream.targets.timestream import Target, TimestreamSink
-from fleetstream.workload import Workload
+from benchmarks.wire import Wire
+from fleetstream.generate.choices import RecordModel
 
 BASELINE_SWEEPS = 4
 SWEEPS = 12
 SCALES = {RecordModel.MULTI: 100, RecordModel.SINGLE: 20}
-TARGETS = {RecordModel.MULTI: 200, RecordModel.SINGLE: 20}
+TARGETS = {RecordModel.MULTI: 400, RecordModel.SINGLE: 45}
 
 
 def results(url: str) -> Iterator[Result]:
@@ -37,6 +29,7 @@ def results(url: str) -> Iterator[Result]:
         )
     for model in (RecordModel.MULTI, RecordModel.SINGLE):
         yield _against_floor(url, model)
+    yield _threads(url)
     rate = medians([lambda: _influx(url)], 3)[0]
     yield at_least("values per CPU second into InfluxDB, in millions", 3, rate / 1e6, "")
 
@@ -70,43 +63,59 @@ def _ours(url: str, model: RecordModel) -> float:
 
 def _against_floor(url: str, model: RecordModel) -> Result:
     """A request's CPU time in the pipeline, as a multiple of signing and posting alone."""
-    workload = _workload(20 if model is RecordModel.MULTI else 2)
-    sink = TimestreamSink(Target("db", "tb", "us-east-1", url), model)
-    batches = list(workload.sweep(10**15))
-    bodies = [request.payload for batch in batches for request in sink.prepare(batch)]
-    bodies += [request.payload for request in sink.flush()]
-
-    def ours() -> None:
-        ledger = Ledger()
-        Pipeline(workload.sweep(10**15), sink, ledger, Stop(), concurrency=10).run()
-        assert ledger.totals().delivered
-
-    costs = medians([lambda: cpu_seconds(lambda: _post(url, bodies)), lambda: cpu_seconds(ours)], 7)
+    wire = Wire(url, model, 20 if model is RecordModel.MULTI else 2)
+    second = [1_700_000_000]
+    bodies = wire.bodies(second)
+    costs = medians(
+        [
+            lambda: cpu_seconds(lambda: _post(url, bodies)),
+            lambda: cpu_seconds(lambda: wire.write(second)),
+        ],
+        7,
+    )
     floor, cost = (seconds / len(bodies) * 1e6 for seconds in costs)
     return at_most(
         f"CPU time of a request, {model}-measure, as a multiple of the floor's",
-        2,
+        1.5,
         cost / floor,
         f"{cost:.0f} µs against {floor:.0f} µs",
     )
 
 
+def _threads(url: str) -> Result:
+    """Throughput of ten senders against one, by the wall clock."""
+    one, ten = (Wire(url, RecordModel.SINGLE, 5, concurrency) for concurrency in (1, 10))
+    seconds = medians([lambda: _wall(one), lambda: _wall(ten)], 5)
+    return at_least(
+        "throughput with `-c 10`, single-measure, as a multiple of one sender's",
+        1.5,
+        seconds[0] / seconds[1],
+        "",
+    )
+
+
+def _wall(wire: Wire) -> float:
+    began = time.perf_counter()
+    wire.write(range(2))
+    return time.perf_counter() - began
+
+
 def _post(url: str, bodies: list[bytes]) -> None:
-    """Sign and post bodies in a bare loop."""
-    credentials = Credentials("key", "secret")
-    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    """Sign and post bodies by libcurl in a bare loop."""
+    curl = pycurl.Curl()
+    curl.setopt(pycurl.URL, f"{url}/")
+    curl.setopt(pycurl.AWS_SIGV4, "aws:amz:us-east-1:timestream")
+    curl.setopt(pycurl.USERPWD, "key:secret")
+    curl.setopt(
+        pycurl.HTTPHEADER,
+        [
+            "Content-Type: application/x-amz-json-1.0",
+            "X-Amz-Target: Timestream_20181101.WriteRecords",
+            "Expect:",
+        ],
+    )
     for body in bodies:
-        headers = {
-            "Content-Type": "application/x-amz-json-1.0",
-            "X-Amz-Target": "Timestream_20181101.WriteRecords",
-        }
-        request = AWSRequest("POST", f"{url}/", headers=headers, data=body)
-        SigV4Auth(credentials, "timestream", "us-east-1").add_auth(request)
-        connection.request("POST", "/", body=body, headers=dict(request.headers))
-        connection.getresponse().read()
-    connection.close()
-
-
-@cache
-def _workload(scale: int) -> Workload:
-    return Workload(Fleet(scale), 7)
+        curl.setopt(pycurl.POSTFIELDSIZE, len(body))
+        curl.setopt(pycurl.COPYPOSTFIELDS, body)
+        curl.perform_rb()
+    curl.close()

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from docs.record import COLUMNS, FRAME, IMAGES, REPORT
 from fleetstream.cli import main
-from fleetstream.report.report import Report, write_report
+from fleetstream.report.html import ReportContent, write_report
 
 PLOTS = (
     "fleetstream plot --seed 7 --start 2026-11-01T00:00:00Z --out docs/images/cpu_user.png",
@@ -59,7 +59,7 @@ def take_report() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
-        write_report(page, msgspec.json.decode(REPORT.read_bytes(), type=Report))
+        write_report(page, msgspec.json.decode(REPORT.read_bytes(), type=ReportContent))
         subprocess.run(
             [
                 chromium,

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess
 from tests.terminal import Terminal
 
 IMAGES = Path(__file__).with_name("images")
@@ -34,8 +34,8 @@ def record() -> None:
     os.environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")
     # The commands that are shown begin with the program's name where the shell finds it.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    server = LocalTimestream(faults=["throttle=0.02"])
-    server.port = 8086
+    server = EmulatorProcess(faults=["throttle=0.02"])
+    server.port = 8765
     with tempfile.TemporaryDirectory() as folder, server:
         server.write.create_database(DatabaseName="testDb")
         server.write.create_table(DatabaseName="testDb", TableName="testTable")

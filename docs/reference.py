@@ -5,22 +5,26 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleetstream.cli import COMMANDS, make_parser
-from fleetstream.cli.completion import commands_of
+from fleetstream.cli.commands.completion import commands_of
+from fleetstream.cli.parser import command_module, command_names, make_parser
 
 PAGE = Path(__file__).with_name("cli.md")
 
 INTRODUCTION = """\
 # The command line
 
-Made from the program by `make docs`; `fleetstream COMMAND --help` says the same.
+Generated from the program by `make docs`. `fleetstream COMMAND --help` shows the most important
+options, `--help-all` all of them.
 
-`fleetstream COMMAND [OPTIONS]` runs a command, `fleetstream --version` tells the version. Options
-may be written `--option VALUE` or `--option=VALUE`, in any order.
+`fleetstream COMMAND [OPTIONS]` runs a command, `fleetstream --version` prints the version. Options
+may be written `--option VALUE` or `--option=VALUE`, in any order. A percentage is a number from 0
+to 100 with or without a percent sign; a duration has a unit (`250ms`, `30s`, `5m`, `24h`, `7d`); a
+time is written in ISO 8601 (UTC unless it says otherwise) or as an age: `24h` is a day ago, `+10m`
+in ten minutes.
 
-Exit codes: 0 everything was delivered, a stop by Ctrl-C included; 1 some records were not
-delivered, and the summary says how many, why, and where they are; 2 wrong usage; 3 the target can't
-be used, and nothing was written; 130 a stop by Ctrl-C before anything began.
+Exit codes: 0 everything was delivered, also when stopped by Ctrl-C; 1 some records were not
+delivered, and the summary says how many, why, and where they are; 2 wrong usage; 3 the target
+cannot be used, and nothing was written; 130 stopped by Ctrl-C before anything began.
 """
 
 
@@ -31,8 +35,10 @@ def build() -> None:
 
 def reference() -> str:
     """The page."""
-    commands = commands_of(make_parser())
-    contents = [f"- [`{name}`](#fleetstream-{name}): {COMMANDS[name]}" for name in commands]
+    commands = commands_of(make_parser(command_names(), full_help=True))
+    contents = [
+        f"- [`{name}`](#fleetstream-{name}): {command_module(name).SUMMARY}" for name in commands
+    ]
     parts = [INTRODUCTION, "\n".join(contents) + "\n"]
     for name, command in commands.items():
         parts.append("\n".join(_command(name, command)))
@@ -54,7 +60,7 @@ def _command(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
             continue
         yield f"### {(group.title or '').capitalize()}\n"
         for action in actions:
-            yield f"- {_names(action)}: {_escaped(action.help or '')}"
+            yield f"- {_names(action)}: {_escaped((action.help or '').replace('%%', '%'))}"
         yield ""
 
 

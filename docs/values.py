@@ -1,37 +1,103 @@
-"""Writes the README's table of values from the catalogue of measures."""
+"""Writes `docs/measures.md`, the page about the sample fleet, from its model."""
 
 from pathlib import Path
 
-from fleetstream.measures import CATALOGUE
+import pyarrow as pa
+import pyarrow.compute as pc
 
-PAGE = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- values -->\n", "<!-- /values -->\n"
+from fleetstream.generate.generator import Generator
+from fleetstream.model import load_model
+
+PAGE = Path(__file__).with_name("measures.md")
+
+INTRODUCTION = """\
+# The sample fleet
+
+Generated from [aws-devops.toml](../src/fleetstream/model/builtin/aws-devops.toml) by `make docs`.
+
+{description}. At host scale 1 there are {series}: {values} values per sweep.
+
+**All values are independent draws**, as in the AWS sample tool: nothing correlates over time,
+between measures, or between hosts, except the sums that are stated below. That is right for load
+tests and useless for dashboards, alerts or anomaly detection.
+
+What belongs to a host for good depends on its identity (its dimensions) alone, not on `--seed`:
+which law its CPU load follows (`cpu_user`), and the size of its data (`disk_used`), 30 GB times an
+integer from 1 to 100.
+
+A value is rounded to the decimals of its measure before others are derived from it, so sums are
+exact: the eight CPU values add up to 100 wherever they can, `memory_used` and `memory_free` to
+8,000. A VARCHAR measure has no decimals.
+"""
 
 
 def build() -> None:
-    """Write the table between its markers."""
+    """Write the page."""
     PAGE.write_text(page())
 
 
 def page() -> str:
-    """The README with the table as it should be."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table()}{END}{after}"
-
-
-def table() -> str:
-    """One row a measure."""
-    rows = ["| domain | measure | type | unit | decimals | values | what |", "|---" * 7 + "|"]
-    for measure in CATALOGUE:
-        cells = (
-            measure.domain,
-            f"`{measure.name}`",
-            measure.type,
-            measure.unit,
-            str(measure.decimals) if measure.unit else "",
-            str(measure.distribution),
-            measure.description,
+    """The page as it should be."""
+    model = load_model()
+    generator = Generator(model, 0)
+    series = " and ".join(
+        f"{len(generator.tables[key]):,} {kind.noun}" for key, kind in model.kinds.items()
+    )
+    parts = [
+        INTRODUCTION.format(
+            description=model.description[0].upper() + model.description[1:],
+            series=series,
+            values=f"{generator.values_per_sweep:,}",
         )
+    ]
+    parts.append(f"## Topology\n\n{topology(generator)}")
+    for key, kind in model.kinds.items():
+        parts.append(f"## `{key}`: one series per row of the level `{kind.level}`\n")
+        parts.append("Dimensions: " + ", ".join(f"`{name}`" for name in kind.dimensions) + ".\n")
+        rows = ["| group | measure | type | unit | decimals | values | meaning |", "|---" * 7 + "|"]
+        for measure in kind.measures:
+            law = str(measure.value)
+            cells = (
+                measure.group,
+                f"`{measure.name}`",
+                measure.type,
+                measure.unit,
+                str(measure.decimals) if measure.unit else "",
+                f"`{law}`" if measure.expression else law,
+                measure.description,
+            )
+            rows.append("| " + " | ".join(cells) + " |")
+        parts.append("\n".join(rows) + "\n")
+        if kind.variables:
+            parts.append("Variables that these expressions use, which are not written:\n")
+            for variable in kind.variables:
+                fixed = ", fixed per series" if variable.fixed else ""
+                parts.append(f"- `{variable.name}`: {variable.value}{fixed}; {variable.description}")
+            parts.append("")
+    return "\n".join(parts)
+
+
+def topology(generator: Generator) -> str:
+    """Cells, silos and series per region, and hosts per silo of each microservice, as tables."""
+    hosts, processes = (
+        pa.Table.from_batches([each.dimensions]) for each in generator.tables.values()
+    )
+    rows = ["| region | cells | silos | hosts | processes |", "|---|---|---|---|---|"]
+    for region in hosts["region"].unique().to_pylist():
+        of = [table.filter(pc.equal(table["region"], region)) for table in (hosts, processes)]
+        counts = (len(of[0][level].unique()) for level in ("cell", "silo"))
+        cells = (region, *map(str, counts), *(f"{table.num_rows:,}" for table in of))
         rows.append("| " + " | ".join(cells) + " |")
+    rows += ["", "| microservice | hosts per silo | processes per host |", "|---|---|---|"]
+    silos = len(hosts["silo"].unique())
+    for service in hosts["microservice_name"].unique().to_pylist():
+        count = [
+            pc.sum(pc.equal(table["microservice_name"], service)).as_py()
+            for table in (hosts, processes)
+        ]
+        rows.append(f"| {service} | {count[0] // silos} | {count[1] // count[0]} |")
     return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    build()

@@ -43,7 +43,7 @@ def generator(
 
 
 def sweep_of(generator: Generator, kind: str, *timestamps: int) -> pa.RecordBatch:
-    """All series of a kind at one or more timestamps as one batch, one timestamp after the other."""
+    """All series of a kind at one or more timestamps, as one batch."""
     chunks = [chunk for chunk in generator.chunks if chunk.kind == kind]
     times = timestamps or (TIMESTAMP,)
     return pa.concat_batches([generator.batch(chunk, [time]) for time in times for chunk in chunks])

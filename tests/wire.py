@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME, dimension_names, kind_of
 from fleetstream.model import DataType
 

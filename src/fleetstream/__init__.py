@@ -12,7 +12,7 @@ from fleetstream._version import __version__
 if TYPE_CHECKING:
     from fleetstream.api import estimate_writes, series, telemetry, verify_runs
     from fleetstream.emulator import LocalTimestream
-    from fleetstream.generate.records import RecordModel
+    from fleetstream.generate.choices import RecordModel
     from fleetstream.model import Model, builtin_models, load_model
     from fleetstream.run.manifest import Manifest, read_manifest
     from fleetstream.run.options import make_spec

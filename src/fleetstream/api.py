@@ -1,11 +1,12 @@
 """The Python API: what the command line does, as functions.
 
 Options have the names of the command line with underscores, and text is read as there: ``seed=7,
-start="-1h", interval="10s", include_region="eu-west-1"``. All functions raise ValueError for what
+start="-1h", interval="10s", host_scale=2``. All functions raise ValueError for what
 is unknown or contradictory, and TargetUnusable for a target that cannot be used.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def series(kind: str | None = None, **options: Any) -> pa.Table:
-    """The series of a kind, by default of the model's first: one row each, one column per dimension.
+    """The series of a kind, by default the model's first: one row each, one column per dimension.
 
     ``options`` are those that choose the fleet, such as ``host_scale=2``.
     """
@@ -81,22 +82,32 @@ def verify_runs(
         return verify(expectation, reader, control or Control(), progress)
 
 
-def estimate_writes(spec: RunSpec, sweeps: int | None = None) -> "Estimate":
+def estimate_writes(
+    spec: RunSpec,
+    sweeps: int | None = None,
+    *,
+    track: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> "Estimate":
     """What a run would send to Amazon Timestream, in the spec's record model.
 
-    ``sweeps`` limits a run that has no end.
+    ``sweeps`` limits a run that has no end. ``track`` is called with one item per sweep that is
+    generated for the estimate, and yields them, for example to show progress.
     """
     from fleetstream.targets.timestream.estimate import estimate
 
     spec = spec.resolved()
-    timestamps: Sequence[int] = planned_timestamps(spec, sweeps)
+    generator = spec.generator()
+    processes = spec.processes or len(os.sched_getaffinity(0))
+    is_history = spec.start is not None
     return estimate(
-        spec.generator(),
+        generator,
         spec.record_model,
-        timestamps,
-        database=spec.database_name or "",
-        table=spec.table_name or "",
-        processes=spec.processes or 1,
+        spec.database_name or "",
+        spec.table_name or "",
+        planned_timestamps(spec, sweeps),
+        batch_timestamps=generator.timestamps_per_batch(processes) if is_history else None,
+        processes=processes,
+        track=track,
     )
 
 

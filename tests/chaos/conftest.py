@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.generator import DATABASE, TABLE, Generator
-from tests.local_server import LocalTimestream
+from tests.emulator_process import EmulatorProcess
 
 FLEET = ("--include-region", "us-west-2")
 """Four silos: 1,040 values a sweep."""
@@ -16,7 +16,7 @@ FLEET = ("--include-region", "us-west-2")
 class Scene:
     """A server with the table, and generators that write to it."""
 
-    def __init__(self, server: LocalTimestream, folder: Path) -> None:
+    def __init__(self, server: EmulatorProcess, folder: Path) -> None:
         self.server = server
         self.folder = folder
 
@@ -37,7 +37,7 @@ def scene(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
 
         def make(*faults: str, store: bool = False) -> Scene:
             path = tmp_path / "store" if store else None
-            server = stack.enter_context(LocalTimestream(store=path, faults=faults, seed=5))
+            server = stack.enter_context(EmulatorProcess(store=path, faults=faults, seed=5))
             server.write.create_database(DatabaseName=DATABASE)
             server.write.create_table(DatabaseName=DATABASE, TableName=TABLE)
             return Scene(server, tmp_path)

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.run.manifest import read_manifest
 from fleetstream.run.undelivered import read_undelivered, undelivered_files
+from tests.telemetry import MODEL
 
 DATABASE, TABLE = "chaos", "telemetry"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
@@ -52,7 +54,7 @@ class Generator:
         while time.monotonic() < deadline:
             if self.manifest.exists():
                 manifest = json.loads(self.manifest.read_bytes())
-                settled = sum(run["count"] for run in manifest["swept"])
+                settled = sum(count for _, _, count in manifest["swept"])
                 if settled + len(manifest["unsettled"]) >= sweeps:
                     return
             assert self.process.poll() is None, self.process.communicate()
@@ -77,11 +79,11 @@ class Generator:
 def expected(manifest_path: Path) -> Truth:
     """What a run must have written: every record of every sweep that its manifest names."""
     manifest = read_manifest(manifest_path)
-    workload = manifest.workload()
+    generator = manifest.spec.generator()
     truth: Truth = {}
     for timestamp in [*manifest.timestamps(), *manifest.unsettled]:
-        for batch in workload.sweep(timestamp):
-            truth.update(records_of(Records(batch, manifest.record_model)))
+        for batch in generator.batches([timestamp]):
+            truth.update(records_of(Records(batch, manifest.spec.record_model)))
     return truth
 
 
@@ -93,17 +95,18 @@ def records_of(records: Records) -> Truth:
         for row in zip(*dimensions, strict=True)
     ]
     columns = [column.to_pylist() for column in records.measure_columns]
+    times = records.timestamps.tolist()
     truth: Truth = {}
     for place, row in enumerate(records.rows.tolist()):
         key = tuple(f"{name}={value}" for name, value in series[row])
         if records.model is RecordModel.SINGLE:
             measure = int(records.measures[place])
             name = records.measure_names[measure]
-            truth[key, name, records.timestamp] = json.dumps(columns[measure][row])
+            truth[key, name, times[row]] = json.dumps(columns[measure][row])
         else:
             values = dict(zip(records.measure_names, [c[row] for c in columns], strict=True))
             present = {name: value for name, value in values.items() if value is not None}
-            truth[key, str(records.kind), records.timestamp] = json.dumps(present, sort_keys=True)
+            truth[key, records.kind, times[row]] = json.dumps(present, sort_keys=True)
     return truth
 
 
@@ -146,9 +149,7 @@ def stored(url: str, model: RecordModel = RecordModel.SINGLE) -> Truth:
 
 
 def _record(fields: dict[str, Any], model: RecordModel) -> tuple[Key, str]:
-    from fleetstream.fleet import DIMENSIONS
-
-    dimensions = {name for names in DIMENSIONS.values() for name in names}
+    dimensions = set(MODEL.dimensions)
     series = tuple(f"{name}={fields.pop(name)}" for name in sorted(dimensions & fields.keys()))
     key = (series, fields.pop("measure_name"), fields.pop("time"))
     if model is RecordModel.SINGLE:

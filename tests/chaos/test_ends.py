@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from tests.chaos.conftest import Scene
 from tests.chaos.generator import CREDENTIALS, expected, stored, undelivered
 
@@ -113,5 +113,5 @@ def test_a_table_deleted_in_mid_run_ends_it(scene: MakeScene) -> None:
     act.server.write.delete_table(DatabaseName=DATABASE, TableName=TABLE)
     code, printed = run.end()
     assert code == 1
-    assert f"{DATABASE}.{TABLE} is not there any more" in printed
+    assert f"{DATABASE}.{TABLE} does not exist any more" in printed
     assert run.ledger["adds_up"]

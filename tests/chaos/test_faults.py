@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from tests.chaos.conftest import Scene
 from tests.chaos.generator import expected, stored, undelivered
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fleetstream.cli.outcome import warn_of
+from fleetstream.cli.outcome import warn_if_unencrypted
 from fleetstream.targets.registry import TargetOptions
 from tests.chaos import generator
 from tests.chaos.conftest import Scene
@@ -50,5 +50,5 @@ def test_nothing_that_is_written_holds_a_secret(
 def test_plain_http_beyond_this_machine_is_warned_of(
     url: str | None, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    warn_of(TargetOptions(endpoint_url=url))
+    warn_if_unencrypted(TargetOptions(endpoint_url=url))
     assert ("is not encrypted" in capsys.readouterr().err) == warned

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
 from tests.chaos.conftest import Scene
 from tests.chaos.generator import Key, Truth, expected, stored, undelivered

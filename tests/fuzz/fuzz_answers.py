@@ -7,10 +7,10 @@ import atheris
 
 with atheris.instrument_imports(include=["fleetstream.targets.timestream.transport", "json"]):
     from fleetstream.targets.sink import TargetLost, Throttled, Unavailable
-    from fleetstream.targets.timestream.account import Account, Target
+    from fleetstream.targets.timestream.account import Account, TimestreamTable
     from fleetstream.targets.timestream.transport import Transport
 
-TRANSPORT = Transport(Account(Target("db", "tb", "us-east-1", "http://127.0.0.1:9")))
+TRANSPORT = Transport(Account(TimestreamTable("db", "tb", "us-east-1", "http://127.0.0.1:9")))
 STATUSES = (200, 400, 404, 419, 429, 500, 503)
 
 

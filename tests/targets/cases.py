@@ -13,12 +13,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns
 from fleetstream.targets.registry import TargetOptions, open_reader
+from tests.emulator_process import EmulatorProcess
 from tests.influx_server import InfluxDB
-from tests.local_server import LocalTimestream
 from tests.telemetry import KINDS, MODEL
 from tests.wire import PARSERS, Record
 
@@ -127,7 +127,7 @@ def _duckdb(folder: Path) -> Iterator[NewPlace]:
 @contextmanager
 def _timestream(folder: Path) -> Iterator[NewPlace]:
     numbers = count()
-    with LocalTimestream() as server:
+    with EmulatorProcess() as server:
         server.write.create_database(DatabaseName="fleet")
 
         def place() -> TargetOptions:

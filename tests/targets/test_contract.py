@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetstream.generate.records import RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
 from fleetstream.generate.schema import batch_schema
 from fleetstream.model import DataType
 from fleetstream.targets.registry import TargetOptions, open_sink

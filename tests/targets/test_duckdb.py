@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.generate.schema import measure_fields
 from fleetstream.targets.columns import TableColumns
 from fleetstream.targets.duckdb.sink import LONGEST_WAIT, VALUES_PER_INSERT, DuckDBSink

@@ -12,14 +12,14 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from botocore.validate import ParamValidator
+from fleetstream.fleet import Fleet
+from fleetstream.workload import Workload
 from moto.server import ThreadedMotoServer
 
 from fleetstream.cli import main
-from fleetstream.fleet import Fleet
-from fleetstream.generate.records import RecordModel
-from fleetstream.targets.sink import Unavailable
+from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import TargetOptions, open_sink
-from fleetstream.workload import Workload
+from fleetstream.targets.sink import Unavailable
 
 DAYS = ("--start", "2026-10-31T23:58:00Z", "--end", "2026-11-01T00:02:00Z", "--interval", "60s")
 RUN = ("ingest", "--seed", "7", *DAYS)

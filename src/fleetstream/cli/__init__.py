@@ -15,27 +15,40 @@ INTERRUPTED = 128 + 2
 """Exit code where Ctrl-C came while nothing was being written: that of an end by SIGINT."""
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+"""The signals that a run handles itself."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Run a command; returns the exit code. Signal handlers are restored afterwards."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        return _run(given)
-    except BrokenPipeError:
-        # Python would report the closed pipe once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OUTPUT_CLOSED
-    except KeyboardInterrupt:
-        # A run that writes has signal handlers of its own.
-        print("Stopped.", file=sys.stderr)
-        return INTERRUPTED
+        return _exit_code(sys.argv[1:] if arguments is None else arguments)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def entry() -> None:
     """The program: run the command of the command line and exit with its code."""
-    code = main()
+    code = _exit_code(sys.argv[1:])
     # The command has said how it ended; another Ctrl-C must not replace its exit code.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        # Python would report the closed pipe again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_CLOSED
+    except KeyboardInterrupt:
+        # A run that writes handles signals itself.
+        print("Stopped.", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _run(given: Sequence[str]) -> int:

@@ -126,20 +126,20 @@ def shown(
 
     Raises ValueError where metrics cannot be served.
     """
+    from fleetstream.report.display import progress_display
     from fleetstream.report.history import recorded
-    from fleetstream.report.progress import progress
 
     with ExitStack() as stack:
         url = None
         if options.metrics_port is not None:
-            from fleetstream.report.metrics import serving
+            from fleetstream.report.metrics import metrics_server
 
-            server = serving(facts, ledger, options.metrics_host, options.metrics_port)
+            server = metrics_server(facts, ledger, options.metrics_host, options.metrics_port)
             url = stack.enter_context(server)
         history = stack.enter_context(recorded(ledger))
         logged = options.quiet or options.log_format == "json"
         log_format = options.log_format if logged else None
-        stack.enter_context(progress(facts, history, control, log_format, url))
+        stack.enter_context(progress_display(facts, history, control, log_format, url))
         yield history
 
 
@@ -163,11 +163,13 @@ def show_end(
         with _reported_if_lost("summary", options.summary):
             write_summary(options.summary, summary)
     if options.report is not None:
-        from fleetstream.report.page import report_on, write_report
+        from fleetstream.report.html import report_content, write_report
 
         with _reported_if_lost("report", options.report):
-            report = report_on(facts, summary, history.samples, _in_force(options, spec))
-            write_report(options.report, report)
+            write_report(
+                options.report,
+                report_content(facts, summary, history.samples, _in_force(options, spec)),
+            )
 
 
 @contextmanager

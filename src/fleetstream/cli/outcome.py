@@ -2,10 +2,10 @@
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
+
+from fleetstream.cli import SIGNALS
 
 if TYPE_CHECKING:
     from fleetstream.run.control import Control
@@ -31,12 +31,11 @@ def warn_if_unencrypted(target: "TargetOptions") -> None:
         )
 
 
-@contextmanager
-def stopped_by_signals(control: "Control") -> Iterator[None]:
-    r"""SIGINT and SIGTERM stop the run: gently at first, at once when they come again.
+def stop_on_signals(control: "Control") -> None:
+    r"""From now on SIGINT and SIGTERM stop the run: gently at first, then at once.
 
-    SIGQUIT (Ctrl-\) stops it at once, so that the terminal is restored. The block lasts until the
-    summary is printed, so a signal that comes after the end of the run changes nothing.
+    SIGQUIT (Ctrl-\) stops it at once, so that the terminal is restored. The handlers stay until the
+    program ends, so a signal that comes after the end of the run changes nothing.
     """
 
     def ask(_number: int, _frame: FrameType | None) -> None:
@@ -46,10 +45,5 @@ def stopped_by_signals(control: "Control") -> Iterator[None]:
         control.ask()
         control.ask()
 
-    handlers = {signal.SIGINT: ask, signal.SIGTERM: ask, signal.SIGQUIT: ask_at_once}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in SIGNALS:
+        signal.signal(number, ask_at_once if number == signal.SIGQUIT else ask)

@@ -22,8 +22,8 @@ class CommandParser(argparse.ArgumentParser):
     ``full_help``, help lists the options that are usually left out.
     """
 
-    def __init__(self, *positional: Any, full_help: bool = False, **settings: Any) -> None:
-        super().__init__(*positional, allow_abbrev=False, **settings)
+    def __init__(self, *, full_help: bool = False, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
         self.full_help = full_help
         self._negative_number_matcher = re.compile(r"-\d")
 
@@ -40,6 +40,15 @@ class CommandParser(argparse.ArgumentParser):
         """All options in all spellings."""
         return list(self._option_string_actions)
 
+    @property
+    def positionals(self) -> list[str]:
+        """The arguments that are not options, as usage shows them."""
+        actions = self._get_positional_actions()
+        return [
+            f"[{action.metavar}]..." if action.nargs == "*" else str(action.metavar)
+            for action in actions
+        ]
+
     def _get_formatter(self) -> argparse.HelpFormatter:
         from rich_argparse import RawDescriptionRichHelpFormatter
 
@@ -51,6 +60,10 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     names = command_names()
     used = [name for name in given[:1] if name in names] or names
     parser = make_parser(used, full_help=HELP_ALL in given)
+    if given and not given[0].startswith("-") and given[0] not in names:
+        near = difflib.get_close_matches(given[0], names, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(names)}."
+        parser.error(f"There is no command {given[0]!r}. {hint}")
     options, unknown = parser.parse_known_args(given)
     if unknown:
         options.fail(_unknown(unknown, options.parser.option_names))
@@ -75,6 +88,7 @@ def make_parser(used: Iterable[str], *, full_help: bool = False) -> CommandParse
         module = command_module(name)
         command = found.add_parser(name, help=module.SUMMARY, full_help=full_help)
         module.configure(command)
+        command.usage = " ".join([command.prog, "[OPTIONS]", *command.positionals])
         command.set_defaults(run=module.run, fail=command.error, parser=command)
     return parser
 

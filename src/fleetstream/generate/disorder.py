@@ -7,16 +7,13 @@ no value.
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
+from fleetstream.generate.choices import Disorder
 from fleetstream.generate.generator import Chunk, Generator
 from fleetstream.generate.keys import Numbers
-
-Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 LATE, OUT_OF_ORDER, DUPLICATE = "late", "out of order", "duplicate"
 
@@ -24,38 +21,12 @@ DELAY_STEPS = 16
 """Points in time at which the late measurements of a sweep are sent, so that many are together."""
 
 
-class Lateness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many measurements are late, in per cent, and by up to how many microseconds."""
-
-    percent: Percent
-    delay: Annotated[int, msgspec.Meta(ge=1)]
-
-
-class Disorder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much disorder there is.
-
-    Of all measurements, ``late`` are sent later than their sweep; ``out_of_order`` right after
-    those of the next sweep; ``duplicate`` twice in their sweep. Raises ValueError where late and
-    out of order together are more than 100 per cent.
-    """
-
-    late: Lateness | None = None
-    out_of_order: Percent = 0.0
-    duplicate: Percent = 0.0
-
-    def __post_init__(self) -> None:
-        if (self.late.percent if self.late else 0) + self.out_of_order > 100:
-            raise ValueError(
-                "--late and --out-of-order are more than 100% together, but a measurement cannot "
-                "be both."
-            )
-
-
 class DisorderedBatches:
     """The batches of a generator in disorder; measurements held back wait in memory.
 
-    ``held`` is called with each batch that is held back, ``released`` when it has been taken, and
-    ``counted`` with a kind of disorder and a batch affected by it, as it is given out.
+    ``held`` is called with each batch that is held back; ``released`` with the same batch when the
+    consumer asks for the one after it; ``counted`` with a kind of disorder and an affected batch,
+    before it is yielded.
     """
 
     def __init__(
@@ -73,13 +44,13 @@ class DisorderedBatches:
         self._released = released
         self._counted = counted
         self._waiting: list[tuple[int, int, str, pa.RecordBatch]] = []
-        """A heap of when each batch is due, with a number that breaks ties."""
+        """A heap of (due timestamp, number that breaks ties, kind of disorder, batch)."""
         self._order = 0
 
     def batches(
         self, timestamps: Sequence[int], chunks: Sequence[Chunk]
     ) -> Iterator[pa.RecordBatch]:
-        """What is given out in the sweeps at ``timestamps``, what was due until then included."""
+        """The batches to send in the sweeps at ``timestamps``, with those held back until then."""
         for timestamp in timestamps:
             for chunk in chunks:
                 yield from self._prompt(chunk, timestamp)
@@ -87,14 +58,14 @@ class DisorderedBatches:
                 yield from self._release()
 
     def rest(self) -> Iterator[pa.RecordBatch]:
-        """Everything that is still held back: there is no other sweep."""
+        """The batches that are still held back after the last sweep."""
         while self._waiting:
             yield from self._release()
 
     def _prompt(self, chunk: Chunk, timestamp: int) -> Iterator[pa.RecordBatch]:
-        """A chunk's measurements that are neither late nor out of order, and the duplicates."""
+        """The measurements of a chunk to send in their own sweep; holds back the others."""
         disorder, batch = self._disorder, self._generator.batch(chunk, [timestamp])
-        (fate, delay, twice) = self._draws(chunk, timestamp)
+        fate, delay, twice = self._draws(chunk, timestamp)
         late_percent = disorder.late.percent if disorder.late else 0.0
         late = fate < late_percent
         unordered = ~late & (fate < late_percent + disorder.out_of_order)
@@ -131,6 +102,6 @@ class DisorderedBatches:
         _, _, what, batch = self._waiting[0]
         self._counted(what, batch)
         yield batch
-        # Only now, since the run may be stopped before anybody has taken it.
+        # Not before the consumer has taken it, since the run may be stopped until then.
         heapq.heappop(self._waiting)
         self._released(batch)

@@ -14,19 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.choices import Shard
 from fleetstream.generate.keys import Numbers, seeded
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
-from fleetstream.generate.topology import SeriesTable, Shard, Topology
-from fleetstream.generate.values import Columns, Grid
+from fleetstream.generate.topology import SeriesTable, Topology
+from fleetstream.generate.values import Evaluator, Grid
 from fleetstream.model import DataType, Measure, Model
 from fleetstream.model.laws import Choice
 
 ROWS = 16_384
 """Rows of a batch: enough that array operations cost more than calling them, and few enough that
 the arrays fit the processor's cache."""
-
-MAX_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +60,18 @@ class Generator:
         signal: Signal | None = None,
         missing_percent: float = 0.0,
     ) -> None:
-        if not 0 <= seed <= MAX_SEED:
+        if not 0 <= seed < 2**64:
             raise ValueError(f"The seed is {seed}, but must be an integer from 0 to 2^64 - 1.")
         if not 0 <= missing_percent <= 100:
             raise ValueError(
                 f"The percentage of missing values is {missing_percent:g}, but must be from 0 to "
                 "100."
+            )
+        overlay = model.overlay
+        if (signal and overlay.signal is None) or (missing_percent and not overlay.missing):
+            raise ValueError(
+                f"The model {model.name!r} does not say which measures a signal or missing values "
+                "apply to; add them to its overlay."
             )
         self.model = model
         self.seed = seed
@@ -75,14 +80,13 @@ class Generator:
         self.tables = {key: topology.table(key) for key in model.kinds}
         self.schemas = {key: batch_schema(model, key) for key in model.kinds}
         self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
-        overlay = model.overlay
-        self._columns = {
-            key: Columns(kind, signal, overlay.signal, overlay.missing, missing_percent)
+        self._evaluators = {
+            key: Evaluator(kind, signal, overlay.signal, overlay.missing, missing_percent)
             for key, kind in model.kinds.items()
         }
         self._keys = {key: seeded(table.identities, seed) for key, table in self.tables.items()}
         self._fixed = {
-            key: self._columns[key].fixed(table.identities) for key, table in self.tables.items()
+            key: self._evaluators[key].fixed(table.identities) for key, table in self.tables.items()
         }
         self._repeated: dict[tuple[Chunk, int], list[pa.Array]] = {}
 
@@ -98,7 +102,10 @@ class Generator:
         return sum(len(table) * len(kinds[key].measures) for key, table in self.tables.items())
 
     def timestamps_per_batch(self, shares: int = 1) -> int:
-        """How many timestamps are best generated at once, by each of ``shares``: one if large."""
+        """How many timestamps make batches of about :data:`ROWS` rows; at least one.
+
+        ``shares`` is the number of shares that the series are divided into.
+        """
         series = max(map(len, self.chunks), default=1)
         return max(ROWS * shares // series, 1)
 
@@ -119,12 +126,14 @@ class Generator:
 
     def batch(self, chunk: Chunk, timestamps: Sequence[int]) -> pa.RecordBatch:
         """The series of a chunk at timestamps in microseconds."""
-        grid, columns = self.grid(chunk, timestamps), self._columns[chunk.kind]
-        values = columns.evaluate(grid)
-        missing = columns.missing(grid)
+        grid, evaluator = self.grid(chunk, timestamps), self._evaluators[chunk.kind]
+        values = evaluator.evaluate(grid)
+        missing = evaluator.missing(grid)
         mask = None if missing is None else missing.reshape(-1)
         arrays = [
-            _arrow(measure, values[measure.name], mask if columns.can_be_missing(measure) else None)
+            _arrow(
+                measure, values[measure.name], mask if evaluator.can_be_missing(measure) else None
+            )
             for measure in self.model.kinds[chunk.kind].measures
         ]
         time = np.repeat(grid.timestamps, len(chunk)).view("datetime64[us]")
@@ -145,17 +154,19 @@ class Generator:
         columns: list[pa.Array] = table.dimensions.slice(chunk.start, len(chunk)).columns
         if times == 1:
             return columns
-        # The same arrays are used again, since targets remember what they derived from an array.
-        repeated = self._repeated.get((chunk, times))
+        # Targets remember what they derived from an array by its address, so arrays are kept and
+        # used again; their lengths are powers of two so that few are kept.
+        longest = 1 << (times - 1).bit_length()
+        repeated = self._repeated.get((chunk, longest))
         if repeated is None:
             repeated = [
                 pa.DictionaryArray.from_arrays(
-                    pa.array(np.tile(column.indices.to_numpy(), times)), column.dictionary
+                    pa.array(np.tile(column.indices.to_numpy(), longest)), column.dictionary
                 )
                 for column in columns
             ]
-            self._repeated[chunk, times] = repeated
-        return repeated
+            self._repeated[chunk, longest] = repeated
+        return [column.slice(0, times * len(chunk)) for column in repeated]
 
 
 def _chunks(table: SeriesTable, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:

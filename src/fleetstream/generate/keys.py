@@ -52,9 +52,14 @@ def cell_offsets(name: np.uint64, timestamps: npt.NDArray[np.int64]) -> Bits:
     return mix(mix(timestamps.astype(np.uint64) + _GAMMA) + name)
 
 
+def cell_bits(series: Bits, offsets: Bits) -> Bits:
+    """The random bits of cells, of shape (timestamps, series)."""
+    return mix(series[np.newaxis, :] + offsets[:, np.newaxis])
+
+
 def cell_uniforms(series: Bits, offsets: Bits) -> Numbers:
     """Uniform numbers of shape (timestamps, series), strictly between 0 and 1."""
-    return uniform(mix(series[np.newaxis, :] + offsets[:, np.newaxis]))
+    return uniform(cell_bits(series, offsets))
 
 
 def mix(bits: Bits) -> Bits:

@@ -1,7 +1,6 @@
 """Records: a batch as a sequence of records, in either of Amazon Timestream's record models."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
@@ -9,20 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME, dimension_names, kind_of, measure_fields
 
 Indices = npt.NDArray[np.int64]
-
-
-class RecordModel(StrEnum):
-    """How values become records.
-
-    Single: one record per value, named after its measure. Multi: one record per series and
-    timestamp, named after the kind of series, with all its values.
-    """
-
-    SINGLE = "single"
-    MULTI = "multi"
 
 
 class Records:
@@ -37,14 +26,20 @@ class Records:
         self.batch = batch
         self.model = model
         self._time = batch.schema.get_field_index(TIME)
-        if model is RecordModel.SINGLE:
-            self.rows, self.measures = self._cells()
-        else:
-            present = slice(None) if self.complete else self.present.any(axis=1)
-            self.rows, self.measures = np.arange(batch.num_rows)[present], np.empty(0, np.int64)
 
     def __len__(self) -> int:
+        if self.complete:
+            per_row = len(self.measure_names) if self.model is RecordModel.SINGLE else 1
+            return int(self.batch.num_rows) * per_row
         return len(self.rows)
+
+    @property
+    def rows(self) -> Indices:
+        return self._cells[0]
+
+    @property
+    def measures(self) -> Indices:
+        return self._cells[1]
 
     @cached_property
     def kind(self) -> str:
@@ -77,10 +72,11 @@ class Records:
 
     @cached_property
     def timestamp(self) -> int | None:
-        """The timestamp that all rows of the batch share, None where they differ."""
-        first, last = (int(self.timestamps[place]) for place in (0, -1))
-        same = first == last and bool((self.timestamps == first).all())
-        return first if same else None
+        """The timestamp that all rows of the batch share; None if they differ or there is none."""
+        if not len(self.timestamps):
+            return None
+        first = int(self.timestamps[0])
+        return first if np.all(self.timestamps == first) else None
 
     def values_in(self, start: int, stop: int) -> int:
         """How many values are in the records ``[start, stop)``."""
@@ -131,9 +127,13 @@ class Records:
                 present[:, place] = column.is_valid().to_numpy(zero_copy_only=False)
         return present
 
+    @cached_property
     def _cells(self) -> tuple[Indices, Indices]:
-        """The row and the measure of each value that is not null, in row order."""
+        """The row and the measure of each record."""
         rows, measures = self.batch.num_rows, len(self.measure_names)
+        if self.model is RecordModel.MULTI:
+            present = slice(None) if self.complete else self.present.any(axis=1)
+            return np.arange(rows)[present], np.empty(0, np.int64)
         if not self.complete:
             found_rows, found_measures = np.nonzero(self.present)
             return found_rows.astype(np.int64), found_measures.astype(np.int64)
@@ -196,6 +196,8 @@ def values_by_timestamp(batch: pa.RecordBatch) -> dict[int, int]:
 
 def _sums(timestamps: Indices, counts: Indices) -> dict[int, int]:
     """The sum of ``counts`` per distinct timestamp."""
+    if not len(timestamps):
+        return {}
     steps = np.diff(timestamps)
     if (steps < 0).any():
         order = np.argsort(timestamps, kind="stable")

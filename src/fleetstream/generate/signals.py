@@ -1,38 +1,17 @@
 """Signals that overlay a measure: sine and sawtooth as functions of time alone."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from fleetstream.generate.choices import PERIODS, Shape
 from fleetstream.generate.moments import MICROSECONDS
-
-MEAN_YEAR = 365.2425 * 86_400
-"""Seconds in a mean Gregorian year."""
-
-PERIODS = {
-    "m": 60.0,
-    "h": 3_600.0,
-    "d": 86_400.0,
-    "we": 7 * 86_400.0,
-    "mo": MEAN_YEAR / 12,
-    "qu": MEAN_YEAR / 4,
-    "ye": MEAN_YEAR,
-}
-"""Seconds in a minute, hour, day, week, mean month, mean quarter and mean year."""
 
 FULL_SCALE = 100.0
 """A signal ranges from 0 to this."""
 
 Numbers = npt.NDArray[np.float64]
-
-
-class Shape(StrEnum):
-    """The form of one period."""
-
-    SINE = "sine"
-    SAWTOOTH = "sawtooth"
 
 
 @dataclass(frozen=True, slots=True)

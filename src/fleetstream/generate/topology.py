@@ -6,12 +6,13 @@ carried down only where it is used, so ten million hosts take some hundred megab
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.choices import Shard
 from fleetstream.generate.keys import Bits, word_keys
 from fleetstream.model import Level, Model
 from fleetstream.model.expressions import Expression
@@ -20,17 +21,10 @@ from fleetstream.model.templates import Template
 MAX_SERIES = 15_000_000
 """Rows of a level that one run generates, about what the memory of one machine holds."""
 
+MAX_COUNT = 2**31
+"""Rows of a level under one row of the level above, before they are divided among shards."""
+
 Indices = npt.NDArray[np.int32]
-
-
-class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One of ``count`` parts of a fleet that are as nearly equal as possible, ``number`` from 1."""
-
-    number: int
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +51,27 @@ class SeriesTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class TextColumn:
     """A text column: ``words[codes]``."""
 
     codes: Indices
     words: list[str]
 
-    def take(self, rows: Indices) -> "Words":
-        return Words(self.codes[rows], self.words)
+    def take(self, rows: Indices) -> "TextColumn":
+        return TextColumn(self.codes[rows], self.words)
 
 
 @dataclass(frozen=True, slots=True)
-class Integers:
+class IntegerColumn:
     """An integer column."""
 
     values: npt.NDArray[np.int64]
 
-    def take(self, rows: Indices) -> "Integers":
-        return Integers(self.values[rows])
+    def take(self, rows: Indices) -> "IntegerColumn":
+        return IntegerColumn(self.values[rows])
 
 
-Column = Words | Integers
+Column = TextColumn | IntegerColumn
 
 
 @dataclass(slots=True)
@@ -100,13 +94,12 @@ class Rows:
         return self.above.column(name).take(self.parents)
 
     def first(self, count: int) -> "Rows":
-        """The first ``count`` rows."""
         rows = np.arange(min(count, len(self)), dtype=np.int32)
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         return Rows(self.above, self.parents[rows], columns)
 
     def keep(self, wanted: npt.NDArray[np.bool_]) -> None:
-        """Drop the other rows."""
+        """Remove the rows that are not wanted."""
         rows = np.flatnonzero(wanted).astype(np.int32)
         self.parents = self.parents[rows]
         self.columns = {name: column.take(rows) for name, column in self.columns.items()}
@@ -127,7 +120,7 @@ class Topology:
         shard: Shard | None,
     ) -> None:
         self._model = model
-        self._parameters = _checked(model, parameters)
+        self._parameters = _parameter_values(model, parameters)
         self._filters = _filters(model, include)
         self._shard = shard
         self._lists: dict[str, list[list[str]]] = {}
@@ -146,6 +139,12 @@ class Topology:
         identities = np.zeros(len(rows), np.uint64)
         for name, column in columns.items():
             identities += word_keys(name, column.words)[column.codes]
+        ordered = np.sort(identities)
+        if np.any(ordered[1:] == ordered[:-1]):
+            raise ValueError(
+                f"Two series of the kind {key!r} have the same dimensions; add a dimension that "
+                "distinguishes them."
+            )
         arrays = {name: _arrow(column) for name, column in columns.items()}
         title = Template(kind.title or " ".join(kind.dimensions.values()))
         return SeriesTable(key, pa.record_batch(arrays), identities, rows, title)
@@ -163,7 +162,7 @@ class Topology:
             )
         parents, index = _expanded(counts, first, last)
         rows = Rows(above, parents)
-        rows.columns |= self._own_columns(level, rows, index)
+        self._add_columns(level, rows, index)
         for name, values in self._filters.get(level.name, {}).items():
             rows.keep(_matching(name, rows.columns[level.name], values))
         return rows
@@ -177,78 +176,86 @@ class Topology:
             lists = self._lists[level.members]
             assert above is not None
             member = above.column(f"{level.members.partition('.')[0]}.member")
-            assert isinstance(member, Integers)
+            assert isinstance(member, IntegerColumn)
             return np.array([len(names) for names in lists])[member.values]
         assert level.count is not None
-        counts = np.broadcast_to(self._number(level.count, above), size).astype(np.int64)
-        if len(counts) and counts.min() < 0:
-            raise ValueError(f"The count of the level {level.name!r} is negative: {level.count}.")
+        counts = np.broadcast_to(self._integers(level.count, above), size)
+        for extreme in (counts.min(initial=0), counts.max(initial=0)):
+            if not 0 <= extreme <= MAX_COUNT:
+                raise ValueError(
+                    f"The count {level.count!r} of the level {level.name!r} is {extreme:,}, but "
+                    f"must be from 0 to {MAX_COUNT:,}."
+                )
         return counts
 
-    def _own_columns(
-        self, level: Level, rows: Rows, index: npt.NDArray[np.int64]
-    ) -> dict[str, Column]:
+    def _add_columns(self, level: Level, rows: Rows, index: npt.NDArray[np.int64]) -> None:
+        """Set the columns that a level defines, in the order in which they may refer to others."""
         name = level.name
-        rows.columns |= {f"{name}.index": Integers(index), f"{name}.number": Integers(index + 1)}
-        for number, text in level.numbers.items():
-            values = np.broadcast_to(self._number(text, rows), len(rows)).astype(np.int64)
-            rows.columns[f"{name}.{number}"] = Integers(values)
+        rows.columns |= {
+            f"{name}.index": IntegerColumn(index),
+            f"{name}.number": IntegerColumn(index + 1),
+        }
         if isinstance(level.members, list):
-            return self._member_columns(level, index)
-        if isinstance(level.members, str):
-            return {name: self._listed(level.members, rows, index)}
-        assert level.label is not None
-        return {name: rendered(Template(level.label), rows)}
+            rows.columns |= self._member_columns(level, index)
+        elif isinstance(level.members, str):
+            rows.columns[name] = self._listed(level.members, rows, index)
+        for number, text in level.numbers.items():
+            values = np.broadcast_to(self._integers(text, rows), len(rows))
+            rows.columns[f"{name}.{number}"] = IntegerColumn(values)
+        if level.label is not None:
+            rows.columns[name] = rendered(Template(level.label), rows)
 
     def _member_columns(self, level: Level, index: npt.NDArray[np.int64]) -> dict[str, Column]:
         assert isinstance(level.members, list)
-        columns: dict[str, Column] = {f"{level.name}.member": Integers(index)}
-        for attribute in level.members[0]:
-            values = [member[attribute] for member in level.members]
+        columns: dict[str, Column] = {f"{level.name}.member": IntegerColumn(index)}
+        for attribute, example in level.members[0].items():
+            values: list[Any] = [member[attribute] for member in level.members]
             name = level.name if attribute == "name" else f"{level.name}.{attribute}"
-            if all(isinstance(value, int) for value in values):
-                columns[name] = Integers(np.array(values, np.int64)[index])
-            elif all(isinstance(value, str) for value in values):
-                columns[name] = _coded(list(map(str, values)), index)
-            elif all(isinstance(value, list) for value in values):
-                self._lists[name] = [value for value in values if isinstance(value, list)]
+            if isinstance(example, int):
+                columns[name] = IntegerColumn(np.array(values, np.int64)[index])
+            elif isinstance(example, str):
+                columns[name] = _coded(values, index)
             else:
-                raise ValueError(f"The attribute {name!r} has values of different types.")
+                self._lists[name] = values
         return columns
 
-    def _listed(self, attribute: str, rows: Rows, index: npt.NDArray[np.int64]) -> Words:
+    def _listed(self, attribute: str, rows: Rows, index: npt.NDArray[np.int64]) -> TextColumn:
         """The names that an attribute of an outer level lists."""
         lists = self._lists[attribute]
         member = rows.column(f"{attribute.partition('.')[0]}.member")
-        assert isinstance(member, Integers)
+        assert isinstance(member, IntegerColumn)
         starts = np.cumsum([0, *map(len, lists)])
         return _coded([name for names in lists for name in names], starts[member.values] + index)
 
-    def _number(self, text: str, rows: Rows | None) -> npt.NDArray[np.int64] | int:
+    def _integers(self, text: str, rows: Rows | None) -> npt.NDArray[np.int64]:
+        """The value of an expression, for each row unless it is the same for all."""
         expression = Expression(text)
-        values: dict[str, npt.NDArray[np.int64] | int] = {}
+        values: dict[str, npt.NDArray[np.int64] | np.int64] = {}
         for name in expression.names:
             if name in self._parameters:
-                values[name] = self._parameters[name]
-                continue
-            try:
-                column = rows.column(name) if rows is not None else None
-            except KeyError:
-                column = None
-            if not isinstance(column, Integers):
-                raise ValueError(f"{text!r} refers to {name!r}, which is not an integer.")
-            values[name] = column.values
-        result: npt.NDArray[np.int64] | int = expression.evaluate(values)
+                values[name] = np.int64(self._parameters[name])
+            else:
+                assert rows is not None
+                column = rows.column(name)
+                assert isinstance(column, IntegerColumn)
+                values[name] = column.values
+        try:
+            with np.errstate(all="raise"):
+                result = np.asarray(expression.evaluate(values))
+        except FloatingPointError as error:
+            raise ValueError(f"{text!r} cannot be calculated: {error}.") from error
+        if result.dtype != np.int64:
+            raise ValueError(f"{text!r} is not an integer; divide by // instead of /.")
         return result
 
 
-def rendered(template: Template, rows: Rows) -> Words:
+def rendered(template: Template, rows: Rows) -> TextColumn:
     """A template for every row; each distinct combination of its fields is rendered once."""
     if template.sole_field is not None:
         column = rows.column(template.sole_field)
-        if isinstance(column, Words):
+        if isinstance(column, TextColumn):
             return column
-    columns = {name: _field(template, name, rows) for name in template.fields}
+    columns = {name: _field(name, rows) for name in template.fields}
     sizes = [len(words) for _, words in columns.values()]
     codes: npt.NDArray[np.int64] = np.zeros(len(rows), np.int64)
     for (values, _), size in zip(columns.values(), sizes, strict=True):
@@ -262,31 +269,26 @@ def rendered(template: Template, rows: Rows) -> Words:
     return _coded(texts, encoded.indices.to_numpy())
 
 
-def _field(
-    template: Template, name: str, rows: Rows
-) -> tuple[npt.NDArray[np.integer], Sequence[str] | Sequence[int]]:
+def _field(name: str, rows: Rows) -> tuple[npt.NDArray[np.integer], Sequence[str] | Sequence[int]]:
     """A field's code per row, and what each code stands for."""
-    try:
-        column = rows.column(name)
-    except KeyError:
-        raise ValueError(f"{template.text!r} refers to {name!r}, which is not defined.") from None
-    if isinstance(column, Words):
+    column = rows.column(name)
+    if isinstance(column, TextColumn):
         return column.codes, column.words
-    values = column.values
-    return values, range(int(values.max(initial=0)) + 1)
+    encoded = pa.array(column.values).dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
 
 
-def _coded(words: list[str], places: npt.NDArray[np.integer]) -> Words:
+def _coded(words: list[str], places: npt.NDArray[np.integer]) -> TextColumn:
     """``words[places]``, with each distinct word once."""
     distinct = list(dict.fromkeys(words))
     if len(distinct) == len(words):
-        return Words(places.astype(np.int32), words)
+        return TextColumn(places.astype(np.int32), words)
     position = {word: place for place, word in enumerate(distinct)}
     codes = np.array([position[word] for word in words], np.int32)
-    return Words(codes[places], distinct)
+    return TextColumn(codes[places], distinct)
 
 
-def _arrow(column: Words) -> pa.DictionaryArray:
+def _arrow(column: TextColumn) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(
         pa.array(column.codes), pa.array(column.words, pa.string())
     )
@@ -315,7 +317,7 @@ def _part(shard: Shard, rows: int) -> tuple[int, int]:
     return rows * (number - 1) // count, rows * number // count
 
 
-def _checked(model: Model, parameters: Mapping[str, int]) -> dict[str, int]:
+def _parameter_values(model: Model, parameters: Mapping[str, int]) -> dict[str, int]:
     """All parameters of the model with their values."""
     for name in parameters:
         if name not in model.parameters:
@@ -356,7 +358,7 @@ def _filters(
 
 def _matching(dimension: str, column: Column, values: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Which rows have one of the values. Raises ValueError for a value that no row has."""
-    assert isinstance(column, Words)
+    assert isinstance(column, TextColumn)
     for value in values:
         if value not in column.words:
             raise ValueError(

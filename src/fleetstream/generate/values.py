@@ -46,11 +46,11 @@ class Grid:
         return cell_uniforms(self.keys, cell_offsets(name_key(purpose, name), self.timestamps))
 
 
-class Columns:
-    """Computes the columns of a kind.
+class Evaluator:
+    """Computes the values of a kind.
 
-    ``signal`` replaces the measure ``signal_measure``; the measures ``missing`` are missing
-    together with a probability of ``missing_percent`` per cent.
+    ``signal`` replaces the measure ``signal_measure``; at each cell, the measures ``missing`` are
+    all missing with a probability of ``missing_percent`` per cent.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Columns:
         self._kind = kind
         self._signal = signal
         self._signal_measure = signal_measure
-        self._missing = frozenset(missing)
+        self._missing = frozenset(missing) & {measure.name for measure in kind.measures}
         self._missing_share = missing_percent / 100
 
     def fixed(self, identities: Bits) -> dict[str, npt.NDArray[np.generic]]:
@@ -102,12 +102,12 @@ class Columns:
     ) -> Numbers:
         if isinstance(source, Variable) and source.fixed:
             return np.broadcast_to(grid.fixed[source.name].astype(np.float64), grid.shape)
+        if self._signal is not None and source.name == self._signal_measure:
+            return self._signal.values(grid.timestamps, grid.uniforms("value", source.name))
         if source.expression is not None:
             values = source.expression.evaluate(columns)
             return np.broadcast_to(np.asarray(values, np.float64), grid.shape)
         uniforms = grid.uniforms("value", source.name)
-        if self._signal is not None and source.name == self._signal_measure:
-            return self._signal.values(grid.timestamps, uniforms)
         law = source.value
         assert not isinstance(law, str)
         if isinstance(law, Mixture):

@@ -5,6 +5,7 @@ number makes one value, and ``str(law)`` describes the law for people.
 """
 
 from itertools import accumulate
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -14,12 +15,19 @@ from fleetstream.model.normal import normal_quantile
 
 Numbers = npt.NDArray[np.float64]
 
+Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+Whole = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
+"""The parameters of laws: small enough that a double is exact to the unit, and finite."""
+
 
 class Uniform(msgspec.Struct, frozen=True, tag_field="law", tag="uniform"):
     """Uniform between ``low`` and ``high``."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
 
     def quantile(self, uniform: Numbers) -> Numbers:
         return uniform * (self.high - self.low) + self.low
@@ -31,8 +39,11 @@ class Uniform(msgspec.Struct, frozen=True, tag_field="law", tag="uniform"):
 class Integer(msgspec.Struct, frozen=True, tag_field="law", tag="integer"):
     """Every integer from ``low`` to ``high``, both included, with equal probability."""
 
-    low: int
-    high: int
+    low: Whole
+    high: Whole
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
 
     def quantile(self, uniform: Numbers) -> Numbers:
         return np.floor(uniform * (self.high - self.low + 1)) + self.low
@@ -44,8 +55,8 @@ class Integer(msgspec.Struct, frozen=True, tag_field="law", tag="integer"):
 class Normal(msgspec.Struct, frozen=True, tag_field="law", tag="normal"):
     """Normal with a mean and a standard deviation."""
 
-    mean: float
-    sd: float
+    mean: Number
+    sd: Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 
     def quantile(self, uniform: Numbers) -> Numbers:
         values = normal_quantile(uniform)
@@ -84,16 +95,17 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
-    """Each series follows one of several laws for good, which one is independent of the seed.
+    """Each series always follows the same one of several laws; the seed does not affect which.
 
     Values are limited to ``low`` and ``high``.
     """
 
     parts: list[Part]
-    low: float
-    high: float
+    low: Number
+    high: Number
 
     def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
         _check_shares([part.share for part in self.parts])
 
     def classes(self, uniform: Numbers) -> npt.NDArray[np.intp]:
@@ -116,11 +128,17 @@ class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
 Law = Uniform | Integer | Normal | Choice | Mixture
 
 
+def _check_bounds(low: float, high: float) -> None:
+    if low > high:
+        raise ValueError(f"low is {low:g}, but must not be above high, {high:g}")
+
+
 def _check_shares(shares: list[float]) -> None:
-    if not shares or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+    if not all(share >= 0 for share in shares) or not abs(sum(shares) - 1) <= 1e-9:
         raise ValueError("the shares must be 0 or more and add up to 1")
 
 
 def _index(shares: list[float], uniform: Numbers) -> npt.NDArray[np.intp]:
+    """The index of the share that each number falls into."""
     bounds = list(accumulate(shares))[:-1]
     return np.searchsorted(bounds, uniform, side="right")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from fleetstream.model import DEFAULT_MODEL
 from fleetstream.model.schema import Model
-
-DEFAULT_MODEL = "aws-devops"
 
 _SUFFIX = ".toml"
 
@@ -30,8 +29,9 @@ def load_model(name: str | Path = DEFAULT_MODEL) -> Model:
         return _builtin(text)
     try:
         content = Path(name).read_bytes()
-    except OSError as error:
-        raise ValueError(f"The model {text!r} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"The model {text!r} cannot be read: {reason}.") from error
     return _decoded(content, text)
 
 

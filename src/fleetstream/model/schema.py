@@ -7,12 +7,14 @@ import msgspec
 
 from fleetstream.model.datatypes import DataType
 from fleetstream.model.expressions import Expression
-from fleetstream.model.laws import Choice, Law
+from fleetstream.model.laws import Choice, Law, Mixture
+from fleetstream.model.levels import Level, check_template, names_by_level
 from fleetstream.model.templates import Template
 
-Attribute = str | int | list[str]
-Member = dict[str, Attribute]
-"""A member of a level: its ``name``, and attributes that expressions and templates refer to."""
+TIME_COLUMN = "time"
+"""A name that dimensions and measures cannot have, since the time of a record has it."""
+
+MAX_DECIMALS = 12
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,6 +24,10 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum: int
     maximum: int
     description: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.minimum <= self.default <= self.maximum:
+            raise ValueError("the default of a parameter must be from its minimum to its maximum")
 
 
 class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,37 +39,6 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     signal: str | None = None
     missing: list[str] = []
-
-
-class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A level of the topology: each row of the level above has rows of this level below it.
-
-    A level ``x`` has either ``members``, listed here or named by an attribute that lists them, or a
-    ``count``, an expression, and a ``label``, a template. Expressions and templates of this level
-    and of those below may refer to ``x`` (its text), ``x.index`` (its position under its parent,
-    from 0), ``x.number`` (the same from 1), its members' attributes (``x.cells``), and ``numbers``,
-    further integers by expression.
-    """
-
-    name: str
-    members: list[Member] | str | None = None
-    count: str | None = None
-    label: str | None = None
-    numbers: dict[str, str] = {}
-
-    def __post_init__(self) -> None:
-        if (self.members is None) == (self.count is None):
-            raise ValueError(f"the level {self.name!r} needs either members or a count")
-        if (self.count is None) != (self.label is None):
-            raise ValueError(f"the level {self.name!r} needs a label if and only if it has a count")
-        if isinstance(self.members, list):
-            names = [member.get("name") for member in self.members]
-            if not names or not all(isinstance(name, str) for name in names):
-                raise ValueError(f"each member of the level {self.name!r} needs a name")
-            if len(set(map(str, names))) < len(names):
-                raise ValueError(f"two members of the level {self.name!r} have the same name")
-            if any(member.keys() != self.members[0].keys() for member in self.members):
-                raise ValueError(f"the members of the level {self.name!r} differ in attributes")
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -78,6 +53,11 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     decimals: int | None = None
     """Decimals to round to before use; None does not round."""
     description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.fixed and isinstance(self.value, str | Mixture):
+            raise ValueError(f"the fixed variable {self.name!r} needs a law other than a mixture")
+        _check_decimals(self.name, self.decimals or 0)
 
     @cached_property
     def expression(self) -> Expression | None:
@@ -102,9 +82,11 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         if (self.type is DataType.VARCHAR) != isinstance(self.value, Choice):
-            raise ValueError(f"the measure {self.name!r} must be VARCHAR if, and only if, a choice")
-        if not 0 <= self.decimals <= 12:
-            raise ValueError(f"the decimals of {self.name!r} must be from 0 to 12")
+            raise ValueError(
+                f"the measure {self.name!r} needs the type VARCHAR if and only if its law is a "
+                "choice"
+            )
+        _check_decimals(self.name, self.decimals)
         if self.type is DataType.BIGINT and self.decimals:
             raise ValueError(f"the BIGINT {self.name!r} cannot have decimals")
 
@@ -132,6 +114,10 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         names = [each.name for each in self.variables] + [each.name for each in self.measures]
         if len(set(names)) < len(names) or self.dimensions.keys() & set(names):
             raise ValueError("dimensions, variables and measures of a kind need different names")
+        if not self.dimensions or not self.measures:
+            raise ValueError("a kind needs at least one dimension and one measure")
+        if TIME_COLUMN in {*self.dimensions, *names}:
+            raise ValueError(f"no dimension, variable or measure can have the name {TIME_COLUMN!r}")
         _ = self.evaluation_order
 
     @cached_property
@@ -182,20 +168,40 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     overlay: Overlay = Overlay()
 
     def __post_init__(self) -> None:
-        names = [level.name for level in self.levels]
-        if len(set(names)) < len(names) or not self.kinds:
-            raise ValueError("levels need different names, and a model needs at least one kind")
+        names = names_by_level(self.levels, self.parameters)
+        if not self.kinds:
+            raise ValueError("a model needs at least one kind")
         for what, name in (
             ("shard_level", self.shard_level),
             *((f"kinds.{key}.level", kind.level) for key, kind in self.kinds.items()),
         ):
             if name not in names:
                 raise ValueError(f"{what} is {name!r}, but there is no such level")
-        known = {measure.name for kind in self.kinds.values() for measure in kind.measures}
-        if unknown := {*self.overlay.missing, self.overlay.signal or ""} - known - {""}:
-            raise ValueError(f"overlay names {min(unknown)!r}, but there is no such measure")
+        for kind in self.kinds.values():
+            for text in (*kind.dimensions.values(), kind.title):
+                check_template(text, names[kind.level])
+        if self.partition is not None and self.partition not in self.dimensions:
+            raise ValueError(f"partition is {self.partition!r}, but there is no such dimension")
+        self._check_overlay()
+
+    def _check_overlay(self) -> None:
+        measures = [measure for kind in self.kinds.values() for measure in kind.measures]
+        for name in self.overlay.missing:
+            if all(measure.name != name for measure in measures):
+                raise ValueError(f"overlay.missing has {name!r}, but there is no such measure")
+        signal = self.overlay.signal
+        types = {measure.type for measure in measures if measure.name == signal}
+        if signal is not None and (not types or DataType.VARCHAR in types):
+            raise ValueError(
+                f"overlay.signal is {signal!r}, but no measure of numbers has the name"
+            )
 
     @property
     def dimensions(self) -> list[str]:
         """The dimensions of all kinds, each once."""
         return list(dict.fromkeys(name for kind in self.kinds.values() for name in kind.dimensions))
+
+
+def _check_decimals(name: str, decimals: int) -> None:
+    if not 0 <= decimals <= MAX_DECIMALS:
+        raise ValueError(f"the decimals of {name!r} must be from 0 to {MAX_DECIMALS}")

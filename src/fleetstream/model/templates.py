@@ -1,18 +1,22 @@
 """Templates in model files: text with fields such as ``{region}`` or ``{instance.index:04}``.
 
-Fields are looked up by their whole dotted name, never as attributes of an object, so a template
-from a file reads nothing but what it is given.
+The number after a colon is the least width, as in Python's format strings. Fields are looked up by
+their whole dotted name, never as attributes of an object, so a template from a file reads nothing
+but what it is given.
 """
 
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+_WIDTH = re.compile(r"0?[1-9]?[0-9]?")
+
 
 @dataclass(frozen=True)
 class Template:
-    """A parsed template. Raises ValueError where braces or formats are not understood."""
+    """A parsed template. Raises ValueError where braces or widths are not understood."""
 
     text: str
 
@@ -44,13 +48,12 @@ class Template:
         parts = []
         try:
             for literal, name, spec, conversion in string.Formatter().parse(self.text):
-                if name == "" or conversion or (spec and "{" in spec):
+                if name == "" or conversion or not _WIDTH.fullmatch(spec or ""):
                     raise ValueError
                 parts.append((literal, name, spec or ""))
-                format(0, spec or "")
         except ValueError:
             raise ValueError(
                 f"{self.text!r} is not a template; a field is written like {{region}} or "
-                "{instance.index:04}."
+                "{instance.index:04}"
             ) from None
         return tuple(parts)

@@ -1,7 +1,7 @@
-"""The estimate of a run: what it would send and what that costs, in both record models."""
+"""The estimate of what a run sends and costs, in each record model, for people and machines."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich import progress
@@ -9,16 +9,22 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from fleetstream.report.wording import dollars
-from fleetstream.targets.timestream.estimate import Estimate
+from fleetstream.generate.choices import RecordModel
+from fleetstream.report.console import OutputConsole
+from fleetstream.report.formats import dollars
 from fleetstream.targets.timestream.prices import write_cost
-from fleetstream.generate.records import RecordModel
 
-Estimates = Mapping[RecordModel, Estimate]
+if TYPE_CHECKING:
+    from fleetstream.targets.timestream.estimate import Estimate
+
+Estimates = Mapping[RecordModel, "Estimate"]
 
 
-def tracked(model: RecordModel) -> Callable[[Sequence[int]], Iterable[int]]:
-    """Shows on a terminal's standard error how far a count has come while its items are used."""
+def progress_of(model: RecordModel) -> Callable[[Sequence[int]], Iterable[int]]:
+    """Returns a function that yields the items it is called with, and shows how many it has.
+
+    It shows a progress bar on standard error, on a terminal only.
+    """
 
     def track(items: Sequence[int]) -> Iterable[int]:
         console = Console(stderr=True)
@@ -31,7 +37,7 @@ def tracked(model: RecordModel) -> Callable[[Sequence[int]], Iterable[int]]:
 
 
 def estimates_json(estimates: Estimates, price: float) -> str:
-    """The estimates as one JSON document, by record model; costs are in US dollars."""
+    """The estimates as one JSON document, by record model; costs in US dollars."""
     document: dict[str, Any] = {
         str(model): msgspec.to_builtins(estimate)
         | {"cost": write_cost(estimate.total.metered_writes, price)}
@@ -41,8 +47,8 @@ def estimates_json(estimates: Estimates, price: float) -> str:
 
 
 def show_estimates(estimates: Estimates, price: float, source: str) -> None:
-    """Print the estimates side by side; ``source`` says where the price is from."""
-    console = Console(highlight=False, soft_wrap=True)
+    """Print the estimates side by side; ``source`` is the source of the price."""
+    console = OutputConsole()
     table = Table.grid(padding=(0, 3))
     table.add_column(min_width=15)
     for _ in estimates:
@@ -52,8 +58,8 @@ def show_estimates(estimates: Estimates, price: float, source: str) -> None:
         table.add_row(f"[bold]{name}[/bold]", *figures)
     console.print(table)
     console.print()
-    for sentence in _sentences(estimates, price, source):
-        console.print(sentence, markup=False)
+    for note in _notes(estimates, price, source):
+        console.print(note, markup=False)
 
 
 def _rows(estimates: Estimates, price: float) -> Iterator[tuple[str, list[str]]]:
@@ -66,28 +72,30 @@ def _rows(estimates: Estimates, price: float) -> Iterator[tuple[str, list[str]]]
     yield "Cost of writes", [dollars(write_cost(total.metered_writes, price)) for total in totals]
 
 
-def _sentences(estimates: Estimates, price: float, source: str) -> Iterator[str]:
-    """How good the figures are, and what they leave out."""
+def _notes(estimates: Estimates, price: float, source: str) -> Iterator[str]:
+    """How exact the figures are, and what they leave out."""
     estimate = next(iter(estimates.values()))
     if estimate.generated == estimate.sweeps:
-        yield "All sweeps were generated: the counts are those of a run that repeats no request."
+        yield "All sweeps were counted; a run that repeats no request has exactly these counts."
     else:
         yield (
-            f"Counted in {estimate.generated:,} of {estimate.sweeps:,} sweeps, drawn at random. "
-            "How far that may be off for all, at 95 % confidence:"
+            f"Counted in {estimate.generated:,} of {estimate.sweeps:,} sweeps, chosen at random. "
+            "Margins of error at 95 % confidence:"
         )
         for model, each in estimates.items():
             yield f"  {model}-measure: {_margins(each)}."
-    yield f"A million writes of 1 KiB at {dollars(price)} ({source})."
-    yield "Storing and querying the data cost extra."
+    yield f"The price is {dollars(price)} per million writes of 1 KiB ({source})."
+    yield "Storing and querying the data costs extra."
 
 
-def _margins(estimate: Estimate) -> str:
-    """How far each count may be off, in per cent."""
+def _margins(estimate: "Estimate") -> str:
+    """The margin of error of each count, in per cent."""
     totals, margins = msgspec.to_builtins(estimate.total), msgspec.to_builtins(estimate.margin)
     varying = [
         f"{field.replace('_', ' ')} ± {100 * margin / totals[field]:.2g} %"
         for field, margin in margins.items()
         if margin
     ]
-    return "; ".join([*varying, "the others are the same in all" if varying else "not at all"])
+    if len(varying) < len(margins):
+        varying.append("the others are exact" if varying else "all counts are exact")
+    return "; ".join(varying)

@@ -1,65 +1,69 @@
-"""The log: a line now and again, for terminals that can't show more and for machines.
+"""The log of a run: one line every few seconds, for files and simple terminals.
 
-Lines are logfmt (`key=value`, values with blanks quoted) or JSON, with the same keys.
+Lines are logfmt (`key=value`, values with blanks in quotes) or JSON, with the same keys.
 """
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import structlog
-from structlog.typing import FilteringBoundLogger, Processor
 
+from fleetstream.report.facts import RunFacts
+from fleetstream.report.formats import moment
 from fleetstream.report.history import History, Interval
-from fleetstream.report.run import Run
-from fleetstream.report.summary import Summary
-from fleetstream.report.ticking import ticking
-from fleetstream.report.wording import moment
+from fleetstream.report.periodic import periodically
 
-EVERY = 10.0
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger, Processor
+
+    from fleetstream.report.summary import Summary
+
+LINE_SECONDS = 10.0
 """Seconds between two lines."""
 
 LogFormat = Literal["text", "json"]
 
 
 @contextmanager
-def logged(
-    run: Run, history: History, log_format: LogFormat, metrics_url: str | None
+def progress_log(
+    facts: RunFacts, history: History, log_format: LogFormat, metrics_url: str | None
 ) -> Iterator[None]:
-    """Writes lines to standard error, the first at once, until the block is left."""
+    """Write lines to standard error, the first at once, until the block is left."""
     logger = event_logger(log_format)
     logger.info(
         "started",
-        target=run.sink.name,
-        seed=run.workload.seed,
-        hosts=run.hosts,
-        processes=run.processes,
-        values_per_sweep=run.workload.values_per_sweep,
-        record_model=str(run.record_model),
-        sweeps_wanted=run.sweeps,
+        target=facts.sink.name,
+        model=facts.generator.model.name,
+        seed=facts.generator.seed,
+        **{noun.replace(" ", "_"): count for noun, count in facts.series.items()},
+        values_per_sweep=facts.generator.values_per_sweep,
+        record_model=str(facts.record_model),
+        sweeps_wanted=facts.sweeps,
         **({"metrics_url": metrics_url} if metrics_url else {}),
     )
     before = history.recent[-1]
 
-    def report() -> None:
+    def write_line() -> None:
         nonlocal before
         latest = history.recent[-1]
-        logger.info("progress", **_figures(Interval(before, latest)))
+        logger.info("progress", **_figures(facts, Interval(before, latest)))
         before = latest
 
-    with ticking(EVERY, report, "log"):
+    with periodically(LINE_SECONDS, write_line, "log"):
         yield
 
 
-def log_end(summary: Summary) -> None:
-    """Write the last line of a JSON log, with the whole summary."""
+def log_end(summary: "Summary") -> None:
+    """Write the last line of a JSON log, which has the whole summary."""
     event_logger("json").info("finished", summary=msgspec.to_builtins(summary))
 
 
-def event_logger(log_format: LogFormat) -> FilteringBoundLogger:
-    """Writes an event a line to standard error."""
+def event_logger(log_format: LogFormat) -> "FilteringBoundLogger":
+    """A logger that writes one line per event to standard error."""
+    import structlog
+
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
@@ -76,28 +80,31 @@ def event_logger(log_format: LogFormat) -> FilteringBoundLogger:
     return logger
 
 
-def _figures(interval: Interval) -> dict[str, Any]:
-    """What a line says: rates since the line before, everything else since the start."""
+def _figures(facts: RunFacts, interval: Interval) -> dict[str, Any]:
+    """The keys of a progress line: rates since the line before, the rest since the start."""
     latest = interval.after
-    totals, latencies = latest.totals, latest.latencies
-    return {
+    totals, sent = latest.totals, interval.bytes_per_second
+    latencies = latest.latencies if facts.has_latency else None
+    figures = {
         "elapsed_seconds": round(latest.elapsed, 1),
         "sweeps": totals.sweeps,
         "sweep_time": moment(latest.last_sweep) if latest.last_sweep is not None else None,
         "values_per_second": round(interval.values_per_second),
         "requests_per_second": round(interval.requests_per_second, 1),
-        "bytes_per_second": round(interval.bytes_per_second),
+        "bytes_per_second": None if sent is None else round(sent),
         "throttled_per_second": round(interval.throttled_per_second, 1),
         "stored_records": totals.stored.records,
         "stored_values": totals.stored.values,
+        "unchanged_records": totals.unchanged,
         "rejected_records": totals.rejected.records,
         "undelivered_records": totals.undelivered.records,
         "in_flight_records": totals.in_flight.records,
         "throttled_requests": totals.throttled,
         "retried_requests": totals.retried,
         "metered_writes": totals.metered_writes,
-        "latency_p50_seconds": latencies.p50,
-        "latency_p90_seconds": latencies.p90,
-        "latency_p99_seconds": latencies.p99,
-        "latency_max_seconds": latencies.longest,
+        "latency_p50_seconds": latencies and latencies.p50,
+        "latency_p90_seconds": latencies and latencies.p90,
+        "latency_p99_seconds": latencies and latencies.p99,
+        "latency_max_seconds": latencies and latencies.longest,
     }
+    return {key: figure for key, figure in figures.items() if figure is not None}

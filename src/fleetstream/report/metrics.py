@@ -1,7 +1,8 @@
-"""Metrics of the generator itself, served to Prometheus from the ledger.
+"""Metrics of a run, served to Prometheus from its ledger.
 
-Names, units and types follow Prometheus's conventions ("Metric and label naming"). Everything is
-read when it is asked for, so that nothing is spent between two scrapes.
+Names, units and types follow Prometheus's conventions ("Metric and label naming"). The ledger is
+read at each scrape, so metrics cost nothing between two scrapes. What a target has no figure for
+is left out.
 """
 
 from collections.abc import Iterator
@@ -19,9 +20,10 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from fleetstream import _version
-from fleetstream.report.run import Run
-from fleetstream.run.ledger import LatencyCounts, Ledger, Tally, Totals
 from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.report.facts import RunFacts
+from fleetstream.run.latency import LatencyCounts
+from fleetstream.run.ledger import Ledger, Tally, Totals
 
 BUCKETS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -31,19 +33,19 @@ BUCKETS = (
 
 
 @contextmanager
-def serving(run: Run, ledger: Ledger, host: str, port: int) -> Iterator[str]:
-    """Serves metrics until the block is left; gives their URL. Port 0 takes a free one.
+def metrics_server(facts: RunFacts, ledger: Ledger, host: str, port: int) -> Iterator[str]:
+    """Serve metrics until the block is left; yields their URL. Port 0 takes a free one.
 
-    Raises :class:`ValueError` with a sentence where the address can't be listened on.
+    Raises ValueError where the address cannot be listened on.
     """
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(run, ledger))
+    registry.register(LedgerCollector(facts, ledger))
     ProcessCollector(registry=registry)
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
         raise ValueError(
-            f"Metrics can't be served at {host}:{port}: {error.strerror or error}; name another "
+            f"Metrics cannot be served at {host}:{port}: {error.strerror or error}; choose another "
             "address with --metrics-host and --metrics-port."
         ) from error
     shown = f"[{host}]" if ":" in host else host
@@ -58,20 +60,22 @@ def serving(run: Run, ledger: Ledger, host: str, port: int) -> Iterator[str]:
 class LedgerCollector(Collector):
     """The ledger as Prometheus metrics."""
 
-    def __init__(self, run: Run, ledger: Ledger) -> None:
-        self._run = run
+    def __init__(self, facts: RunFacts, ledger: Ledger) -> None:
+        self._facts = facts
         self._ledger = ledger
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics with what the ledger knows now."""
-        totals = self._ledger.totals()
+        totals, latencies = self._ledger.totals(), self._ledger.latency_counts()
         yield InfoMetricFamily(
             "fleetstream_build", "The version of fleetstream.", {"version": _version.__version__}
         )
-        yield InfoMetricFamily("fleetstream_run", "What is written, and where to.", self._labels())
+        yield InfoMetricFamily(
+            "fleetstream_run", "The target, seed and record model of the run.", self._labels()
+        )
         yield from _records(totals)
         yield from _requests(totals)
-        yield _durations(totals, self._ledger.latency_counts())
+        if self._facts.has_latency and latencies.counts.any():
+            yield _durations(totals, latencies)
         yield _counter("fleetstream_sweeps", "Sweeps generated in full.", totals.sweeps)
         last = (self._ledger.last_sweep or 0) / MICROSECONDS
         yield GaugeMetricFamily(
@@ -82,14 +86,14 @@ class LedgerCollector(Collector):
 
     def _labels(self) -> dict[str, str]:
         return {
-            "target": self._run.sink.name,
-            "seed": str(self._run.workload.seed),
-            "record_model": str(self._run.record_model),
+            "target": self._facts.sink.name,
+            "seed": str(self._facts.generator.seed),
+            "record_model": str(self._facts.record_model),
         }
 
 
 def _records(totals: Totals) -> Iterator[Metric]:
-    """Records and values by outcome, and those that have none yet."""
+    """Records and values by outcome, and those without an outcome yet."""
     outcomes = {
         "stored": totals.stored,
         "rejected": totals.rejected,
@@ -97,22 +101,31 @@ def _records(totals: Totals) -> Iterator[Metric]:
     }
     for name, count in (("records", _records_of), ("values", _values_of)):
         family = CounterMetricFamily(
-            f"fleetstream_{name}", f"What became of {name}.", labels=["outcome"]
+            f"fleetstream_{name}", f"Outcomes of {name}.", labels=["outcome"]
         )
         for outcome, tally in outcomes.items():
             family.add_metric([outcome], count(tally))
         yield family
         generated = count(totals.generated)
-        yield _counter(f"fleetstream_generated_{name}", f"Generated {name}.", generated)
+        yield _counter(
+            f"fleetstream_generated_{name}",
+            f"Generated {name}, those in flight included.",
+            generated,
+        )
     yield GaugeMetricFamily(
         "fleetstream_in_flight_records",
         "Records that are generated and have no outcome yet.",
         totals.in_flight.records,
     )
+    yield _counter(
+        "fleetstream_unchanged_records",
+        "Stored records that the target had already.",
+        totals.unchanged,
+    )
 
 
 def _requests(totals: Totals) -> Iterator[Metric]:
-    """Requests by result, and why they were repeated."""
+    """Requests by result, reasons for repeating them, and their size."""
     requests = CounterMetricFamily(
         "fleetstream_requests", "Requests, every attempt counted.", labels=["result"]
     )
@@ -120,23 +133,24 @@ def _requests(totals: Totals) -> Iterator[Metric]:
     requests.add_metric(["failure"], totals.requests - totals.successful)
     yield requests
     retries = CounterMetricFamily(
-        "fleetstream_retries", "Requests that are sent again.", labels=["reason"]
+        "fleetstream_retries", "Attempts that failed in a way that may pass.", labels=["reason"]
     )
     for reason, count in {"throttled": totals.throttled, **totals.faults}.items():
         retries.add_metric([reason], count)
     yield retries
-    yield _counter("fleetstream_request_bytes", "Bytes of requests' bodies.", totals.bytes_sent)
-    yield _counter(
-        "fleetstream_metered_writes", "Writes of 1 KiB as metered.", totals.metered_writes
-    )
+    if totals.bytes_sent is not None:
+        yield _counter("fleetstream_request_bytes", "Bytes of request bodies.", totals.bytes_sent)
+    if totals.metered_writes is not None:
+        yield _counter(
+            "fleetstream_metered_writes", "Metered writes of 1 KiB.", totals.metered_writes
+        )
 
 
 def _durations(totals: Totals, counts: LatencyCounts) -> Metric:
-    """How long requests took."""
     ends = np.searchsorted(counts.seconds, BUCKETS, side="right")
     cumulated = np.cumsum(counts.counts)[ends - 1].tolist()
     family = HistogramMetricFamily(
-        "fleetstream_request_duration_seconds", "How long requests took, every attempt counted."
+        "fleetstream_request_duration_seconds", "Latency of requests, every attempt counted."
     )
     buckets = [(str(bound), count) for bound, count in zip(BUCKETS, cumulated, strict=True)]
     total = int(counts.counts.sum())

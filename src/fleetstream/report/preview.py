@@ -1,90 +1,99 @@
-"""The preview of a dry run: what would be written."""
+"""The preview of a run, shown by its dry run."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from fleetstream.fleet import DIMENSIONS, Kind, SeriesTable
-from fleetstream.measures import measures_of
-from fleetstream.generate.records import RecordModel
-from fleetstream.workload import Workload
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.generator import Generator
+from fleetstream.generate.topology import SeriesTable
+from fleetstream.report.facts import series_by_noun
 
 MAX_RECORDS = 100
-"""Records in a request to Amazon Timestream, at most."""
+"""Records per request to Amazon Timestream, at most."""
 
-EXCERPT = 5
-"""Dimension sets shown of each kind on a terminal."""
+LISTED_SERIES = 5
+"""Series listed per kind on a terminal."""
 
 
-def preview(workload: Workload, model: RecordModel) -> dict[str, Any]:
-    """Counts and all dimension sets, ready for JSON."""
-    tables = workload.fleet.tables
+def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
+    """Counts, and the dimensions of every series, ready for JSON.
+
+    The number of series per kind is under the noun of the kind, its dimensions under its key.
+    """
+    records = _records_per_sweep(generator, record_model)
     return {
-        "hosts": len(tables[Kind.METRICS]),
-        "processes": len(tables[Kind.EVENTS]),
-        "series": workload.series,
-        "values_per_sweep": workload.values_per_sweep,
-        "records_per_sweep": sum(_records(table, model) for table in tables.values()),
-        "requests_per_sweep": sum(
-            -(-_records(table, model) // MAX_RECORDS) for table in tables.values()
-        ),
-        "record_model": str(model),
-        "seed": workload.seed,
+        **series_by_noun(generator),
+        "series": generator.series,
+        "values_per_sweep": generator.values_per_sweep,
+        "records_per_sweep": sum(records),
+        "requests_per_sweep": _requests(records),
+        "record_model": str(record_model),
+        "seed": generator.seed,
         **{
-            str(kind): {
-                "dimensions": list(DIMENSIONS[kind]),
+            key: {
+                "dimensions": list(table.dimensions.schema.names),
                 "series": [list(row) for row in _rows(table, len(table))],
             }
-            for kind, table in tables.items()
+            for key, table in generator.tables.items()
         },
     }
 
 
-def preview_json(workload: Workload, model: RecordModel) -> str:
+def preview_json(generator: Generator, record_model: RecordModel) -> str:
     """The preview as one JSON document."""
-    return json.dumps(preview(workload, model))
+    return json.dumps(preview(generator, record_model))
 
 
-def show_preview(workload: Workload, model: RecordModel) -> None:
-    """Print the preview: an excerpt of the dimension sets on a terminal, else all of them."""
-    console = Console(highlight=False)
-    counts = Table.grid(padding=(0, 2))
-    for name, value in preview_counts(workload, model):
-        counts.add_row(name, value)
-    console.print(counts)
-    for kind, table in workload.fleet.tables.items():
-        shown = min(len(table), EXCERPT) if console.is_terminal else len(table)
-        console.print(f"\n[bold]Dimensions of {kind}[/bold]: {', '.join(DIMENSIONS[kind])}")
-        for row in _rows(table, shown):
+def show_preview(generator: Generator, record_model: RecordModel) -> None:
+    """Print the preview; on a terminal only the first series of each kind."""
+    from rich.table import Table
+
+    from fleetstream.report.console import OutputConsole
+
+    console = OutputConsole()
+    table = Table.grid(padding=(0, 2))
+    for name, value in _counts(generator, record_model):
+        table.add_row(name, value)
+    console.print(table)
+    for key, series in generator.tables.items():
+        shown = min(len(series), LISTED_SERIES) if console.is_terminal else len(series)
+        names = ", ".join(series.dimensions.schema.names)
+        console.print(f"\n[bold]Dimensions of {key}[/bold]: {names}")
+        for row in _rows(series, shown):
             print(json.dumps(row))
-        if shown < len(table):
+        if shown < len(series):
             console.print(
-                f"… and {len(table) - shown:,} more; `--dry-run --format json` lists all."
+                f"… and {len(series) - shown:,} more; `--dry-run --format json` lists all."
             )
 
 
-def preview_counts(workload: Workload, model: RecordModel) -> Iterator[tuple[str, str]]:
-    """The counts, named for people."""
-    tables = workload.fleet.tables
-    records = [_records(table, model) for table in tables.values()]
-    yield "Hosts", f"{len(tables[Kind.METRICS]):,}"
-    yield "Processes", f"{len(tables[Kind.EVENTS]):,}"
-    yield "Series", f"{workload.series:,}"
-    yield "Values a sweep", f"{workload.values_per_sweep:,}"
-    yield "Records a sweep", f"{sum(records):,} ({model}-measure)"
-    yield "Requests a sweep", f"{sum(-(-count // MAX_RECORDS) for count in records):,}"
-    yield "Seed", str(workload.seed)
+def _counts(generator: Generator, record_model: RecordModel) -> Iterator[tuple[str, str]]:
+    """The counts with their names, as text."""
+    records = _records_per_sweep(generator, record_model)
+    for noun, count in series_by_noun(generator).items():
+        yield noun.capitalize(), f"{count:,}"
+    yield "Series", f"{generator.series:,}"
+    yield "Values per sweep", f"{generator.values_per_sweep:,}"
+    yield "Records per sweep", f"{sum(records):,} ({record_model}-measure)"
+    yield "Requests per sweep", f"{_requests(records):,}"
+    yield "Seed", str(generator.seed)
 
 
-def _records(table: SeriesTable, model: RecordModel) -> int:
-    """Records that a table's series make in a sweep when no value is missing."""
-    return len(table) * (len(measures_of(table.kind)) if model is RecordModel.SINGLE else 1)
+def _records_per_sweep(generator: Generator, record_model: RecordModel) -> list[int]:
+    """Records per kind and sweep when no value is missing."""
+    single, kinds = record_model is RecordModel.SINGLE, generator.model.kinds
+    return [
+        len(table) * (len(kinds[key].measures) if single else 1)
+        for key, table in generator.tables.items()
+    ]
+
+
+def _requests(records: list[int]) -> int:
+    return sum(-(-count // MAX_RECORDS) for count in records)
 
 
 def _rows(table: SeriesTable, count: int) -> Iterator[tuple[str, ...]]:
-    """The first ``count`` dimension sets."""
+    """The dimensions of the first ``count`` series."""
     columns = [column.to_pylist() for column in table.dimensions.slice(0, count).columns]
     return zip(*columns, strict=True)

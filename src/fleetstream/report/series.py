@@ -1,4 +1,4 @@
-"""Series: the values of a few hosts or processes over time, out of a workload."""
+"""Values of a measure over time, from a generator."""
 
 from collections.abc import Sequence
 
@@ -6,58 +6,48 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.fleet import Kind
-from fleetstream.measures import CATALOGUE, Measure
-from fleetstream.workload import Workload
+from fleetstream.generate.generator import ROWS, Chunk, Generator
+from fleetstream.model import Measure, Model
 
 Values = npt.NDArray[np.float64]
 
 
-def measure_named(name: str) -> Measure:
-    """The measure of that name; one that hosts and processes share is the hosts' one.
+def find_measure(model: Model, name: str | None = None) -> tuple[str, Measure]:
+    """A measure and the key of its kind, by `NAME` or `KIND.NAME`; by default the first of all.
 
-    `KIND.NAME`, such as `events.memory_free`, names either. Raises :class:`ValueError` with a
-    sentence where there is none.
+    Of several measures of the same name, `NAME` is the one of the first kind. Raises ValueError
+    where there is none.
     """
-    for measure in CATALOGUE:
-        if name in (measure.name, f"{measure.kind}.{measure.name}"):
-            return measure
-    known = dict.fromkeys(measure.name for measure in CATALOGUE)
-    raise ValueError(f"There is no measure {name!r}; choose among {', '.join(known)}.")
+    measures = [(key, measure) for key, kind in model.kinds.items() for measure in kind.measures]
+    for key, measure in measures:
+        if name in (None, measure.name, f"{key}.{measure.name}"):
+            return key, measure
+    known = dict.fromkeys(measure.name for _, measure in measures)
+    raise ValueError(f"There is no measure {name!r}; choose from {', '.join(known)}.")
 
 
 def values_over_time(
-    workload: Workload, measure: Measure, series: int, timestamps: Sequence[int]
+    generator: Generator, kind: str, measure: str, series: int, timestamps: Sequence[int]
 ) -> Values:
-    """The values of a measure for the first so many series of its kind.
+    """The values of a measure for the first ``series`` series of a kind.
 
-    ``timestamps`` are microseconds of Unix time. One row a timestamp, one column a series; NaN
-    where a value is missing; words as their places among the words of the measure's law.
+    ``timestamps`` are in microseconds. One row per timestamp, one column per series; NaN where a
+    value is missing; words as indices into those of the measure's law.
     """
-    found = []
-    for timestamp in timestamps:
-        columns = []
-        for block in workload.blocks:
-            if block.kind is measure.kind and block.start < series:
-                rows = min(len(block), series - block.start)
-                columns.append(_numbers(workload.batch(block, timestamp), measure.name, rows))
-        found.append(np.concatenate(columns))
-    return np.array(found)
+    columns = [np.empty((len(timestamps), 0))]
+    for start in range(0, series, ROWS):
+        chunk = Chunk(kind, start, min(start + ROWS, series))
+        step = max(ROWS // len(chunk), 1)
+        rows = [
+            _numbers(generator.batch(chunk, timestamps[first : first + step]), measure)
+            for first in range(0, len(timestamps), step)
+        ]
+        columns.append(np.concatenate([*rows, np.empty(0)]).reshape(-1, len(chunk)))
+    return np.concatenate(columns, axis=1)
 
 
-def labels(workload: Workload, kind: Kind, series: int) -> list[str]:
-    """Short names of the first so many series of a kind."""
-    table = workload.fleet.tables[kind].dimensions.slice(0, series)
-    names = ["silo", "instance_name"] + (["process"] if kind is Kind.EVENTS else [])
-    columns = [table.column(name).to_pylist() for name in names]
-    return [
-        " ".join((parts[0], parts[1].split("-", 2)[2].partition(".")[0], *parts[2:]))
-        for parts in zip(*columns, strict=True)
-    ]
-
-
-def _numbers(batch: pa.RecordBatch, name: str, rows: int) -> Values:
-    column = batch.column(name).slice(0, rows)
+def _numbers(batch: pa.RecordBatch, name: str) -> Values:
+    column = batch.column(batch.schema.get_field_index(name))
     if pa.types.is_dictionary(column.type):
         column = column.indices
     numbers: Values = column.cast(pa.float64()).fill_null(np.nan).to_numpy()

@@ -1,26 +1,18 @@
-"""A verification as people see it: how far it is, and what it has found."""
+"""A verification on the terminal: its progress, and its findings."""
 
 import time
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from fleetstream.run.manifest import Manifest
-from fleetstream.verify import Fault, Findings
-
-_HEADINGS = {
-    Fault.MISSING: "Missing",
-    Fault.EXTRA: "Extra",
-    Fault.DIFFERENT: "Different",
-    Fault.DUPLICATE: "Duplicate",
-}
+from fleetstream.report.formats import duration
+from fleetstream.verify.findings import Fault, Findings
 
 
-class Verification:
-    """Shows how far a verification of ``total`` values is, on a terminal alone."""
+class VerificationProgress:
+    """Shows the progress of a verification of ``total`` values, on a terminal only."""
 
     def __init__(self, total: int) -> None:
         console = Console(stderr=True)
@@ -51,36 +43,33 @@ class Verification:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
+        """Seconds since the verification began."""
         return time.monotonic() - self._began
 
     def advance(self, values: int) -> None:
-        """So many values are done."""
+        """Another ``values`` values were compared."""
         self._progress.advance(self._task, values)
 
 
-def show_findings(
-    findings: Findings, manifests: Sequence[Manifest], target: str, seconds: float
-) -> None:
-    """Print what was found to standard output."""
-    sweeps = sum(manifest.sweeps for manifest in manifests)
+def show_findings(findings: Findings, sweeps: int, target: str, seconds: float) -> None:
+    """Print the findings to standard output; ``sweeps`` is how many the manifests have."""
     print(f"Compared {findings.held:,} records in {target}")
-    print(f"with {findings.expected:,} of {sweeps:,} sweeps that must be there: {seconds:,.1f} s.")
+    print(f"with {findings.expected:,} expected from {sweeps:,} sweeps, in {duration(seconds)}.")
     if findings.partial:
-        there = findings.partial - findings.absent
+        present = findings.partial - findings.absent
         print(
-            f"Of {findings.partial:,} records of sweeps that were cut, {there:,} are there; "
-            "`fleetstream ingest --resume` completes them."
+            f"Of {findings.partial:,} records of interrupted sweeps, {present:,} are there; "
+            "complete them with `fleetstream ingest --resume`."
         )
-    for fault, heading in _HEADINGS.items():
+    for fault in Fault:
         if findings.faults[fault]:
-            _show_fault(findings, fault, heading)
+            _show_fault(findings, fault)
     print(_verdict(findings))
 
 
-def _show_fault(findings: Findings, fault: Fault, heading: str) -> None:
+def _show_fault(findings: Findings, fault: Fault) -> None:
     examples = findings.examples[fault]
-    print(f"{heading}: {findings.faults[fault]:,}")
+    print(f"{fault.capitalize()}: {findings.faults[fault]:,}")
     for example in examples:
         print(f"  {example.time} {example.measure_name} {example.detail}")
         print(f"    of {example.series}")

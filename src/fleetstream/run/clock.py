@@ -20,17 +20,24 @@ class Clock(Protocol):
         ...
 
 
-def groups(clock: Clock, size: int, sweeps: int | None) -> Iterator[list[int] | None]:
+def groups(
+    clock: Clock, size: int, sweeps: int | None, live_from: int | None = None
+) -> Iterator[list[int] | None]:
     """The timestamps of a clock, up to ``size`` together as long as it need not wait.
 
+    Timestamps from ``live_from`` on are alone, since each live sweep has its own time to begin.
     None stands for a pause: the clock waits before the next. Ends after so many ``sweeps``; None
     for no limit.
     """
     group: list[int] = []
     for count, timestamp in enumerate(clock, start=1):
+        is_live = live_from is not None and timestamp >= live_from
+        if is_live and group:
+            yield group
+            group = []
         group.append(timestamp)
         last = count == sweeps
-        if last or len(group) == size or not clock.is_ready:
+        if last or is_live or len(group) == size or not clock.is_ready:
             yield group
             group = []
             if last:

@@ -4,7 +4,6 @@ import threading
 import time
 
 DRAIN_SECONDS = 30.0
-"""How long requests in flight may still take, and be retried, after a gentle stop."""
 
 
 class Control:
@@ -12,10 +11,12 @@ class Control:
 
     After :attr:`gently` is set, nothing new is generated and what is in flight is finished; after
     :attr:`at_once`, everything without an outcome is given up. ``reason`` says why the run was
-    ended, None where the user asked for it.
+    ended, None where the user asked for it. ``drain_seconds`` is the time for which requests in
+    flight may still take, and be retried, after a gentle stop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drain_seconds: float = DRAIN_SECONDS) -> None:
+        self.drain_seconds = drain_seconds
         self.gently = threading.Event()
         self.at_once = threading.Event()
         self.reason: str | None = None
@@ -58,4 +59,4 @@ class Control:
     @property
     def is_overdue(self) -> bool:
         """Whether what was in flight has had its time to finish since the gentle stop."""
-        return self.gently.is_set() and time.monotonic() - self._asked_at > DRAIN_SECONDS
+        return self.gently.is_set() and time.monotonic() - self._asked_at > self.drain_seconds

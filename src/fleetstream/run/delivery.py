@@ -1,19 +1,19 @@
 """Delivery of one request: send it, retry it, and return its outcome."""
 
+import itertools
 import random
 import time
 from dataclasses import dataclass
-
-import tenacity
 
 from fleetstream.run.control import Control
 from fleetstream.run.ledger import Ledger
 from fleetstream.targets.sink import Delivery, Request, Sink, TargetLost, Throttled, Unavailable
 
 LONGEST_PAUSE = 10.0
-"""The most seconds between two attempts; full jitter takes a random part of it."""
+"""The most seconds between two attempts, except where the target asks for more."""
 
 FIRST_PAUSE = 0.1
+"""The most seconds before the second attempt; the limit doubles with each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Deliverer:
     """Sends requests to ``sink`` until they are delivered or given up; used from several threads.
 
     A request that the target throttles is sent again without end. One that fails for another reason
-    is given up after it has failed for ``give_up_after`` seconds, 0 never; if no other request was
-    answered in that time either, the run is ended.
+    is given up after it has done nothing but fail for ``give_up_after`` seconds, 0 never; if the
+    target answered no other request in that time either, the run is ended.
     """
 
     def __init__(self, sink: Sink, ledger: Ledger, control: Control, give_up_after: float) -> None:
@@ -36,37 +36,28 @@ class Deliverer:
         self._ledger = ledger
         self._control = control
         self._give_up_after = give_up_after
-        jitter = tenacity.wait_random_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE)
-        self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((Throttled, Unavailable)),
-            wait=lambda state: _asked_wait(_error_of(state)) + jitter(state),
-            stop=lambda state: control.at_once.is_set() or self._is_hopeless(state),
-            sleep=tenacity.sleep_using_event(control.at_once),
-            reraise=True,
-        )
 
     def deliver(self, request: Request, lag: float) -> Delivery | GivenUp:
         """Send a request, again if need be; ``lag`` seconds count as part of its latency."""
-        try:
-            return self._attempts(request, lag)
-        except (Throttled, Unavailable) as error:
-            silence = time.monotonic() - self._ledger.last_answer
-            if not self._control.at_once.is_set() and silence >= self._give_up_after:
-                self._control.fail(f"no request has succeeded for {silence:.0f} s ({error})")
-            return GivenUp(error.kind if isinstance(error, Unavailable) else "throttled")
-        except TargetLost as error:
-            self._control.fail(str(error))
-            return GivenUp(str(error))
-
-    def _attempts(self, request: Request, lag: float) -> Delivery:
-        try:
-            return self._attempt(request, lag, retry=False)
-        except (Throttled, Unavailable) as error:
-            # Only a request that fails pays for the machinery of retries.
-            pause = _asked_wait(error) + random.uniform(0, FIRST_PAUSE)  # noqa: S311 - jitter
-            if self._control.at_once.wait(pause):
-                raise
-        return self._retrying(self._attempt, request, lag, retry=True)
+        failing_since: float | None = None
+        for attempt in itertools.count():
+            wait = 0.0
+            try:
+                return self._attempt(request, lag, retry=attempt > 0)
+            except TargetLost as error:
+                self._control.fail(str(error))
+                return GivenUp(str(error))
+            except Throttled as error:
+                reason, wait, failing_since = "throttled", error.wait, None
+            except Unavailable as error:
+                reason, now = error.kind, time.monotonic()
+                failing_since = failing_since or now
+                if 0 < self._give_up_after <= now - failing_since:
+                    self._end_if_silent(error)
+                    return GivenUp(reason)
+            if self._control.at_once.wait(wait + _pause(attempt)):
+                return GivenUp(reason)
+        raise AssertionError("attempts have no end")
 
     def _attempt(self, request: Request, lag: float, *, retry: bool) -> Delivery:
         began = time.monotonic() - lag
@@ -84,15 +75,14 @@ class Deliverer:
             self._ledger.attempted(request, seconds, delivery, retry=retry)
         return delivery
 
-    def _is_hopeless(self, state: tenacity.RetryCallState) -> bool:
-        failing = time.monotonic() - state.start_time
-        return isinstance(_error_of(state), Unavailable) and 0 < self._give_up_after <= failing
+    def _end_if_silent(self, error: Unavailable) -> None:
+        """End the run if the target has answered no request for as long as one may fail."""
+        silence = time.monotonic() - self._ledger.last_answer
+        if silence >= self._give_up_after:
+            self._control.fail(f"no request has succeeded for {silence:.0f} s ({error})")
 
 
-def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
-
-
-def _asked_wait(error: BaseException | None) -> float:
-    """Seconds that the target asks to wait at least."""
-    return error.wait if isinstance(error, Throttled) else 0.0
+def _pause(attempt: int) -> float:
+    """Seconds until the next attempt, with full jitter."""
+    # 2.0**10 pauses are longer than the longest, and larger exponents would overflow.
+    return random.uniform(0, min(FIRST_PAUSE * 2.0 ** min(attempt, 10), LONGEST_PAUSE))  # noqa: S311 - jitter

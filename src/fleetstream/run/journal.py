@@ -9,6 +9,7 @@ import pyarrow as pa
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.manifest import Manifest, ledger_totals, write_manifest
 from fleetstream.run.progress import Progress, ProgressTracker
+from fleetstream.run.schedule import sweeps_left
 from fleetstream.run.undelivered import Kept, UndeliveredStore
 from fleetstream.targets.sink import Delivery, Request
 
@@ -57,7 +58,7 @@ class Journal:
     """Keeps the manifest of a run at ``path``, or nowhere if that is None.
 
     ``progress`` returns how far each pipeline of the run has come. A manifest that cannot be
-    written does not end a run; ``failure`` says why.
+    written does not end a run; ``failure`` says why it could not be written last.
 
     The schedule of a run with a start names its sweeps, so its manifest may lag behind: sweeps that
     it does not name yet are written again, with the same values, when the run is resumed.
@@ -89,10 +90,11 @@ class Journal:
         if due or self._names_all_sweeps:
             self._write()
 
-    def close(self, *, finished: bool) -> None:
-        """The run is over; ``finished`` if it did all that it was to do."""
+    def close(self) -> None:
+        """Write the manifest when the run has ended, finished or not."""
         self._settle()
-        self.manifest.finished = finished and not self._begun
+        self.manifest.unsettled = list(self._begun)
+        self.manifest.finished = sweeps_left(self.manifest) == 0
         self._write()
 
     def _settle(self) -> None:
@@ -113,5 +115,6 @@ class Journal:
             return
         try:
             write_manifest(self.path, self.manifest)
+            self.failure = None
         except OSError as error:
             self.failure = f"{self.path}: {error.strerror or error}"

@@ -95,8 +95,8 @@ class Ledger:
     """What became of every record; safe to write to from many threads.
 
     It also adds up what the ledgers of other processes report. ``last_answer`` is the monotonic
-    time of the latest request that led to a delivery; ``last_sweep`` the timestamp in microseconds
-    of the latest sweep that was generated in full, None before the first.
+    time of the latest request that was delivered or throttled; ``last_sweep`` the timestamp in
+    microseconds of the latest sweep that was generated in full, None before the first.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Ledger:
             self._totals.generated += tally
 
     def disordered(self, what: str, records: int) -> None:
-        """Records are sent late, out of order, or once more."""
+        """Records are sent late, out of order, or a second time."""
         with self._lock:
             self._totals.disorder[what] += records
 
@@ -181,6 +181,7 @@ class Ledger:
         """The target asked to send a request again later."""
         with self._lock:
             self._totals.throttled += 1
+            self.last_answer = time.monotonic()
 
     def failed(self, fault: str) -> None:
         """A request failed for a reason that may pass."""

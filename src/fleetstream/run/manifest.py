@@ -6,7 +6,7 @@ its records can be stored: by its timestamp, or by the schedule of a run with a 
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from fleetstream import _version
 from fleetstream.generate.keys import GENERATOR_VERSION
 from fleetstream.run.ledger import Tally, Totals
+from fleetstream.run.notation import LATEST
 from fleetstream.run.spec import RunSpec
 
 FORMAT = 2
@@ -33,6 +34,10 @@ class TimeSeries(msgspec.Struct, frozen=True, array_like=True):
 
     def timestamps(self) -> range:
         return range(self.first, self.first + self.step * self.count, self.step)
+
+    @property
+    def last(self) -> int:
+        return self.first + self.step * (self.count - 1)
 
 
 class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -52,7 +57,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     version: str = _version.__version__
 
     def timestamps(self) -> Iterator[int]:
-        """The timestamps of all settled sweeps, in the order of sweeping."""
+        """The timestamps of all settled sweeps, in ascending order."""
         for series in self.swept:
             yield from series.timestamps()
 
@@ -64,22 +69,36 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     @property
     def last(self) -> int:
         """The latest timestamp whose sweep had begun, 0 if none had."""
-        ends = [series.timestamps()[-1] for series in self.swept]
-        return max([*ends, *self.unsettled], default=0)
+        return max([*(series.last for series in self.swept), *self.unsettled], default=0)
 
-    def settle(self, timestamps: Sequence[int]) -> None:
-        """Note that sweeps are settled; timestamps at equal distances are joined."""
-        last = self.swept[-1] if self.swept else None
-        for series in _series(timestamps):
-            if last is not None and (joined := _joined(last, series)):
-                self.swept[-1] = last = joined
-            else:
-                self.swept.append(series)
-                last = series
+    def settle(self, timestamps: Iterable[int]) -> None:
+        """Note that sweeps are settled, in any order.
+
+        ``swept`` stays in ascending order, and timestamps at equal distances are joined.
+        """
+        new = sorted(timestamps)
+        if not new:
+            return
+        later: list[int] = []
+        while self.swept and self.swept[-1].last > new[0]:
+            series = self.swept.pop()
+            count = len(range(series.first, new[0], series.step))
+            later = [*series.timestamps()[count:], *later]
+            if count:
+                self.swept.append(TimeSeries(series.first, series.step, count))
+        for series in _series(sorted([*new, *later])):
+            self._append(series)
+
+    def _append(self, series: TimeSeries) -> None:
+        """Add a series after all others, joined with as many of them as can be."""
+        while self.swept and (joined := _joined(self.swept[-1], series)):
+            self.swept.pop()
+            series = joined
+        self.swept.append(series)
 
 
 def _series(timestamps: Sequence[int]) -> Iterator[TimeSeries]:
-    """Timestamps as few series, in their order."""
+    """Ascending timestamps as few series, in their order."""
     stamps = np.array(timestamps, np.int64)
     if len(stamps) < 2:
         yield from (TimeSeries(int(stamp), 1, 1) for stamp in stamps)
@@ -90,15 +109,13 @@ def _series(timestamps: Sequence[int]) -> Iterator[TimeSeries]:
         step = int(steps[first]) if first < len(steps) else 1
         differing = np.flatnonzero(steps[first:] != step)
         count = int(differing[0]) + 1 if len(differing) else len(stamps) - first
-        if step < 1:
-            step, count = 1, 1
         yield TimeSeries(int(stamps[first]), step if count > 1 else 1, count)
         first += count
 
 
 def _joined(one: TimeSeries, other: TimeSeries) -> TimeSeries | None:
     """Both as one series, None where they are not at equal distances."""
-    step = other.first - one.timestamps()[-1]
+    step = other.first - one.last
     if step < 1 or any(each.count > 1 and each.step != step for each in (one, other)):
         return None
     return TimeSeries(one.first, step, one.count + other.count)
@@ -123,10 +140,24 @@ def read_manifest(path: Path) -> Manifest:
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not a manifest of a run: {error}.") from error
-    plausible = all(each.step > 0 and each.count > 0 and each.first >= 0 for each in manifest.swept)
-    if not plausible or min(manifest.unsettled, default=0) < 0 or manifest.spec.seed is None:
+    if not manifest.spec.is_resolved:
+        raise ValueError(f"{path} is not a manifest of a run: its seed or schedule is incomplete.")
+    if not _is_consistent(manifest):
         raise ValueError(f"{path} is not a manifest of a run: its sweeps are not valid.")
     return manifest
+
+
+def _is_consistent(manifest: Manifest) -> bool:
+    """Whether the sweeps are those that a run could have made, each named once."""
+    swept, unsettled = manifest.swept, manifest.unsettled
+    ends = [end for each in swept for end in (each.first, each.last + 1)]
+    return (
+        all(each.step > 0 and each.count > 0 for each in swept)
+        and all(0 <= stamp < LATEST for stamp in [*ends, *unsettled])
+        and ends == sorted(ends)
+        and unsettled == sorted(set(unsettled))
+        and not any(stamp in each.timestamps() for stamp in unsettled for each in swept)
+    )
 
 
 def check_generator(version: int, what: str) -> None:

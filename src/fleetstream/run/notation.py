@@ -6,24 +6,26 @@ Functions that read raise ValueError with a message that says what is expected.
 import re
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 
-from fleetstream.generate.disorder import Lateness
+from fleetstream.generate.choices import PERIODS, Lateness, RecordModel, Shard
 from fleetstream.generate.moments import (
     MICROSECONDS,
     MILLISECOND,
     from_datetime,
     now,
 )
-from fleetstream.generate.records import RecordModel
-from fleetstream.generate.signals import PERIODS
-from fleetstream.generate.topology import Shard
 
 LATEST = 253_402_300_800 * MICROSECONDS
 """The end of the year 9999, the last that ISO 8601 can write."""
 
 LONGEST_INTERVAL = 366 * 86_400 * MICROSECONDS
 
-_UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+LONGEST_DURATION = 1_000_000 * 86_400
+"""Seconds in a million days."""
+
+_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+"""Milliseconds in each unit of durations."""
 
 
 def read_integer(text: str) -> int:
@@ -96,38 +98,54 @@ def read_record_model(text: str) -> RecordModel:
 
 def read_duration(text: str) -> float:
     """Seconds, from a number with a unit (ms, s, m, h or d), or from 0."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
-    if match:
-        return float(match[1]) * _UNITS[match[2]]
-    if text == "0":
-        return 0.0
-    raise ValueError(f"{text!r} is not a duration; write it with a unit, such as 30s, 5m or 24h.")
+    return float(_milliseconds(text) / 1_000)
 
 
 def write_duration(seconds: float) -> str:
-    """Seconds in the largest unit that gives an integer."""
-    for unit, size in _UNITS.items():
-        count = seconds / size
-        if seconds and count == int(count):
-            return f"{int(count)}{unit}"
-    return f"{seconds:f}s" if seconds else "0"
+    """Seconds in the largest unit that makes them an integer."""
+    exact = Decimal(repr(seconds))
+    return _in_units(exact * 1_000) if seconds else "0"
 
 
 def read_interval(text: str) -> int:
     """Microseconds of a duration that is a number of whole milliseconds, 1 ms to 366 d."""
-    microseconds = round(read_duration(text) * MICROSECONDS)
+    microseconds = _milliseconds(text) * MILLISECOND
     if not MILLISECOND <= microseconds <= LONGEST_INTERVAL or microseconds % MILLISECOND:
         raise ValueError(f"{text} is not an interval; it must be whole milliseconds, 1ms to 366d.")
-    return microseconds
+    return int(microseconds)
 
 
 def read_lag(text: str) -> int:
-    """Microseconds of a duration."""
-    return round(read_duration(text) * MICROSECONDS)
+    """Microseconds of a duration that is a number of whole milliseconds."""
+    milliseconds = _milliseconds(text)
+    if milliseconds % 1:
+        raise ValueError(f"{text} is too precise; write whole milliseconds, such as 250ms.")
+    return int(milliseconds) * MILLISECOND
 
 
 def write_microseconds(microseconds: int) -> str:
-    return write_duration(microseconds / MICROSECONDS)
+    return _in_units(Decimal(microseconds) / MILLISECOND) if microseconds else "0"
+
+
+def _milliseconds(text: str) -> Decimal:
+    """A duration in milliseconds, exactly."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    if not match and text != "0":
+        raise ValueError(
+            f"{text!r} is not a duration; write it with a unit, such as 30s, 5m or 24h."
+        )
+    milliseconds = Decimal(match[1]) * _UNITS[match[2]] if match else Decimal()
+    if milliseconds > LONGEST_DURATION * 1_000:
+        raise ValueError(f"{text} is too long; the longest duration is 1,000,000 days.")
+    return milliseconds
+
+
+def _in_units(milliseconds: Decimal) -> str:
+    """Milliseconds in the largest unit that makes them an integer, else in seconds."""
+    for unit, size in _UNITS.items():
+        if milliseconds % size == 0:
+            return f"{int(milliseconds / size)}{unit}"
+    return f"{milliseconds / 1_000:f}s"
 
 
 def read_moment(text: str) -> int:
@@ -137,7 +155,7 @@ def read_moment(text: str) -> int:
     """
     age = re.fullmatch(r"([-+]?)(\d+(?:\.\d+)?(?:ms|s|m|h|d))", text)
     if age:
-        distance = round(read_duration(age[2]) * MICROSECONDS)
+        distance = int(_milliseconds(age[2]) * MILLISECOND)
         microseconds = now() + (distance if age[1] == "+" else -distance)
     else:
         try:
@@ -159,8 +177,8 @@ def read_lateness(text: str) -> Lateness:
         raise ValueError(
             f"{text!r} does not say how late; write a percentage and a time, such as 1%:5m."
         )
-    microseconds = round(read_duration(delay) * MICROSECONDS)
-    if microseconds < MILLISECOND:
+    microseconds = read_lag(delay)
+    if not microseconds:
         raise ValueError(f"{delay} is not late; the least is 1ms.")
     return Lateness(read_percentage(percent), microseconds)
 

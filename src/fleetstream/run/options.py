@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from fleetstream.generate.choices import PERIODS
 from fleetstream.generate.moments import iso
-from fleetstream.generate.signals import PERIODS
 from fleetstream.run.notation import (
     at_least,
     read_duration,
@@ -82,7 +82,10 @@ class Option:
 
     def arguments(self, value: Any) -> list[str]:
         """What stands for ``value`` on a command line."""
-        return [self.name] if self.is_switch else [self.name, self.write(value)]
+        if self.is_switch:
+            return [self.name]
+        text = self.write(value)
+        return [f"{self.name}={text}"] if text.startswith("-") else [self.name, text]
 
 
 def _signal(short: str, shape: str) -> Iterator[Option]:
@@ -195,17 +198,28 @@ def make_spec(**options: Any) -> RunSpec:
     For example ``make_spec(seed=7, start="-1h", interval="10s", to="duckdb:fleet.duckdb")``. Raises
     ValueError for a value that is not understood, TypeError for an unknown option.
     """
-    values = {}
+    return changed(RunSpec(), **options)
+
+
+def changed(spec: RunSpec, **options: Any) -> RunSpec:
+    """The description with other options, which are read and checked as by :func:`make_spec`."""
+    values = msgspec.structs.asdict(spec)
     for field, value in options.items():
         option = BY_FIELD.get(field)
         if option is None:
             raise TypeError(f"A run has no option {field!r}.")
         is_text = isinstance(value, str) and option.read is not None
         values[field] = option.read(value) if is_text and option.read else value
-    spec = RunSpec(**values)
     try:
-        return msgspec.convert(msgspec.to_builtins(spec), RunSpec)
-    except (msgspec.ValidationError, TypeError) as error:
+        msgspec.json.encode(values)  # text from a command line may have bytes that are not UTF-8
+        return msgspec.convert(msgspec.to_builtins(values), RunSpec)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{error.object!r} is not valid Unicode text.") from error
+    except msgspec.ValidationError as error:
+        if error.__cause__ is not None:
+            raise ValueError(str(error)) from error
+        raise ValueError(f"The options of a run are not valid: {error}.") from error
+    except TypeError as error:
         raise ValueError(f"The options of a run are not valid: {error}.") from error
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.records import timestamps_of
-from fleetstream.run.control import DRAIN_SECONDS, Control
+from fleetstream.run.control import Control
 from fleetstream.run.delivery import Deliverer, GivenUp
 from fleetstream.run.ledger import Ledger, Tally
 from fleetstream.targets.sink import Delivery, Request, Sink
@@ -121,6 +121,8 @@ class Pipeline:
                 continue
             self._enter(batch)
             self._offer_all(self._until_stopped(self._sink.prepare(batch)))
+            if self._control.gently.is_set():
+                return  # the source must not take a batch as sent whose requests were cut short
 
     def _enter(self, batch: pa.RecordBatch) -> None:
         self._sweep = max(self._sweep, int(timestamps_of(batch)[-1]))
@@ -153,7 +155,8 @@ class Pipeline:
     def _is_leaving(self) -> bool:
         """Whether the run ends at once, also because a gentle stop took too long."""
         if self._control.is_overdue and not self._control.at_once.is_set():
-            self._control.fail(f"not delivered within {DRAIN_SECONDS:g} s of the stop")
+            seconds = self._control.drain_seconds
+            self._control.fail(f"not delivered within {seconds:g} s of the stop")
         return self._control.at_once.is_set()
 
     def _drain(self, senders: list[threading.Thread]) -> None:

@@ -45,7 +45,8 @@ class ProgressTracker:
         counts = values_by_timestamp(batch)
         with self._lock:
             for timestamp, values in counts.items():
-                self._open[timestamp] += values
+                if values:
+                    self._open[timestamp] += values
 
     def released(self, batch: pa.RecordBatch) -> None:
         """A batch that was held back has been entered again, as it went to the sink."""

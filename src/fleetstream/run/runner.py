@@ -16,7 +16,7 @@ from fleetstream.run.control import Control
 from fleetstream.run.journal import Journal, Recorder
 from fleetstream.run.ledger import Ledger, Totals
 from fleetstream.run.manifest import Manifest, manifest_path, read_manifest
-from fleetstream.run.options import BY_FIELD
+from fleetstream.run.options import BY_FIELD, changed
 from fleetstream.run.schedule import check_window, clock_of, sweeps_left
 from fleetstream.run.spec import RunSpec
 from fleetstream.run.undelivered import Kept, UndeliveredStore
@@ -85,6 +85,8 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._pool:
+            self._pool.end(patiently=True)
         self.sink.close()
 
     def execute(self, progress: Callable[[Totals], Any] | None = None) -> RunResult:
@@ -120,7 +122,7 @@ class Run:
             return Kept(), None
         carry_out = self._share if self._pool else self._work_alone
         journal, kept = carry_out()
-        journal.close(finished=not self.control.gently.is_set())
+        journal.close()
         return kept, journal.failure
 
     def _work_alone(self) -> tuple[Journal, Kept]:
@@ -133,7 +135,7 @@ class Run:
         size = self.generator.timestamps_per_batch()
         Parts(self.spec, self.sink, self.ledger, self.control, recorder).generate_and_deliver(
             self.generator,
-            groups(scheduled.clock, size, self.sweeps),
+            groups(scheduled.clock, size, self.sweeps, scheduled.live_from),
             live_from=scheduled.live_from,
             begin=journal.begin,
             end=lambda timestamps: self.ledger.swept(len(timestamps), timestamps[-1]),
@@ -154,7 +156,9 @@ class Run:
         scheduled = clock_of(self.manifest, coordinator.wait, self.ledger.skipped)
         size = self.generator.timestamps_per_batch(self._workers)
         coordinator.run(
-            groups(scheduled.clock, size, self.sweeps), journal.begin, scheduled.live_from
+            groups(scheduled.clock, size, self.sweeps, scheduled.live_from),
+            journal.begin,
+            scheduled.live_from,
         )
         return journal, sum(coordinator.kept, start=Kept())
 
@@ -176,13 +180,13 @@ def resumed_run(path: Path, **changes: Any) -> Run:
     :func:`new_run`, and ValueError for other options.
     """
     for name in changes:
-        if BY_FIELD[name].changes_data:
+        if name in BY_FIELD and BY_FIELD[name].changes_data:
             raise ValueError(
                 f"{BY_FIELD[name].name} cannot be given with --resume, since the manifest has it; "
                 "leave it out."
             )
     manifest = read_manifest(path)
-    manifest.spec = msgspec.structs.replace(manifest.spec, **changes)
+    manifest.spec = changed(manifest.spec, **changes)
     return Run(manifest, path)
 
 

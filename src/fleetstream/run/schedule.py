@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fleetstream.generate.moments import MICROSECONDS, iso, next_multiple, now
 from fleetstream.run.clock import Clock, GridClock, HistoryClock, LiveClock, ResumedClock
 from fleetstream.run.manifest import Manifest
-from fleetstream.run.spec import RunSpec
+from fleetstream.run.spec import DEFAULT_INTERVAL, RunSpec
 from fleetstream.targets.sink import Sink, TargetUnusable
 
 
@@ -81,8 +81,10 @@ def check_window(manifest: Manifest, sink: Sink) -> None:
     if spec.start is None or window is None:
         return
     first = _first(manifest)
-    for option, timestamp in (("--start", first), ("--end", (spec.end or first + 1) - 1)):
-        if not window.earliest <= timestamp <= window.latest:
+    end = first + 1 if spec.end is None else spec.end
+    new = range(first, end, spec.interval or DEFAULT_INTERVAL)
+    for option, timestamps in (("--start", new[:1]), ("--end", new[-1:])):
+        if not all(window.earliest <= each <= window.latest for each in timestamps):
             raise TargetUnusable(
                 f"{sink.name} now accepts records from {iso(window.earliest)} until "
                 f"{iso(window.latest)}. {window.reason} Change {option}, or the table."

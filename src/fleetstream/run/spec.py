@@ -4,26 +4,45 @@ The command line parses into it, the manifest stores it, workers receive it, and
 takes it.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from fleetstream.generate.disorder import Disorder, Lateness, Percent
-from fleetstream.generate.generator import MAX_SEED, Generator
-from fleetstream.generate.moments import MICROSECONDS, next_multiple
+from fleetstream.generate.choices import (
+    PERIODS,
+    Disorder,
+    Lateness,
+    Percent,
+    RecordModel,
+    Shape,
+    Shard,
+)
+from fleetstream.generate.moments import MICROSECONDS, MILLISECOND, next_multiple
 from fleetstream.generate.moments import now as current_time
-from fleetstream.generate.records import RecordModel
-from fleetstream.generate.signals import Shape, Signal
-from fleetstream.generate.topology import Shard
-from fleetstream.model import DEFAULT_MODEL, Model, load_model
+from fleetstream.model import DEFAULT_MODEL
+from fleetstream.run.notation import LATEST, LONGEST_DURATION, LONGEST_INTERVAL
 from fleetstream.targets.registry import TargetOptions
+
+if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
+    from fleetstream.generate.signals import Signal
+    from fleetstream.model import Model
+
+MAX_SEED = 2**64 - 1
 
 DEFAULT_INTERVAL = 10 * MICROSECONDS
 """Microseconds between two sweeps of history where no interval is given."""
 
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Duration = Annotated[float, msgspec.Meta(ge=0)]
+Duration = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_DURATION)]
+Moment = Annotated[int, msgspec.Meta(ge=0, lt=LATEST)]
+Interval = Annotated[
+    int, msgspec.Meta(ge=MILLISECOND, le=LONGEST_INTERVAL, multiple_of=MILLISECOND)
+]
+Lag = Annotated[
+    int, msgspec.Meta(ge=0, le=LONGEST_DURATION * MICROSECONDS, multiple_of=MILLISECOND)
+]
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +59,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     include_ms: tuple[str, ...] = ()
     shard: Shard | None = None
 
-    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    seed: int | None = None
     missing_cpu: Percent = 0.0
     sin_signal_cpu: Percent = 0.0
     sin_frq_cpu: str = "m"
@@ -48,11 +67,11 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     saw_frq_cpu: str = "m"
 
     autostop: Natural = 0
-    interval: Positive | None = None
-    start: Natural | None = None
-    end: Natural | None = None
+    interval: Interval | None = None
+    start: Moment | None = None
+    end: Moment | None = None
     follow: bool = False
-    max_lag: Natural | None = None
+    max_lag: Lag | None = None
     rate: Natural = 0
 
     late: Lateness | None = None
@@ -75,7 +94,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     workers: Positive | None = None
 
     def __post_init__(self) -> None:
-        if self.seed is not None and self.seed > MAX_SEED:
+        if self.seed is not None and not 0 <= self.seed <= MAX_SEED:
             raise ValueError(f"The seed is {self.seed}, but must be an integer from 0 to 2^64 - 1.")
         if self.shard and self.seed is None:
             raise ValueError(
@@ -85,7 +104,12 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("Give either --sin-signal-cpu or --saw-signal-cpu, not both.")
         self._check_schedule()
         self._check_workers()
-        _ = self.disorder, self.signal
+        for frequency in (self.sin_frq_cpu, self.saw_frq_cpu):
+            if frequency not in PERIODS:
+                raise ValueError(
+                    f"There is no frequency {frequency!r}; choose from {', '.join(PERIODS)}."
+                )
+        _ = self.disorder
 
     def _check_schedule(self) -> None:
         for option, given, needed, present in (
@@ -140,13 +164,23 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return msgspec.structs.replace(self, **changes)
 
     @property
+    def is_resolved(self) -> bool:
+        """Whether nothing depends on the current time."""
+        bounded = self.follow or self.end is not None
+        return self.seed is not None and (
+            self.start is None or (self.interval is not None and bounded)
+        )
+
+    @property
     def target(self) -> TargetOptions:
         """The target's part of the options."""
         return TargetOptions(**{name: getattr(self, name) for name in TARGET_FIELDS})
 
     @property
-    def signal(self) -> Signal | None:
+    def signal(self) -> "Signal | None":
         """The signal that overlays the model's measure for that, None for none."""
+        from fleetstream.generate.signals import Signal
+
         if self.sin_signal_cpu:
             return Signal(Shape.SINE, self.sin_signal_cpu, self.sin_frq_cpu)
         if self.saw_signal_cpu:
@@ -167,13 +201,16 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         filters = {"region": self.include_region, "microservice_name": self.include_ms}
         return {dimension: values for dimension, values in filters.items() if values}
 
-    def parameters(self, model: Model) -> dict[str, int]:
+    def parameters(self, model: "Model") -> dict[str, int]:
         """The values of the model's parameters that differ from their defaults."""
         default = model.parameters["host_scale"].default if "host_scale" in model.parameters else 1
         return {} if self.host_scale == default else {"host_scale": self.host_scale}
 
-    def generator(self) -> Generator:
+    def generator(self) -> "Generator":
         """The generator of a resolved run. Raises ValueError for what is unknown or impossible."""
+        from fleetstream.generate.generator import Generator
+        from fleetstream.model import load_model
+
         assert self.seed is not None, "the spec is not resolved"
         model = load_model(self.model)
         return Generator(

@@ -62,7 +62,9 @@ def paced(
     """
     free = time.monotonic()
     for batch in source:
-        control.wait_while_paused()
+        if control.is_paused:
+            yield None
+            control.wait_while_paused()
         if batch is None or not rate:
             yield batch
             continue

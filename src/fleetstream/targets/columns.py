@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from fleetstream.generate.records import Indices, RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.generate.schema import TIME, dimension_names, measure_fields
 from fleetstream.model import DataType
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from fleetstream.generate.keys import Bits, mix
 from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.generate.schema import TIME
-from fleetstream.targets.memo import Memo, address
+from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.sink import Rejection
 
 MAX_ROWS = 4_000_000
@@ -66,7 +66,7 @@ class RecentWrites:
         """Those at which the target held nothing when they first came up."""
         self._written: list[RowKeys] = []
         """The oldest first; recent ones are merged, so there are few even of small requests."""
-        self._dictionaries = Memo[tuple[Bits, pa.Array]](CACHED_DICTIONARIES)
+        self._dictionaries = ArrayCache[tuple[Bits, pa.Array]](CACHED_DICTIONARIES)
 
     def keys_of(self, ranges: Sequence[RecordRange]) -> RowKeys:
         """The rows of records that are about to be written. There must be at least one record."""

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.generate.records import Indices, RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.targets.deduplication import Addition, RecentWrites, add_absent, time_range
 from fleetstream.targets.file_storage import Storage, StoredFile, first_line
 from fleetstream.targets.sink import (

@@ -153,6 +153,6 @@ def open_bucket(path: str, region: str | None, endpoint_url: str | None) -> Stor
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error message, as a sentence."""
+    """The first line of an error message, with a full stop."""
     text = getattr(error, "strerror", None) or str(error)
     return f"{text.splitlines()[0].rstrip('.')}."

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel
-from fleetstream.targets.reader import Reader
-from fleetstream.targets.sink import Sink
+from fleetstream.generate.choices import RecordModel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fleetstream.targets.reader import Reader
+    from fleetstream.targets.sink import Sink
 
 DEFAULT_TARGET = "duckdb:fleetstream.duckdb"
 
@@ -41,7 +44,7 @@ class TargetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def url(self) -> str:
-        """The target's URL: as given, or Timestream where one of its options is given, or DuckDB."""
+        """Its URL: as given, or Timestream where one of its options is given, or DuckDB."""
         if self.to is not None:
             return self.to
         return "timestream" if self.given.keys() - {"table_name"} else DEFAULT_TARGET
@@ -68,9 +71,12 @@ class TargetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
 
 
-Opened = TypeVar("Opened", Sink, Reader)
-OpenSink = Callable[[TargetOptions, RecordModel, Sequence[pa.Schema]], Sink]
-OpenReader = Callable[[TargetOptions, RecordModel, Sequence[pa.Schema]], Reader]
+Opened = TypeVar("Opened", "Sink", "Reader")
+Schemas = Sequence["pa.Schema"]
+"""The schemas of the batches that a target gets."""
+
+OpenSink = Callable[[TargetOptions, RecordModel, Schemas], "Sink"]
+OpenReader = Callable[[TargetOptions, RecordModel, Schemas], "Reader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +113,7 @@ def target_urls() -> str:
     return ", ".join(target.url for target in targets().values())
 
 
-def open_sink(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Sink:
+def open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":
     """The sink of a target, not opened yet, for batches of ``schemas``.
 
     Raises ValueError where the target is not understood or not complete, TargetUnusable where it
@@ -119,9 +123,7 @@ def open_sink(
     return _with_libraries(target, target.open_sink, options, model, schemas)
 
 
-def open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Reader:
+def open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     """The reader of a target, not opened yet. Raises as :func:`open_sink` does."""
     target = _target(options)
     if target.open_reader is None:
@@ -158,10 +160,10 @@ def _suggestion(url: str) -> str:
 
 def _with_libraries(
     target: Target,
-    open_target: Callable[[TargetOptions, RecordModel, Sequence[pa.Schema]], Opened],
+    open_target: Callable[[TargetOptions, RecordModel, Schemas], Opened],
     options: TargetOptions,
     model: RecordModel,
-    schemas: Sequence[pa.Schema],
+    schemas: Schemas,
 ) -> Opened:
     try:
         return open_target(options, model, schemas)

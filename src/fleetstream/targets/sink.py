@@ -78,7 +78,7 @@ class Delivery:
 class TimeWindow:
     """The timestamps that a target accepts, in microseconds, both bounds included.
 
-    ``reason`` is a sentence that says why it accepts no others.
+    ``reason`` says why it accepts no others, for people.
     """
 
     earliest: int

@@ -1,8 +1,8 @@
-"""Texts: columns of values as fixed-width byte strings, by looking them up.
+"""Columns of values as byte strings of equal width, by looking them up.
 
-The text of a number of few digits is looked up in a table that has them all, at a few nanoseconds a
-value. Texts shorter than their column are filled up with a byte that means nothing where they will
-stand.
+The text of a number of few digits is looked up in a table of all such numbers, which takes a few
+nanoseconds per value. Texts shorter than their column are padded with a byte that has no meaning
+where they are used.
 """
 
 from collections.abc import Callable
@@ -14,22 +14,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetstream.generate.records import decimals_of
-from fleetstream.targets.memo import Memo, address
+from fleetstream.generate.schema import decimals_of
 
 Texts = npt.NDArray[np.void]
-"""One byte string a row, all of one width: the dtype's item size."""
+"""One byte string per row, all as long as the dtype's item size."""
 
 LOWEST, HIGHEST = -9_999, 99_999
-"""The numbers, in units of their last decimal, that are looked up; their texts fit 8 bytes."""
-
-CACHED_WORDS = 64
-"""Dictionaries whose words are kept as texts: a run needs one for each measure of words."""
+"""The numbers that are looked up, in units of their last decimal; their texts fit 8 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
-    """How values are written: what ends a double and a whole number, how words look, the filler."""
+class TextStyle:
+    """How values are written: the ends of doubles and of integers, words, and the padding."""
 
     double_end: str
     bigint_end: str
@@ -37,33 +33,13 @@ class Style:
     fill: str
 
 
-class Words:
-    """The words of dictionaries as texts, made once a dictionary."""
+def value_texts(column: pa.Array, field: pa.Field, style: TextStyle) -> Texts:
+    """The texts of a measure's column; of a null, any text.
 
-    def __init__(self, style: Style) -> None:
-        self._style = style
-        self._texts = Memo[tuple[Texts, pa.Array]](CACHED_WORDS)
-
-    def of(self, column: pa.DictionaryArray) -> Texts:
-        """The texts of a column of words; for a null, any."""
-        dictionary = column.dictionary
-
-        def make() -> tuple[Texts, pa.Array]:
-            rendered = [self._style.word(word).encode() for word in dictionary.to_pylist()]
-            # The dictionary is kept beside its texts, so that its address stays its own.
-            return padded(pa.array(rendered, pa.binary()), self._style.fill), dictionary
-
-        texts, _ = self._texts.get(address(dictionary), make)
-        indices = column.indices.fill_null(0) if column.null_count else column.indices
-        words: Texts = texts[indices.to_numpy()]
-        return words
-
-
-def number_texts(column: pa.Array, field: pa.Field, style: Style) -> Texts:
-    """The texts of a column of numbers, no longer than they need; for a null, any.
-
-    A number is written with the decimals that ``field`` says it has, less trailing zeros.
+    Numbers are written with the decimals that ``field`` has, without trailing zeros.
     """
+    if isinstance(column, pa.DictionaryArray):
+        return _word_texts(column, style)
     if column.null_count:
         column = column.fill_null(0)
     end = style.bigint_end if pa.types.is_integer(column.type) else style.double_end
@@ -77,13 +53,21 @@ def number_texts(column: pa.Array, field: pa.Field, style: Style) -> Texts:
 
 
 def padded(texts: pa.Array, fill: str) -> Texts:
-    """Texts with a filler up to the length of the longest, in bytes."""
+    """Texts padded to the length of the longest, in bytes."""
     texts = texts.cast(pa.binary())
     width = max(pc.max(pc.binary_length(texts)).as_py() or 0, 1)
-    # Bytes are padded as if each were a letter.
+    # Arrow pads strings only: the bytes are declared to be one string character each.
     letters = pa.Array.from_buffers(pa.string(), len(texts), texts.buffers(), offset=texts.offset)
     filled = pc.ascii_rpad(letters, width, fill)
     return np.frombuffer(filled.buffers()[2], f"V{width}", count=len(filled))
+
+
+def _word_texts(column: pa.DictionaryArray, style: TextStyle) -> Texts:
+    rendered = [style.word(word).encode() for word in column.dictionary.to_pylist()]
+    texts = padded(pa.array(rendered, pa.binary()), style.fill)
+    indices = column.indices.fill_null(0) if column.null_count else column.indices
+    words: Texts = texts[indices.to_numpy()]
+    return words
 
 
 @cache

@@ -9,7 +9,8 @@ from operator import attrgetter
 import numpy as np
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.run.manifest import Manifest
 from fleetstream.run.spec import RunSpec
 from fleetstream.targets.columns import TableColumns, as_table

@@ -1,16 +1,21 @@
 """`fleetstream estimate`: what a run would send to Amazon Timestream, and what that would cost."""
 
 import argparse
-import os
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from fleetstream.cli.display_options import add_price_option
 from fleetstream.cli.parser import CommandParser, reader
 from fleetstream.cli.run_options import add_run_options, run_spec
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.moments import MICROSECONDS
-from fleetstream.generate.records import RecordModel
 from fleetstream.run.notation import read_duration
 from fleetstream.run.options import Group
 from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
+
+if TYPE_CHECKING:
+    from fleetstream.run.spec import RunSpec
 
 SUMMARY = "estimate what a run would send to Amazon Timestream, and its price"
 
@@ -46,7 +51,7 @@ def configure(parser: CommandParser) -> None:
         metavar="TIME",
         type=reader(read_duration),
         default=None,
-        help="how long the run goes on (default: until its end, or 30d)",
+        help="how long the run goes on, from --start or now (default: until its end, or 30d)",
     )
     add_run_options(parser, _RUN_GROUPS)
     shown = parser.add_argument_group(str(Group.DISPLAY))
@@ -57,26 +62,21 @@ def configure(parser: CommandParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from fleetstream.report.estimate import estimates_json, show_estimates, tracked
-    from fleetstream.targets.timestream.estimate import estimate
+    from fleetstream.api import estimate_writes
+    from fleetstream.report.estimate import estimates_json, progress_of, show_estimates
 
-    spec = run_spec(options).resolved()
+    spec = run_spec(options)
+    if options.span is not None and spec.start is not None and spec.end is None:
+        spec = replace(spec, end=spec.start + int(options.span * MICROSECONDS))
+        options.span = None
+    spec = spec.resolved()
     if spec.to not in (None, "timestream"):
         raise ValueError(
             f"Only writes to Amazon Timestream are metered, but --to is {spec.to!r}; leave it out."
         )
-    timestamps = _timestamps(options)
-    generator = spec.generator()
+    sweeps = _sweeps(options, spec)
     estimates = {
-        model: estimate(
-            generator,
-            model,
-            timestamps,
-            database=spec.database_name or "",
-            table=spec.table_name or "",
-            processes=spec.processes or len(os.sched_getaffinity(0)),
-            track=tracked(model),
-        )
+        model: estimate_writes(replace(spec, record_model=model), sweeps, track=progress_of(model))
         for model in RecordModel
     }
     if options.format == "json":
@@ -87,20 +87,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _timestamps(options: argparse.Namespace) -> range:
-    """The timestamps of the sweeps. Raises ValueError where options contradict each other."""
-    from fleetstream.run.schedule import planned_timestamps
+def _sweeps(options: argparse.Namespace, spec: "RunSpec") -> int | None:
+    """How many sweeps are estimated, None for all of a run that ends by itself.
 
-    spec = run_spec(options).resolved()
-    limited = spec.autostop or spec.end is not None
-    if options.span is not None and limited:
-        raise ValueError(
-            "--for and --autostop or --start both limit the run; leave one of them out."
-        )
+    Raises ValueError where options contradict each other.
+    """
+    limited = bool(spec.autostop) or spec.end is not None
+    if options.span is None and limited:
+        return None
     if limited:
-        return planned_timestamps(spec)
+        raise ValueError("--for, and --autostop or --end, both limit the run; give only one.")
     span = DEFAULT_SPAN if options.span is None else options.span
     sweeps = int(span * MICROSECONDS) // (spec.interval or MICROSECONDS)
     if not sweeps:
         raise ValueError("--for is shorter than the time between two sweeps.")
-    return planned_timestamps(spec, sweeps)
+    return sweeps

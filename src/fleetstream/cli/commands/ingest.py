@@ -15,7 +15,7 @@ from fleetstream.cli.display_options import (
 from fleetstream.cli.outcome import (
     DELIVERED,
     UNDELIVERED,
-    stopped_by_signals,
+    stop_on_signals,
     unusable,
     warn_if_unencrypted,
 )
@@ -96,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
     except TargetUnusable as error:
         return unusable(error)
     with run:
+        warn_if_unencrypted(run.spec.target)
         return _carry_out(run, options)
 
 
@@ -116,14 +117,10 @@ def _open(options: argparse.Namespace) -> "Run":
     from fleetstream.run.runner import new_run, resumed_run
 
     if options.resume is None:
-        spec = run_spec(options)
-        warn_if_unencrypted(spec.target)
-        return new_run(spec, options.manifest)
+        return new_run(run_spec(options), options.manifest)
     if options.manifest is not None:
         raise ValueError("--resume keeps its own manifest up to date; leave out --manifest.")
-    run = resumed_run(options.resume, **run_options(options))
-    warn_if_unencrypted(run.spec.target)
-    return run
+    return resumed_run(options.resume, **run_options(options))
 
 
 def _carry_out(run: "Run", options: argparse.Namespace) -> int:
@@ -132,18 +129,20 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
 
     facts = RunFacts(
         generator=run.generator,
+        parameters=run.spec.parameters(run.generator.model),
+        include=run.spec.include,
         sink=run.sink,
         record_model=run.spec.record_model,
-        sweeps=run.sweeps or 0,
+        sweeps=run.sweeps,
         command=repeat_command(run.spec),
         verification=verify_command(run.manifest_path),
         write_price=options.write_price,
     )
-    with stopped_by_signals(run.control):
-        with shown(options, facts, run.ledger, run.control) as history:
-            result = run.execute()
-        if result.manifest_failure:
-            print(f"The manifest could not be kept: {result.manifest_failure}", file=sys.stderr)
-        summary = summarise(facts, run.ledger, result.reason, result.kept)
-        show_end(options, run.spec, facts, history, summary)
+    stop_on_signals(run.control)
+    with shown(options, facts, run.ledger, run.control) as history:
+        result = run.execute()
+    if result.manifest_failure:
+        print(f"The manifest could not be kept: {result.manifest_failure}", file=sys.stderr)
+    summary = summarise(facts, run.ledger, result.reason, result.kept)
+    show_end(options, run.spec, facts, history, summary)
     return DELIVERED if result.delivered else UNDELIVERED

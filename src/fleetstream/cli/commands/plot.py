@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from fleetstream.cli.display_options import check_writable
 from fleetstream.cli.parser import CommandParser, reader
 from fleetstream.cli.run_options import add_run_options, run_spec
+from fleetstream.generate.choices import Shape
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.moments import now as current_time
-from fleetstream.generate.signals import Shape
 from fleetstream.run.notation import at_least, read_duration
 from fleetstream.run.options import Group
 
@@ -29,7 +29,7 @@ ingest`.
 
 Examples:
   fleetstream plot
-  fleetstream plot --measure memory_used --series 2 --duration 1h --out memory.png
+  fleetstream plot --measure metrics.NAME --series 2 --duration 1h --out picture.png
   fleetstream plot --sin-signal-cpu 20 --out sine.png
   fleetstream plot --signals --out signals.png
 """
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             _plot_measure(options, spec, start)
     except ModuleNotFoundError as error:
-        if error.name not in ("matplotlib", "plotext"):
+        if error.name != "matplotlib":
             raise
         raise ValueError(
             f"Plots require the package {error.name!r}; install it with: "
@@ -114,45 +114,49 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _plot_signals(options: argparse.Namespace, spec: "RunSpec", start: int) -> None:
-    from fleetstream.report.plot.figures import signal_lines
+    from fleetstream.model import load_model
+    from fleetstream.report.plot.figures import signal_figures
 
     frequencies = {Shape.SINE: spec.sin_frq_cpu, Shape.SAWTOOTH: spec.saw_frq_cpu}
-    panels = signal_lines(spec.generator(), frequencies, start)
+    assert spec.seed is not None
+    figures = signal_figures(load_model(spec.model), spec.seed, frequencies, start)
     if options.out is None:
-        from fleetstream.report.plot.text import show_signals
+        from fleetstream.report.plot.terminal import show_signals
 
-        show_signals(panels, coloured=_coloured())
+        show_signals(figures, coloured=_coloured())
     else:
-        from fleetstream.report.plot.picture import draw_signals
+        from fleetstream.report.plot.pictures import save_signals
 
         with _written(options.out):
-            draw_signals(options.out, panels)
+            save_signals(options.out, figures)
 
 
 def _plot_measure(options: argparse.Namespace, spec: "RunSpec", start: int) -> None:
     from fleetstream.report.plot.figures import measure_figure
+    from fleetstream.report.series import find_measure
 
-    seconds = options.duration
-    if seconds is None:
-        whole = spec.start is not None and spec.end is not None and "end" in options
-        seconds = ((spec.end or 0) - start) / MICROSECONDS if whole else DEFAULT_DURATION
-    figure = measure_figure(
-        spec.generator(),
-        options.measure,
-        options.series or DEFAULT_SERIES,
-        start,
-        seconds,
-        spec.interval or MICROSECONDS,
-    )
+    generator = spec.generator()
+    kind, measure = find_measure(generator.model, options.measure)
+    series = options.series or DEFAULT_SERIES
+    figure = measure_figure(generator, kind, measure, series, start, _seconds(options, spec, start))
     if options.out is None:
-        from fleetstream.report.plot.text import show_measure
+        from fleetstream.report.plot.terminal import show_measure
 
         show_measure(figure, coloured=_coloured())
     else:
-        from fleetstream.report.plot.picture import draw_measure
+        from fleetstream.report.plot.pictures import save_measure
 
         with _written(options.out):
-            draw_measure(options.out, figure)
+            save_measure(options.out, figure)
+
+
+def _seconds(options: argparse.Namespace, spec: "RunSpec", start: int) -> float:
+    """How long a stretch of time is drawn."""
+    if options.duration is not None:
+        return float(options.duration)
+    if "end" in options and spec.end is not None:
+        return (spec.end - start) / MICROSECONDS
+    return DEFAULT_DURATION
 
 
 @contextmanager

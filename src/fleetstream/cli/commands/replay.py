@@ -7,7 +7,7 @@ from pathlib import Path
 from fleetstream.cli.outcome import (
     DELIVERED,
     UNDELIVERED,
-    stopped_by_signals,
+    stop_on_signals,
     unusable,
     warn_if_unencrypted,
 )
@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     except TargetUnusable as error:
         return unusable(error)
     warn_if_unencrypted(spec.target)
-    with closing(replay.sink), stopped_by_signals(replay.control):
+    stop_on_signals(replay.control)
+    with closing(replay.sink):
         left = replay.execute()
         show_replay_summary(
             replay.sink, replay.ledger, replay.control.reason, replay.unreadable, left

@@ -1,12 +1,21 @@
 """`fleetstream serve`: the local Amazon Timestream."""
 
 import argparse
+import sys
 from pathlib import Path
 
-from fleetstream.cli.options import port, whole_number
+from fleetstream.cli.display_options import read_port
+from fleetstream.cli.outcome import UNUSABLE
+from fleetstream.cli.parser import CommandParser, reader
+from fleetstream.run.notation import read_integer
+
+SUMMARY = "run a local Amazon Timestream, for tests and without an AWS account"
+
+DEFAULT_PORT = 8765
+_SWITCH_INTERVAL_SECONDS = 0.0002
 
 DESCRIPTION = """\
-Run an Amazon Timestream on this machine: both its write and its query API, on one port.
+Run a local Amazon Timestream: its write and query APIs, on one port.
 
 Examples:
   fleetstream serve
@@ -14,49 +23,75 @@ Examples:
 """
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
+def configure(parser: CommandParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument(
-        "--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)"
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
     parser.add_argument(
         "--port",
         metavar="PORT",
-        type=port,
-        default=8086,
-        help="the port to listen on; 0 takes a free one (default: 8086)",
+        type=reader(read_port),
+        default=DEFAULT_PORT,
+        help=f"port to listen on; 0 is a free port (default: {DEFAULT_PORT})",
     )
     parser.add_argument(
         "--store",
         metavar="PATH",
         type=Path,
         default=None,
-        help="keep everything in this file (default: in memory)",
+        help="file that holds the data (default: in memory)",
     )
     parser.add_argument(
         "--fault",
         metavar="KIND=VALUE",
         action="append",
         default=[],
-        help="inject a fault, for example throttle=0.1 or latency=50ms; may be repeated",
+        help="inject a fault, for example throttle=0.1 or latency=50ms; can be repeated",
     )
     parser.add_argument(
         "--seed",
         metavar="N",
-        type=whole_number,
+        type=reader(read_integer),
         default=0,
-        help="the seed of the faults (default: 0)",
+        help="seed of the faults (default: 0)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until interrupted; gives the exit code."""
+    """Serve until SIGINT or SIGTERM; prints `Listening on URL` when it is ready."""
     try:
-        from fleetstream.local.server import run as serve
+        from fleetstream.emulator.api.faults import Faults, parse_faults
+        from fleetstream.emulator.server import EmulatorServer
+        from fleetstream.emulator.store.store import StoreUnusable
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"The local Timestream needs the package {error.name!r}; install it with "
+            f"The local Timestream requires the package {error.name!r}; install it with "
             "`pip install 'fleetstream[local]'`."
         ) from error
-    return serve(options.host, options.port, options.store, options.fault, options.seed)
+    faults = Faults(parse_faults(options.fault), options.seed) if options.fault else None
+    try:
+        server = EmulatorServer(options.host, options.port, options.store, faults)
+    except StoreUnusable as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(
+            f"Cannot listen on {options.host}, port {options.port}: {error.strerror}. Give another"
+            " --port or --host."
+        )
+    if not server.on_loopback:
+        print(
+            f"Anyone who can reach {options.host} can read and change the data: no credentials are"
+            " checked.",
+            file=sys.stderr,
+        )
+    # The event loop and the writer thread hand over to each other several times per commit; with
+    # the default interval of 5 ms, they would mostly wait for the interpreter.
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+    server.run(lambda: print(f"Listening on {server.url}", flush=True))
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return UNUSABLE

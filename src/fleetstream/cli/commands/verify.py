@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
-from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stopped_by_signals, unusable
+from fleetstream.cli.outcome import DELIVERED, UNDELIVERED, stop_on_signals, unusable
 from fleetstream.cli.parser import CommandParser
 from fleetstream.cli.run_options import add_run_options, run_options, run_spec
 from fleetstream.run.options import BY_FIELD, Group
@@ -62,15 +62,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         reader = open_reader(target, expectation.record_model, expectation.columns.schemas)
         reader.open()
-        with (
-            closing(reader),
-            stopped_by_signals(control),
-            VerificationProgress(expectation.total) as progress,
-        ):
+        stop_on_signals(control)
+        with closing(reader), VerificationProgress(expectation.total) as progress:
             findings = verify(expectation, reader, control, progress.advance)
     except TargetUnusable as error:
         return unusable(error)
-    show_findings(findings, manifests, reader.name, progress.seconds)
+    sweeps = sum(manifest.sweeps for manifest in manifests)
+    show_findings(findings, sweeps, reader.name, progress.seconds)
     return DELIVERED if findings.matches else UNDELIVERED
 
 

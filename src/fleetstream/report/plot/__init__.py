@@ -1,1 +1,1 @@
-"""Plots of what would be generated, as pictures and on a terminal."""
+"""Plots of the values that would be generated, as pictures and on a terminal."""

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from fleetstream.run.control import DRAIN_SECONDS, Control
+from fleetstream.run.control import Control
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import POLL_SECONDS
 from fleetstream.run.progress import Progress
@@ -144,7 +144,7 @@ class Coordinator:
             self._sweeping.clear()
             self._halted_at = time.monotonic()
         # One that still waits for a place in the cluster would never send its last report.
-        patience = LEAVE_WITHIN if at_once else DRAIN_SECONDS + LEAVE_WITHIN
+        patience = LEAVE_WITHIN + (0 if at_once else self._control.drain_seconds)
         if self._halted and time.monotonic() - self._halted_at > patience:
             for number in list(self._active):
                 self._lose(number)

@@ -59,8 +59,8 @@ class RayPool:
         if free < count:
             self._leave()
             raise TargetUnusable(
-                f"The Ray cluster has {cores} cores, {free} of them free, but --workers is {count}; "
-                "ask for fewer, or add machines to the cluster."
+                f"The Ray cluster has {cores} cores, {free} of them free, but --workers is "
+                f"{count}; ask for fewer, or add machines to the cluster."
             )
 
     def start(self, number: int, assignment: Assignment) -> None:

@@ -1,16 +1,16 @@
 """CSV files for the batch load of Amazon Timestream."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
-from fleetstream.generate.records import RecordModel
-from fleetstream.targets.registry import Target, TargetOptions
-from fleetstream.targets.sink import Sink
+if TYPE_CHECKING:
+    from fleetstream.targets.sink import Sink
 
 
-def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Sink:
+def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":
     from fleetstream.targets.csv.batch_load import BatchLoadFormat
     from fleetstream.targets.file_sink import FileSink
     from fleetstream.targets.file_storage import open_folder

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.moments import MILLISECOND
-from fleetstream.generate.records import Indices, RecordModel, RecordRange
+from fleetstream.generate.records import Indices, RecordRange
 from fleetstream.generate.schema import TIME, dimension_names, kind_of, measure_fields
 from fleetstream.model import DataType
 from fleetstream.model.datatypes import TIMESTAMPS

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.generate.records import Indices, RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
 from fleetstream.targets.columns import TableColumns, as_table

@@ -1,7 +1,7 @@
-"""The server: which version of InfluxDB it is, how it is asked, and who asks.
+"""An InfluxDB server: its version, its HTTP API, and the credentials for it.
 
-Versions differ in paths, in how a token is sent, and in what they say of lines that they refuse
-(InfluxDB's API references of versions 1, 2 and 3).
+Versions differ in paths, in how a token is sent, and in how they describe refused lines (InfluxDB's
+API references of versions 1, 2 and 3).
 """
 
 import base64
@@ -13,29 +13,29 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from fleetstream.targets.http import HttpAnswer, HttpClient
 from fleetstream.targets.sink import TargetUnusable, Unavailable
-from fleetstream.targets.connection import Answer, Connections
 
 VERSIONS = (1, 2, 3)
 
 MAX_ANSWER = 2**30
-"""Bytes of an answer to a query, at most; a slice of a table is far smaller."""
+"""Bytes of an answer to a query that are accepted; a slice of a table is far smaller."""
 
 _SCHEMES = {2: "Token", 3: "Bearer"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class InfluxDatabase:
     """A database (in version 2 a bucket) of a server; ``version`` None where it is to be found."""
 
     url: str
-    database: str
+    name: str
     organisation: str | None = None
     version: int | None = None
 
 
-def place(url: str, database: str | None) -> Place:
-    """The place that a URL and an option name; raises :class:`ValueError` with a sentence."""
+def influx_database(url: str, name: str | None) -> InfluxDatabase:
+    """The database of that name at a URL. Raises ValueError if the URL is not understood."""
     example = "for example influx:http://127.0.0.1:8086"
     try:
         parts = urlsplit(url)
@@ -46,152 +46,158 @@ def place(url: str, database: str | None) -> Place:
         raise ValueError(f"The target 'influx:{url}' needs the URL of a server, {example}.")
     if parts.username or parts.password or {"u", "p", "token"} & parse_qs(parts.query).keys():
         raise ValueError(
-            "The URL carries a user name, password or token; leave it out, and set INFLUX_TOKEN or "
-            "INFLUX_USERNAME and INFLUX_PASSWORD."
+            "The URL contains a user name, password or token; leave it out, and set INFLUX_TOKEN "
+            "or INFLUX_USERNAME and INFLUX_PASSWORD."
         )
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if query.keys() - {"org", "version"}:
         unknown = min(query.keys() - {"org", "version"})
-        raise ValueError(f"The URL may say org and version behind its '?', but says {unknown!r}.")
+        raise ValueError(f"The URL can have the parameters org and version, but not {unknown!r}.")
     if query.get("version", "1") not in map(str, VERSIONS):
         raise ValueError(f"There is no version {query['version']!r} of InfluxDB; name 1, 2 or 3.")
-    if not database:
+    if not name:
         raise ValueError(
             "InfluxDB needs --database-name: the database, or in version 2 the bucket."
         )
     version = int(query["version"]) if "version" in query else None
     base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-    return Place(base, database, query.get("org"), version)
+    return InfluxDatabase(base, name, query.get("org"), version)
 
 
-class Server:
-    """Talks to a server; used from several threads.
+class InfluxServer:
+    """The server of a database; used from several threads.
 
     Credentials come from INFLUX_TOKEN, from the file that INFLUX_TOKEN_FILE names, or from
     INFLUX_USERNAME and INFLUX_PASSWORD.
     """
 
-    def __init__(self, where: Place) -> None:
-        self.place = where
-        self.connections = Connections(most=MAX_ANSWER)
+    def __init__(self, database: InfluxDatabase) -> None:
+        self.database = database
+        self.http = HttpClient(max_answer=MAX_ANSWER)
         self._authorization: dict[str, str] = {}
 
     @property
+    def name(self) -> str:
+        """The database and its address, for people."""
+        return f"InfluxDB, {self.database.name} at {self.database.url}"
+
+    @property
     def version(self) -> int:
-        """The version, once it is known."""
-        return self.place.version or VERSIONS[0]
+        """The version, known once the server is open."""
+        return self.database.version or VERSIONS[0]
 
     def open(self) -> None:
-        """Find out the version, and see whether the database is there; raises TargetUnusable."""
+        """Find out the version and check that the database exists. Raises TargetUnusable."""
         try:
-            if self.place.version is None:
-                self.place = replace(self.place, version=self._found_version())
+            if self.database.version is None:
+                self.database = replace(self.database, version=self._found_version())
             self._authorization = _authorization(self.version)
             self._check_database()
         except Unavailable as error:
             raise TargetUnusable(
-                f"InfluxDB at {self.place.url} does not answer ({error.kind}); check the URL and "
-                "the network."
+                f"InfluxDB at {self.database.url} does not answer ({error.kind}); check the URL "
+                "and the network."
             ) from error
 
-    def write(self, body: bytes) -> Answer:
-        """Write gzipped lines whose timestamps are microseconds; raises Unavailable."""
-        where = self.place
+    def write(self, body: bytes) -> HttpAnswer:
+        """Write gzipped lines whose timestamps are microseconds. Raises Unavailable."""
         path, query = {
-            1: ("/write", {"db": where.database, "precision": "u"}),
-            2: ("/api/v2/write", {"bucket": where.database, "precision": "us"}),
-            3: ("/api/v3/write_lp", {"db": where.database, "precision": "microsecond"}),
+            1: ("/write", {"db": self.database.name, "precision": "u"}),
+            2: ("/api/v2/write", {"bucket": self.database.name, "precision": "us"}),
+            3: ("/api/v3/write_lp", {"db": self.database.name, "precision": "microsecond"}),
         }[self.version]
-        if self.version == 2 and where.organisation:
-            query["org"] = where.organisation
+        if self.version == 2 and self.database.organisation:
+            query["org"] = self.database.organisation
         headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
-        url = f"{where.url}{path}?{urlencode(query)}"
-        return self.connections.exchange("POST", url, headers | self._authorization, body)
+        url = f"{self.database.url}{path}?{urlencode(query)}"
+        return self.http.exchange("POST", url, headers | self._authorization, body)
 
-    def query(self, statement: str, accept: str = "application/json") -> Answer:
-        """Ask in InfluxQL, which all versions understand at this path; raises Unavailable."""
-        query = {"db": self.place.database, "q": statement, "epoch": "u"}
-        url = f"{self.place.url}/query?{urlencode(query)}"
-        return self.connections.exchange("GET", url, {"Accept": accept} | self._authorization)
+    def query(self, statement: str, accept: str = "application/json") -> HttpAnswer:
+        """Query in InfluxQL, which all versions accept at this path. Raises Unavailable."""
+        query = {"db": self.database.name, "q": statement, "epoch": "u"}
+        url = f"{self.database.url}/query?{urlencode(query)}"
+        return self.http.exchange("GET", url, {"Accept": accept} | self._authorization)
 
-    def refusal(self, answer: Answer) -> str | None:
-        """Why an answer refuses the whole database, in a sentence; None if it does not."""
+    def refusal(self, answer: HttpAnswer) -> str | None:
+        """The error message of an answer that no retry mends; None for any other answer."""
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return (
-                f"InfluxDB at {self.place.url} refuses the credentials for "
-                f"{self.place.database!r}; set INFLUX_TOKEN or INFLUX_TOKEN_FILE, or for version "
+                f"InfluxDB at {self.database.url} refuses the credentials for "
+                f"{self.database.name!r}; set INFLUX_TOKEN or INFLUX_TOKEN_FILE, or for version "
                 "1 INFLUX_USERNAME and INFLUX_PASSWORD."
             )
         if answer.status == HTTPStatus.NOT_FOUND:
-            return f"InfluxDB at {self.place.url} has no {self._what} {self.place.database!r}."
+            return f"InfluxDB at {self.database.url} has no {self._noun} {self.database.name!r}."
         return None
 
     @property
-    def _what(self) -> str:
+    def _noun(self) -> str:
         return "bucket" if self.version == 2 else "database"
 
     def _found_version(self) -> int:
-        answer = self.connections.exchange("GET", f"{self.place.url}/ping", {})
-        text = answer.headers.get("X-Influxdb-Version", "").removeprefix("v")
+        answer = self.http.exchange("GET", f"{self.database.url}/ping", {}, with_headers=True)
+        text = answer.headers.get("x-influxdb-version", "").removeprefix("v")
         number = text.partition(".")[0]
         if number not in map(str, VERSIONS):
             raise TargetUnusable(
-                f"What answers at {self.place.url} does not say that it is InfluxDB; check the "
-                "URL, or name the version: influx:URL?version=2."
+                f"The server at {self.database.url} does not report a version of InfluxDB; check "
+                "the URL, or name the version: influx:URL?version=2."
             )
         return int(number)
 
     def _check_database(self) -> None:
-        """Raises :class:`TargetUnusable` where the database is not there, or not ours to use.
+        """Raises TargetUnusable where the database does not exist or cannot be used.
 
-        Version 3 makes databases when they are written to.
+        Version 3 creates databases when they are written to.
         """
         if self.version == 1:
             answer = self.query("SHOW DATABASES")
             names = [row[0] for row in _rows(answer)] if answer.status == HTTPStatus.OK else []
-            create = f'CREATE DATABASE "{self.place.database}"'
+            create = f'CREATE DATABASE "{self.database.name}"'
             remedy = f"create it with: influx -execute '{create}'"
         elif self.version == 2:
-            query = {"name": self.place.database}
-            if self.place.organisation:
-                query["org"] = self.place.organisation
-            url = f"{self.place.url}/api/v2/buckets?{urlencode(query)}"
-            answer = self.connections.exchange("GET", url, self._authorization)
+            query = {"name": self.database.name}
+            if self.database.organisation:
+                query["org"] = self.database.organisation
+            url = f"{self.database.url}/api/v2/buckets?{urlencode(query)}"
+            answer = self.http.exchange("GET", url, self._authorization)
             listed = _content(answer).get("buckets") or []
             names = [each.get("name") for each in listed if isinstance(each, dict)]
-            remedy = f"create it with: influx bucket create --name {self.place.database}"
+            remedy = f"create it with: influx bucket create --name {self.database.name}"
         else:
             return
         refusal = self.refusal(answer) if answer.status != HTTPStatus.NOT_FOUND else None
         if refusal:
             raise TargetUnusable(refusal)
-        if self.place.database not in names:
+        if self.database.name not in names:
             raise TargetUnusable(
-                f"InfluxDB at {self.place.url} has no {self._what} {self.place.database!r}; "
+                f"InfluxDB at {self.database.url} has no {self._noun} {self.database.name!r}; "
                 f"{remedy}"
             )
 
 
 def _authorization(version: int) -> dict[str, str]:
-    """The header that says who asks; raises :class:`TargetUnusable`."""
+    """The header with the credentials, if there are any. Raises TargetUnusable."""
     token = os.environ.get("INFLUX_TOKEN")
     path = os.environ.get("INFLUX_TOKEN_FILE")
     if token is None and path:
         try:
-            token = Path(path).read_text().strip()
+            token = Path(path).read_text()
         except OSError as error:
             raise TargetUnusable(
-                f"INFLUX_TOKEN_FILE names {path!r}, which can't be read: {error.strerror}."
+                f"INFLUX_TOKEN_FILE names {path!r}, which cannot be read: {error.strerror}."
             ) from error
     user = os.environ.get("INFLUX_USERNAME")
     if token is None and user is not None:
         pair = f"{user}:{os.environ.get('INFLUX_PASSWORD', '')}"
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-    return {} if token is None else {"Authorization": f"{_SCHEMES.get(version, 'Token')} {token}"}
+    if token is None:
+        return {}
+    return {"Authorization": f"{_SCHEMES.get(version, 'Token')} {token.strip()}"}
 
 
-def _content(answer: Answer) -> dict[str, Any]:
-    """The object that an answer holds; empty where it holds none."""
+def _content(answer: HttpAnswer) -> dict[str, Any]:
+    """The JSON object of an answer, empty where it is none."""
     try:
         content = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -199,7 +205,7 @@ def _content(answer: Answer) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _rows(answer: Answer) -> list[list[Any]]:
+def _rows(answer: HttpAnswer) -> list[list[Any]]:
     """The rows of the first series of an InfluxQL answer."""
     try:
         rows: list[list[Any]] = _content(answer)["results"][0]["series"][0]["values"]

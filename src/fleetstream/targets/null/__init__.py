@@ -1,15 +1,15 @@
 """The null target: counts and discards, to measure what the generator alone can do."""
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
-from fleetstream.generate.records import RecordModel
-from fleetstream.targets.registry import Target, TargetOptions
-from fleetstream.targets.sink import Sink
+if TYPE_CHECKING:
+    from fleetstream.targets.sink import Sink
 
 
-def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Sequence[pa.Schema]) -> Sink:
+def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Schemas) -> "Sink":
     from fleetstream.targets.null.sink import NullSink
 
     if options.path:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from fleetstream.generate.records import RecordModel, RecordRange, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
 from fleetstream.targets.sink import Delivery, Request
 
 

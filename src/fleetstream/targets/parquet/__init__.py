@@ -1,22 +1,19 @@
 """Parquet files in a local folder or in S3, partitioned as Hive does."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from fleetstream.generate.records import RecordModel
-from fleetstream.targets.reader import Reader
-from fleetstream.targets.registry import Target, TargetOptions
-from fleetstream.targets.sink import Sink
+from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
     from fleetstream.targets.file_storage import Storage
     from fleetstream.targets.parquet.file_format import ParquetFormat
+    from fleetstream.targets.reader import Reader
+    from fleetstream.targets.sink import Sink
 
 
-def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]) -> Sink:
+def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":
     from fleetstream.targets.file_sink import FileSink
 
     storage, file_format = _storage(options), _format(model, schemas)
@@ -24,16 +21,14 @@ def _open_sink(options: TargetOptions, model: RecordModel, schemas: Sequence[pa.
     return FileSink(storage, file_format, model, query)
 
 
-def _open_reader(
-    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema]
-) -> Reader:
+def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     from fleetstream.targets.file_reader import FileReader
 
     file_format = _format(model, schemas)
     return FileReader(_storage(options), file_format, file_format.columns.all)
 
 
-def _format(model: RecordModel, schemas: Sequence[pa.Schema]) -> "ParquetFormat":
+def _format(model: RecordModel, schemas: Schemas) -> "ParquetFormat":
     from fleetstream.targets.columns import TableColumns
     from fleetstream.targets.parquet.file_format import ParquetFormat
 

@@ -1,77 +1,64 @@
-"""Amazon Timestream for LiveAnalytics, or anything that speaks its WriteRecords."""
+"""Amazon Timestream for LiveAnalytics, or anything else that has its API."""
 
-from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
-from fleetstream.generate.records import RecordModel
-from fleetstream.targets.sink import Delivery, Request, Window
-from fleetstream.targets.timestream.account import Account, Target
-from fleetstream.targets.timestream.assembly import Assembly
-from fleetstream.targets.timestream.transport import Transport
+if TYPE_CHECKING:
+    from fleetstream.targets.reader import Reader
+    from fleetstream.targets.sink import Sink
+    from fleetstream.targets.timestream.account import TimestreamTable
 
-__all__ = ["Target", "TimestreamSink"]
+__all__ = ["TARGETS"]
 
 
-class TimestreamSink:
-    """Writes to a table of Amazon Timestream, which ``account`` gives access to.
+def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Schemas) -> "Sink":
+    from fleetstream.targets.timestream.account import Account
+    from fleetstream.targets.timestream.sink import TimestreamSink
 
-    Raises :class:`ValueError` when no region is given anywhere, and
-    :class:`fleetstream.targets.TargetUnusable` when there is no such profile; the table itself is
-    asked for in :meth:`open`.
-    """
+    return TimestreamSink(Account(_table(options)), model)
 
-    concurrency = None
-    exclusive = False
 
-    def __init__(self, target: Target, model: RecordModel) -> None:
-        self.account = Account(target)
-        self._transport = Transport(self.account)
-        self._assembly = Assembly(target.database, target.table, model)
+def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
+    from fleetstream.targets.timestream.account import Account
+    from fleetstream.targets.timestream.reader import TimestreamReader
 
-    @property
-    def name(self) -> str:
-        """The table and where it is."""
-        target = self.account.target
-        at = f" at {urlsplit(target.endpoint_url).netloc}" if target.endpoint_url else ""
-        region = self.account.region
-        return f"Amazon Timestream, {target.database}.{target.table} in {region}{at}"
+    return TimestreamReader(Account(_table(options)), model, schemas)
 
-    @property
-    def window(self) -> Window | None:
-        """What the table's retention leaves."""
-        return self.account.window
 
-    def open(self) -> None:
-        """Ask for the table with DescribeTable."""
-        self.account.check()
+def _table(options: TargetOptions) -> "TimestreamTable":
+    """The table that options name. Raises ValueError where they are not complete."""
+    from fleetstream.targets.endpoint import check_endpoint
+    from fleetstream.targets.timestream.account import TimestreamTable
 
-    def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
-        """Full requests of 100 records; the rest waits for the next batch of the same sweep."""
-        return self._assembly.prepare(batch)
-
-    def pause(self) -> Iterable[Request]:
-        """Everything that waits."""
-        return self.flush()
-
-    def flush(self) -> Iterator[Request]:
-        """What was kept, as one request that is not full."""
-        return self._assembly.flush()
-
-    def send(self, request: Request) -> Delivery:
-        """Post one request."""
-        return self._transport.post(request.payload, request.records)
-
-    def close(self) -> None:
-        """Close this thread's connection; those of other threads end with them."""
-        self._transport.close()
-
-    def query_hint(self) -> str | None:
-        """A query with the AWS command line."""
-        target = self.account.target
-        endpoint = f" --endpoint-url {target.endpoint_url}" if target.endpoint_url else ""
-        return (
-            f"aws timestream-query query --region {self.account.region}{endpoint} --query-string "
-            f'\'SELECT count(*) FROM "{target.database}"."{target.table}"\''
+    if ":" in options.url:
+        raise ValueError(
+            "The target is just 'timestream'; name the table with --database-name and --table-name."
         )
+    for option, value in (
+        ("--database-name", options.database_name),
+        ("--table-name", options.table_name),
+    ):
+        if not value:
+            raise ValueError(f"Amazon Timestream needs {option}; the two name an existing table.")
+    if options.endpoint_url is not None:
+        check_endpoint(options.endpoint_url)
+    return TimestreamTable(
+        str(options.database_name),
+        str(options.table_name),
+        options.region,
+        options.endpoint_url,
+        options.profile,
+    )
+
+
+TARGETS = [
+    Target(
+        scheme="timestream",
+        url="timestream",
+        open_sink=_open_sink,
+        open_reader=_open_reader,
+        options=frozenset({"database_name", "table_name", "region", "endpoint_url", "profile"}),
+    )
+]

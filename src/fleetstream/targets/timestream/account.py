@@ -1,12 +1,11 @@
-"""The account: everything about Amazon Timestream that botocore knows better than we do.
+"""Access to a table of Amazon Timestream by the rules of botocore.
 
-Region, profile, credentials and their refreshing, endpoint discovery, signing, certificates and
-proxies are botocore's, under its own rules and environment variables. What goes wrong before a run
-is told in sentences.
+botocore decides on region, profile, credentials and their refreshing, endpoint discovery, and the
+CA bundle, by its own configuration and environment variables. What goes wrong before a run becomes
+one clear message.
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,18 +13,18 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.config
 import botocore.exceptions as aws
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+import botocore.session
+from botocore.httpsession import get_cert_path
 
-from fleetstream.generate.moments import MICROSECONDS
-from fleetstream.targets.sink import TargetLost, TargetUnusable, Window
+from fleetstream.generate.moments import MICROSECONDS, now
+from fleetstream.targets.http import AwsSigner, named_ca_bundle
+from fleetstream.targets.sink import TargetLost, TargetUnusable, TimeWindow
 
 SIGNING_NAME = "timestream"
-OPERATION = "Timestream_20181101.WriteRecords"
 
 _ATTEMPTS = 3
-_AHEAD = 15
-"""Minutes that a record's time may lie in the future."""
+_MINUTES_AHEAD = 15
+"""How far in the future the time of a record may be."""
 
 _ACCESS = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}
 _CREDENTIALS = {
@@ -37,11 +36,11 @@ _CREDENTIALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A table of Amazon Timestream and the way to it; None where botocore's own rules decide."""
+class TimestreamTable:
+    """A table and the way to it; None where botocore's own rules decide."""
 
     database: str
-    table: str
+    name: str
     region: str | None = None
     endpoint_url: str | None = None
     profile: str | None = None
@@ -50,39 +49,41 @@ class Target:
 class Account:
     """Access to one table.
 
-    Raises :class:`ValueError` when no region is given anywhere, and :class:`TargetUnusable` when
-    there is no such profile.
+    Raises ValueError where no region is given anywhere, and TargetUnusable where the profile does
+    not exist.
     """
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, table: TimestreamTable) -> None:
+        self.table = table
         try:
-            self._session = boto3.Session(profile_name=target.profile, region_name=target.region)
-            # Timestream discovers its endpoints unless one is given.
-            self._client = self._session.client(
-                "timestream-write",
-                endpoint_url=target.endpoint_url,
-                config=botocore.config.Config(
-                    connect_timeout=5,
-                    read_timeout=30,
-                    retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                ),
+            self._configuration = botocore.session.Session(profile=table.profile)
+            self._session = boto3.Session(
+                botocore_session=self._configuration, region_name=table.region
             )
+            # Timestream's endpoint is discovered unless one is given.
+            self._client = self._client_of("timestream-write", table.endpoint_url)
         except aws.ProfileNotFound as error:
             raise TargetUnusable(
-                f"There is no AWS profile {target.profile!r}; `aws configure list-profiles` lists "
-                "those that there are."
+                f"There is no AWS profile {table.profile!r}; `aws configure list-profiles` lists "
+                "those that exist."
             ) from error
         except aws.NoRegionError as error:
             raise ValueError(
                 "No AWS region is given; name one with --region, for example --region us-east-1."
             ) from error
         except aws.BotoCoreError as error:
-            raise TargetUnusable(f"The target can't be used: {error}") from error
-        self.window: Window | None = None
-        """The times that the table takes, known once it was asked for."""
+            raise TargetUnusable(f"The target cannot be used: {error}") from error
+        self.window: TimeWindow | None = None
+        """The timestamps that the table accepts, known after :meth:`check`."""
         self._discovered: str | None = None
         self._rediscover_at = 0.0
+
+    @property
+    def name(self) -> str:
+        """The table and where it is, for people."""
+        table = self.table
+        at = f" at {urlsplit(table.endpoint_url).netloc}" if table.endpoint_url else ""
+        return f"Amazon Timestream, {table.database}.{table.name} in {self.region}{at}"
 
     @property
     def region(self) -> str:
@@ -90,35 +91,31 @@ class Account:
         return str(self._client.meta.region_name)
 
     @property
-    def ca_bundle(self) -> str | None:
-        """The file of trusted certificates that botocore's settings name, if they name one."""
-        bundle: str | None = self._session._session.get_config_variable("ca_bundle")  # noqa: SLF001
-        return bundle
+    def ca_bundle(self) -> str:
+        """The file or folder of trusted certificates.
+
+        botocore's settings (AWS_CA_BUNDLE among them) come before the variables of other programs,
+        and botocore's own certificates are the default.
+        """
+        bundle = self._configuration.get_config_variable("ca_bundle")
+        return str(bundle or named_ca_bundle() or get_cert_path(verify=True))
 
     def query_client(self) -> Any:
-        """Boto3's client of the query API, for the same table.
+        """boto3's client of the query API.
 
-        A given endpoint is taken for that of the query API too, unless it is one of AWS's own for
-        writes alone (``ingest-…``); then the other is discovered.
+        A given endpoint is used for queries too, unless it is one of AWS's own for writes alone
+        (``ingest-…``); then the endpoint for queries is discovered.
         """
-        url = self.target.endpoint_url
+        url = self.table.endpoint_url
         if url is not None and (urlsplit(url).hostname or "").startswith("ingest"):
             url = None
-        return self._session.client(
-            "timestream-query",
-            endpoint_url=url,
-            config=botocore.config.Config(
-                connect_timeout=5, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}
-            ),
-        )
+        return self._client_of("timestream-query", url)
 
     def check(self) -> None:
-        """Make sure that the table can be reached; raises :class:`TargetUnusable` if not."""
-        target = self.target
+        """Make sure that the table can be reached. Raises TargetUnusable."""
+        table = self.table
         try:
-            answer = self._client.describe_table(
-                DatabaseName=target.database, TableName=target.table
-            )
+            answer = self._client.describe_table(DatabaseName=table.database, TableName=table.name)
         except aws.ClientError as error:
             raise TargetUnusable(self._explain(error)) from error
         except (aws.NoCredentialsError, aws.PartialCredentialsError) as error:
@@ -128,20 +125,20 @@ class Account:
             ) from error
         except (aws.HTTPClientError, aws.ConnectionError) as error:
             raise TargetUnusable(
-                f"{self._whereabouts()} does not answer ({type(error).__name__}); check the "
+                f"{self._service_name()} does not answer ({type(error).__name__}); check the "
                 "region, the endpoint URL and the network."
             ) from error
         except aws.BotoCoreError as error:
-            raise TargetUnusable(f"The target can't be used: {error}") from error
-        self.window = _window(answer.get("Table", {}))
+            raise TargetUnusable(f"The target cannot be used: {error}") from error
+        self.window = _window_of(answer.get("Table", {}))
 
     def endpoint(self) -> str:
-        """The URL to send writes to: as given, or as discovered and then kept for its period.
+        """The URL to send writes to: as given, or as discovered and kept while it is valid.
 
-        Raises what botocore raises when the service can't be asked.
+        Raises botocore's exceptions where the service cannot be reached.
         """
-        if self.target.endpoint_url:
-            return self.target.endpoint_url
+        if self.table.endpoint_url:
+            return self.table.endpoint_url
         now = time.monotonic()
         if self._discovered is None or now >= self._rediscover_at:
             found = self._client.describe_endpoints()["Endpoints"][0]
@@ -150,39 +147,11 @@ class Account:
         return self._discovered
 
     def forget_endpoint(self) -> None:
-        """Discover the endpoint again before the next request: the known one has moved."""
+        """Discover the endpoint again before the next request."""
         self._discovered = None
 
-    def sign(self, url: str, body: bytes) -> dict[str, str]:
-        """The headers of a signed WriteRecords request; fresh credentials are fetched if due."""
-        frozen = self._frozen()
-        request = AWSRequest(
-            "POST",
-            url,
-            headers={"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": OPERATION},
-            data=body,
-        )
-        SigV4Auth(frozen, SIGNING_NAME, self.region).add_auth(request)
-        return dict(request.headers.items())
-
-    def renewed(self, headers: Mapping[str, str]) -> bool:
-        """Look for credentials afresh, since the service does not take those of ``headers`` more.
-
-        Botocore refreshes credentials whose end it knows; those in a file or from a login are read
-        again only here. Gives whether the ones found now are others.
-        """
-        try:
-            self._session = boto3.Session(
-                profile_name=self.target.profile, region_name=self._session.region_name
-            )
-        except aws.BotoCoreError:
-            return False
-        frozen = self._frozen()
-        same_key = f"Credential={frozen.access_key}/" in headers["Authorization"]
-        return not same_key or headers.get("X-Amz-Security-Token") != frozen.token
-
-    def _frozen(self) -> Any:
-        """The credentials of now; raises :class:`TargetLost`."""
+    def signer(self) -> AwsSigner:
+        """The credentials of now, refreshed if they are due. Raises TargetLost."""
         try:
             credentials = self._session.get_credentials()
             frozen = credentials.get_frozen_credentials() if credentials else None
@@ -190,70 +159,99 @@ class Account:
             raise TargetLost(f"AWS credentials could not be refreshed: {error}") from error
         if frozen is None or not frozen.access_key:
             raise TargetLost("There are no AWS credentials any more.")
-        return frozen
+        return AwsSigner(
+            frozen.access_key, frozen.secret_key, frozen.token, self.region, SIGNING_NAME
+        )
 
-    def _whereabouts(self) -> str:
-        url = self.target.endpoint_url or self._client.meta.endpoint_url
+    def renewed(self, refused: AwsSigner) -> bool:
+        """Load credentials again, since the service refuses those; returns whether they changed.
+
+        botocore refreshes credentials whose expiry it knows. Those in a file or from a login are
+        read again only here.
+        """
+        try:
+            self._session = boto3.Session(
+                profile_name=self.table.profile, region_name=self._session.region_name
+            )
+        except aws.BotoCoreError:
+            return False
+        return self.signer() != refused
+
+    def _client_of(self, service: str, url: str | None) -> Any:
+        return self._session.client(
+            service,
+            endpoint_url=url,
+            config=botocore.config.Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            ),
+        )
+
+    def _service_name(self) -> str:
+        url = self.table.endpoint_url or self._client.meta.endpoint_url
         return f"Amazon Timestream at {urlsplit(url).netloc}"
 
     def _explain(self, error: aws.ClientError) -> str:
-        """What a refused DescribeTable means, and what to do."""
-        target, code = self.target, error.response["Error"]["Code"]
+        """The error message for a refused DescribeTable."""
+        table, code = self.table, error.response["Error"]["Code"]
         if code == "ResourceNotFoundException":
             if not self._database_exists():
                 return (
-                    f"There is no database {target.database!r} in {self.region}; create it first, "
+                    f"There is no database {table.database!r} in {self.region}; create it first, "
                     "or name another with --database-name."
                 )
             return (
-                f"There is no table {target.table!r} in the database {target.database!r} in "
+                f"There is no table {table.name!r} in the database {table.database!r} in "
                 f"{self.region}; create it first, or name another with --table-name."
             )
-        return explain_code(code, error.response["Error"].get("Message", ""), target)
+        return explain_code(code, error.response["Error"].get("Message", ""), table)
 
     def _database_exists(self) -> bool:
         try:
-            self._client.describe_database(DatabaseName=self.target.database)
+            self._client.describe_database(DatabaseName=self.table.database)
         except aws.ClientError as error:
             return bool(error.response["Error"]["Code"] != "ResourceNotFoundException")
         return True
 
 
-def _window(table: dict[str, Any]) -> Window | None:
-    """The times that a table takes, by its description; None where that does not say.
+def _window_of(description: dict[str, Any]) -> TimeWindow | None:
+    """The timestamps that a table accepts by its description; None where that does not say.
 
     The service's guide has the rule in "Quotas": from the start of the memory store's retention, or
-    of the magnetic store's if writes to it are on, until 15 minutes ahead.
+    of the magnetic store's if writes to it are enabled, until 15 minutes ahead.
     """
-    retention = table.get("RetentionProperties")
+    retention = description.get("RetentionProperties")
     if not retention:
         return None
     hours = retention["MemoryStoreRetentionPeriodInHours"]
-    why = f"The table keeps {hours:,} h in its memory store, takes no writes to its magnetic store"
-    if table.get("MagneticStoreWriteProperties", {}).get("EnableMagneticStoreWrites"):
+    reason = (
+        f"The table keeps {hours:,} h in its memory store, has no magnetic-store writes enabled"
+    )
+    if description.get("MagneticStoreWriteProperties", {}).get("EnableMagneticStoreWrites"):
         days = retention["MagneticStoreRetentionPeriodInDays"]
-        hours, why = 24 * days, f"The table keeps {days:,} d in its magnetic store"
-    now = time.time_ns() // 1_000
-    return Window(
-        max(now - hours * 3_600 * MICROSECONDS, 0),
-        now + _AHEAD * 60 * MICROSECONDS,
-        f"{why}, and takes nothing more than {_AHEAD} minutes ahead.",
+        hours, reason = 24 * days, f"The table keeps {days:,} d in its magnetic store"
+    current = now()
+    return TimeWindow(
+        max(current - hours * 3_600 * MICROSECONDS, 0),
+        current + _MINUTES_AHEAD * 60 * MICROSECONDS,
+        f"{reason}, and accepts nothing more than {_MINUTES_AHEAD} minutes ahead.",
     )
 
 
-def explain_code(code: str, message: str, target: Target) -> str:
-    """A sentence or two on an error code of the service that no retry mends."""
-    table = f"{target.database}.{target.table}"
+def explain_code(code: str, message: str, table: TimestreamTable) -> str:
+    """The error message for an error code of the service that no retry mends."""
+    name = f"{table.database}.{table.name}"
     if code == "ResourceNotFoundException":
-        return f"The table {table} is not there any more."
+        return f"The table {name} does not exist any more."
     if code in _ACCESS:
         return (
-            f"These AWS credentials may not use the table {table}; they need "
+            f"These AWS credentials may not use the table {name}; they need "
             "timestream:DescribeEndpoints, timestream:DescribeTable and timestream:WriteRecords."
         )
     if code in _CREDENTIALS:
         return f"The AWS credentials {_CREDENTIALS[code]}; renew them, or use another --profile."
-    return f"Amazon Timestream refuses the table {table}: {code}, {message or 'no reason given'}."
+    return f"Amazon Timestream refuses the table {name}: {code}, {message or 'no reason given'}."
 
 
 def is_of_credentials(code: str) -> bool:
@@ -262,5 +260,5 @@ def is_of_credentials(code: str) -> bool:
 
 
 def ends_the_run(code: str) -> bool:
-    """Whether an error code means that the table can't be written to any more."""
+    """Whether an error code means that the table cannot be written to any more."""
     return code == "ResourceNotFoundException" or code in _ACCESS or code in _CREDENTIALS

@@ -1,9 +1,10 @@
-"""Estimate: what a run would send to Amazon Timestream, counted as the ledger of a run counts it.
+"""Estimates what a run sends to Amazon Timestream, counted as the ledger of a run counts it.
 
-Sweeps are generated, packed and metered as in a run, and only the sending is left out. So a count
-over all sweeps of a run agrees with its ledger exactly, unless requests have to be repeated. Where
-there are too many sweeps for that, some drawn at random stand for all, and the result says how far
-off it may be.
+Batches are generated, packed and metered as in a run; only sending is left out. So a count over all
+timestamps of a history agrees with its ledger exactly, unless requests have to be repeated. A live
+run may send a few requests less: where it falls behind, the last records of a sweep are sent with
+those of the next. Where there are too many timestamps, a random sample is counted, and the result
+states its margin of error.
 """
 
 import random
@@ -12,28 +13,26 @@ from dataclasses import dataclass, fields
 from math import ceil
 
 import numpy as np
-import numpy.typing as npt
 
-from fleetstream.generate.records import RecordModel
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.generator import Chunk, Generator
+from fleetstream.generate.records import Indices
 from fleetstream.targets.sink import Request
-from fleetstream.targets.timestream.assembly import Assembly
-from fleetstream.workload import Workload
-
-Counts = npt.NDArray[np.int64]
+from fleetstream.targets.timestream.request_builder import RequestBuilder
 
 SAMPLED_VALUES = 3_000_000
-"""Values generated for an estimate, about, where that is within the bounds on sweeps."""
+"""About how many values are generated for an estimate, within the bounds on samples."""
 
-FEWEST_SWEEPS, MOST_SWEEPS = 5, 1_000
-"""Sweeps generated for an estimate, unless there are fewer."""
+FEWEST_SAMPLES, MOST_SAMPLES = 5, 1_000
+"""Samples that are counted for an estimate, unless there are fewer."""
 
 CONFIDENCE = 2.776
-"""Standard errors to either side at 95 % confidence: Student's t for five sweeps, and more than
+"""Standard errors to either side at 95 % confidence: Student's t for five samples, and more than
 enough for more of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class TimestreamLoad:
     """What Amazon Timestream is sent; the names are those of a ledger's totals."""
 
     requests: int
@@ -48,75 +47,98 @@ class Estimate:
     """What ``sweeps`` sweeps send, found from ``generated`` of them.
 
     ``margin`` is how far ``total`` may be off at 95 % confidence: zero for what was the same in all
-    that were generated, and for everything if these were all.
+    samples, and for everything where all sweeps were generated.
     """
 
     sweeps: int
     generated: int
-    total: Load
-    margin: Load
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Where records would go; the lengths of these names count into the bytes sent."""
-
-    database: str
-    name: str
+    total: TimestreamLoad
+    margin: TimestreamLoad
 
 
 def estimate(
-    workload: Workload,
+    generator: Generator,
     model: RecordModel,
-    table: Table,
+    database: str,
+    table: str,
     timestamps: Sequence[int],
     *,
+    batch_timestamps: int | None = None,
     processes: int = 1,
     track: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Estimate:
-    """What sweeps at ``timestamps`` (microseconds of Unix time) send from so many processes.
+    """What a run at ``timestamps`` (microseconds of Unix time) sends from so many processes.
 
-    ``track`` is given what is gone through, one item a generated sweep, and yields it.
+    ``batch_timestamps`` is how many consecutive timestamps the run generates at once; None for a
+    live run, which generates one and sends all of its records before the next. The lengths of the
+    names of database and table count into the bytes. ``track`` is called with the samples to count,
+    and yields them.
     """
-    parts = [
-        (Assembly(table.database, table.name, model), workload.share(number, processes))
+    size = batch_timestamps or 1
+    groups = [timestamps[start : start + size] for start in range(0, len(timestamps), size)]
+    samples = _samples(generator, groups)
+    workers = [
+        _Worker(RequestBuilder(database, table, model), generator.share(number, processes))
         for number in range(processes)
     ]
-    places = _places(workload, len(timestamps))
-    counts = np.zeros((len(places), len(fields(Load))), np.int64)
-    for count, place in zip(counts, track(places), strict=True):
-        for assembly, blocks in parts:
-            for block in blocks:
-                for request in assembly.prepare(workload.batch(block, timestamps[place])):
-                    count += _counted(request)
-            for request in assembly.flush():
-                count += _counted(request)
-    return _scaled(counts, len(timestamps))
+    counts = np.zeros((len(samples), len(fields(TimestreamLoad))), np.int64)
+    for place, sample in enumerate(track(samples)):
+        last = place == len(samples) - 1
+        for worker in workers:
+            counts[place] += worker.count(
+                generator, groups[sample], flush=batch_timestamps is None or last
+            )
+    generated = sum(len(groups[sample]) for sample in samples)
+    return _scaled(counts, generated, len(timestamps))
 
 
-def _places(workload: Workload, sweeps: int) -> list[int]:
-    """Which of so many sweeps are generated: all if they are few, else some drawn at random."""
-    affordable = SAMPLED_VALUES // max(workload.values_per_sweep, 1)
-    wanted = min(max(affordable, FEWEST_SWEEPS), MOST_SWEEPS)
-    if sweeps <= wanted:
-        return list(range(sweeps))
-    return random.Random(workload.seed).sample(range(sweeps), wanted)  # noqa: S311 - no secret
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A process of the run: its requests, and its share of the series."""
+
+    builder: RequestBuilder
+    chunks: Sequence[Chunk]
+
+    def count(self, generator: Generator, timestamps: Sequence[int], *, flush: bool) -> Indices:
+        """What a group of timestamps sends, in the order of the fields of TimestreamLoad."""
+        counts = np.zeros(len(fields(TimestreamLoad)), np.int64)
+        for batch in generator.batches(timestamps, self.chunks):
+            for request in self.builder.prepare(batch):
+                counts += _counted(request)
+        for request in self.builder.flush() if flush else ():
+            counts += _counted(request)
+        return counts
+
+
+def _samples(generator: Generator, groups: Sequence[Sequence[int]]) -> list[int]:
+    """Which groups of timestamps are generated: all if they are few, else a random sample.
+
+    A last group that is smaller than the others is not part of a sample.
+    """
+    values = max(generator.values_per_sweep, 1) * (len(groups[0]) if groups else 1)
+    wanted = min(max(SAMPLED_VALUES // values, FEWEST_SAMPLES), MOST_SAMPLES)
+    if len(groups) <= wanted:
+        return list(range(len(groups)))
+    whole = len(groups) if len(groups[-1]) == len(groups[0]) else len(groups) - 1
+    return random.Random(generator.seed).sample(range(whole), wanted)  # noqa: S311 - no secret
 
 
 def _counted(request: Request) -> tuple[int, int, int, int, int]:
-    """A request in the order of a load's fields."""
-    return 1, request.records, request.values, request.size, request.writes
+    """A request in the order of the fields of TimestreamLoad."""
+    return 1, request.records, request.values, request.size or 0, request.writes or 0
 
 
-def _scaled(counts: Counts, sweeps: int) -> Estimate:
-    """The total of all sweeps from the counts of some: one row a sweep, one column a field."""
-    generated = len(counts)
-    if generated == sweeps:
-        total, margin = counts.sum(axis=0), np.zeros(counts.shape[1])
-    else:
-        total = counts.mean(axis=0) * sweeps
+def _scaled(counts: Indices, generated: int, sweeps: int) -> Estimate:
+    """The total of all sweeps from the counts of some: one row per sample, one column per field."""
+    total, margin = counts.sum(axis=0), np.zeros(counts.shape[1])
+    if generated < sweeps:
+        groups = len(counts) * sweeps / generated
+        total = counts.mean(axis=0) * groups
         unseen = 1 - generated / sweeps
-        margin = CONFIDENCE * counts.std(axis=0, ddof=1) * (unseen / generated) ** 0.5 * sweeps
+        margin = CONFIDENCE * counts.std(axis=0, ddof=1) * (unseen / len(counts)) ** 0.5 * groups
     return Estimate(
-        sweeps, generated, Load(*map(round, total.tolist())), Load(*map(ceil, margin.tolist()))
+        sweeps,
+        generated,
+        TimestreamLoad(*map(round, total.tolist())),
+        TimestreamLoad(*map(ceil, margin.tolist())),
     )

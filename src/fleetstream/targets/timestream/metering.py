@@ -2,40 +2,37 @@
 
 From the developer guide, "Metering and cost optimization", "Writes": a record's size is 8 bytes of
 timestamp, plus the UTF-8 lengths of its dimensions' names and values and of its measures' names,
-plus its values (8 bytes for DOUBLE and BIGINT, their length for VARCHAR); what stands in the common
-attributes counts once a request; a request is counted in units of 1 KiB, rounded up.
+plus its values (8 bytes for DOUBLE and BIGINT, their length for VARCHAR). Common attributes count
+once per request. A request is counted in units of 1 KiB, rounded up.
 """
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetstream.generate.records import Indices, RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Indices, Records
 from fleetstream.targets.timestream.dimensions import DimensionSets
 from fleetstream.targets.timestream.packing import Packing
 
 UNIT = 1_024
-"""Bytes in a metered write."""
+"""Bytes of a metered write."""
 
 TIMESTAMP_BYTES = 8
 NUMBER_BYTES = 8
 
 
 def metered_writes(packing: Packing, dimensions: DimensionSets) -> Indices:
-    """How many metered writes each request counts for (int64, one entry a request)."""
+    """How many metered writes each request counts for (int64)."""
     return -(-metered_bytes(packing, dimensions) // UNIT)
 
 
 def metered_bytes(packing: Packing, dimensions: DimensionSets) -> Indices:
-    """The metered size of each request in bytes (int64, one entry a request)."""
-    own = np.add.reduceat(
-        dimensions.own_bytes * packing.segment_lengths,
-        np.searchsorted(packing.segment_starts, packing.starts),
-    )
-    common = TIMESTAMP_BYTES + dimensions.common_bytes
-    if packing.records.model is RecordModel.MULTI:
-        return common + own + _multi(packing)
-    return common + own + _single(packing)
+    """The metered size of each request in bytes (int64)."""
+    own = np.add.reduceat(dimensions.own_bytes * packing.segment_lengths, packing.first_segments)
+    times = np.where(packing.shared_times, 1, packing.stops - packing.starts)
+    values = _multi if packing.records.model is RecordModel.MULTI else _single
+    return TIMESTAMP_BYTES * times + dimensions.common_bytes + own + values(packing)
 
 
 def _multi(packing: Packing) -> Indices:
@@ -44,7 +41,7 @@ def _multi(packing: Packing) -> Indices:
     sizes = np.zeros(records.batch.num_rows, np.int64)
     for name, values in zip(records.measure_names, records.measure_columns, strict=True):
         sizes += (len(name.encode()) + _value_bytes(values)) * _present(values)
-    return len(records.kind) + packing.per_request(sizes[packing.rows])
+    return len(records.kind.encode()) + packing.per_request(sizes[packing.rows])
 
 
 def _single(packing: Packing) -> Indices:
@@ -65,7 +62,7 @@ def _name_bytes(records: Records) -> Indices:
 
 
 def _value_bytes(values: pa.Array) -> Indices | int:
-    """The size of each value, or of all of them."""
+    """The size of each value, or one size for all of them."""
     if not pa.types.is_dictionary(values.type):
         return NUMBER_BYTES
     lengths = pc.binary_length(values.dictionary).to_numpy().astype(np.int64)

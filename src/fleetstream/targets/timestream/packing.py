@@ -1,6 +1,6 @@
-"""Packing: which records share a request.
+"""Which records share a request, and what they have in common.
 
-Amazon Timestream takes at most 100 records in a WriteRecords request (its developer guide,
+Amazon Timestream accepts at most 100 records per WriteRecords request (its developer guide,
 "Quotas").
 """
 
@@ -9,29 +9,35 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from fleetstream.generate.records import Indices, RecordModel, Records
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Indices, Records
+from fleetstream.model import DataType
 
 MAX_RECORDS = 100
-"""Records in a request, at most."""
+"""Records per request, at most."""
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Packing:
-    """The records before ``count`` cut into requests of 100, the last one perhaps smaller.
+    """The records before ``count``, divided into requests of 100; the last one may be smaller.
 
-    A *segment* is what one row of the batch contributes to one request. All arrays have one entry a
-    request, a segment or a record, as their names say; they are int64.
+    A *segment* is what one row of the batch contributes to one request. All arrays have one entry
+    per request, segment or record, as their names say; indices are int64.
     """
 
     records: Records
     count: int
 
-    @property
+    @cached_property
     def regular(self) -> bool:
-        """Whether every value is there, so that the records follow from how many they are."""
-        return self.records.complete
+        """Whether no record of the batch is missing, so that its shape determines the packing."""
+        measures = len(self.records.measure_names)
+        per_row = measures if self.records.model is RecordModel.SINGLE else 1
+        rows: int = self.records.batch.num_rows
+        return len(self.records) == rows * per_row
 
     @cached_property
     def rows(self) -> Indices:
@@ -58,7 +64,11 @@ class Packing:
         """The first record of each segment."""
         if self.records.model is RecordModel.MULTI:
             return np.arange(self.count)
-        begins = np.diff(self.rows, prepend=-1) != 0
+        if self.regular:
+            begins = np.zeros(self.count, np.bool_)
+            begins[:: len(self.records.measure_names)] = True
+        else:
+            begins = np.diff(self.rows, prepend=-1) != 0
         begins[self.starts] = True
         return np.flatnonzero(begins)
 
@@ -78,36 +88,54 @@ class Packing:
         return np.diff(self.segment_starts, append=self.count)
 
     @cached_property
+    def first_segments(self) -> Indices:
+        """The first segment of each request."""
+        return np.searchsorted(self.segment_starts, self.starts)
+
+    @cached_property
+    def last_segments(self) -> Indices:
+        """The last segment of each request."""
+        return np.append(self.first_segments[1:], len(self.segment_starts)) - 1
+
+    @cached_property
     def record_segments(self) -> Indices:
         """The segment of each record."""
         return np.repeat(np.arange(len(self.segment_starts)), self.segment_lengths)
 
     @cached_property
-    def shared_names(self) -> npt.NDArray[np.bool_]:
-        """Whether all records of a request are of one measure; single-measure records only."""
+    def shared_times(self) -> Flags:
+        """Whether all records of a request have the same timestamp."""
+        if self.records.timestamp is not None:
+            return np.ones(len(self.starts), np.bool_)
+        return self.unchanged(self.records.timestamps)
+
+    @cached_property
+    def shared_names(self) -> Flags:
+        """Whether all records of a request have the same measure; single-measure records only."""
         return self._constant(self.measures)
 
     @cached_property
-    def shared_types(self) -> npt.NDArray[np.bool_]:
-        """Whether all values of a request are of one type; single-measure records only."""
-        types = [measure_type(column) for column in self.records.measure_columns]
-        codes = np.array([types.index(name) for name in types])
-        return self._constant(codes[self.measures])
+    def shared_types(self) -> Flags:
+        """Whether all values of a request have the same type; single-measure records only."""
+        types = list(DataType)
+        codes = [types.index(DataType.of(each.type)) for each in self.records.measure_columns]
+        return self._constant(np.array(codes)[self.measures])
 
-    def per_request(self, sizes: Indices) -> Indices:
-        """The sum over the records of each request of one number a record."""
-        return np.add.reduceat(sizes, self.starts)
-
-    def _constant(self, codes: Indices) -> npt.NDArray[np.bool_]:
-        """Whether all records of a request have the same code."""
-        lowest = np.minimum.reduceat(codes, self.starts)
-        highest = np.maximum.reduceat(codes, self.starts)
-        same: npt.NDArray[np.bool_] = lowest == highest
+    def unchanged(self, values: npt.NDArray[np.integer]) -> Flags:
+        """Whether all records of a request have the same value, given one value per row."""
+        of_segments = values[self.segment_rows]
+        changes = np.cumsum(of_segments[1:] != of_segments[:-1])
+        changes = np.concatenate([[0], changes])
+        same: Flags = changes[self.first_segments] == changes[self.last_segments]
         return same
 
+    def per_request(self, sizes: Indices) -> Indices:
+        """The sum over the records of each request of one number per record."""
+        return np.add.reduceat(sizes, self.starts)
 
-def measure_type(column: pa.Array) -> str:
-    """Amazon Timestream's name for the type of a measure's column."""
-    if pa.types.is_dictionary(column.type):
-        return "VARCHAR"
-    return "BIGINT" if pa.types.is_integer(column.type) else "DOUBLE"
+    def _constant(self, codes: Indices) -> Flags:
+        """Whether all records of a request have the same code, given one code per record."""
+        lowest = np.minimum.reduceat(codes, self.starts)
+        highest = np.maximum.reduceat(codes, self.starts)
+        same: Flags = lowest == highest
+        return same

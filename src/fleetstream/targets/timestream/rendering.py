@@ -1,152 +1,259 @@
-"""Rendering: WriteRecords bodies straight from a batch's columns, with no Python loop a value.
+"""WriteRecords bodies, rendered from a batch's columns without a Python loop per value.
 
-The records of a batch are laid out on a sheet: one row of bytes a row of the batch, all of the same
-form, with dimensions and values set into their places. Texts shorter than their place leave blanks
-behind them, which JSON allows there. The records of a request are then one run of the sheet's
-bytes.
+The records are laid out on a grid of bytes with one row per row of the batch. Dimensions and values
+are set into slots that all rows have; shorter texts leave spaces behind them, which JSON allows
+there. The records of a request are then consecutive bytes of the grid.
+
+Requests whose records differ in their time have one grid and the others another, since a slot for
+the time would lengthen every record.
 """
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from fleetstream.generate.records import Indices, RecordModel, Records
-from fleetstream.generate.moments import MICROSECONDS
-from fleetstream.targets.sheet import Bytes, Form, Place, blank, column, omit
-from fleetstream.targets.texts import Style, Texts, Words, number_texts
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.moments import MICROSECONDS, MILLISECOND
+from fleetstream.generate.records import Indices, Records
+from fleetstream.model import DataType
+from fleetstream.targets.text_grid import (
+    Grid,
+    RowTemplate,
+    Slot,
+    blank,
+    keep_items,
+    slot_texts,
+)
+from fleetstream.targets.texts import Texts, TextStyle, padded, value_texts
 from fleetstream.targets.timestream.dimensions import DimensionSets
-from fleetstream.targets.timestream.packing import Packing, measure_type
+from fleetstream.targets.timestream.packing import Packing
 
 FILL = " "
-"""JSON allows blanks between its parts."""
 
-JSON = Style('"', '"', lambda word: json.dumps(word)[1:], FILL)
-"""The inside of a JSON string and its closing quote; blanks may follow it."""
+JSON_STYLE = TextStyle('"', '"', lambda word: json.dumps(word)[1:], FILL)
+"""The inside of a JSON string and its closing quote; spaces may follow it."""
+
+_UNITS = (("SECONDS", MICROSECONDS), ("MILLISECONDS", MILLISECOND), ("MICROSECONDS", 1))
+"""Amazon Timestream's units of time that are used, in microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The requests that are rendered on one grid.
+
+    ``rows`` are the rows of the batch on it, in order; ``times`` their JSON if the records state
+    their time themselves, None if their requests do.
+    """
+
+    rows: Indices | slice
+    times: Texts | None
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordGrid:
+    """A grid, and which bytes of a row are a record.
+
+    ``starts`` and ``stops`` have one entry per measure under the single-measure model, and one
+    under the multi-measure model.
+    """
+
+    grid: Grid
+    starts: Indices
+    stops: Indices
 
 
 class Renderer:
     """Renders packed records into bodies for one table."""
 
     def __init__(self, database: str, table: str) -> None:
-        self._target = f'"DatabaseName":{json.dumps(database)},"TableName":{json.dumps(table)}'
-        self._words = Words(JSON)
+        self._start = (
+            f'{{"DatabaseName":{json.dumps(database)},"TableName":{json.dumps(table)},'
+            '"CommonAttributes":{'
+        )
 
     def bodies(self, packing: Packing, dimensions: DimensionSets) -> Iterator[bytes]:
         """The body of each request, in order."""
-        if packing.records.model is RecordModel.MULTI:
-            sheet, begins, ends = self._multi(packing, dimensions)
-        else:
-            sheet, begins, ends = self._single(packing, dimensions)
-        data = sheet.data.cast("B")
-        heads = self._heads(packing, dimensions)
-        for head, start, stop in zip(heads, packing.starts, packing.stops, strict=True):
-            yield b"".join((head.encode(), data[begins[start] : ends[stop - 1]], b"]}"))
-
-    def _multi(self, packing: Packing, dimensions: DimensionSets) -> tuple[Bytes, Indices, Indices]:
-        """A record a row; gives the sheet, and where on it each record begins and ends."""
         records = packing.records
-        form = Form()
-        form.print("{")
-        own = form.leave(dimensions.own.itemsize)
-        form.print('"MeasureValues":[')
-        pieces: list[Place] = []
-        places = []
-        values = self._values(records)
-        for name, kind, texts in zip(records.measure_names, _types(records), values, strict=True):
-            before = form.print(f'{"," if pieces else ""}{{"Name":{json.dumps(name)},"Value":"')
-            places.append(form.leave(texts.itemsize))
-            after = form.print(f',"Type":"{kind}"}}')
-            pieces.append(Place(before.start, after.stop))
-        end = form.print("]}").stop
-        form.print(",")
-
-        sheet = form.sheet(records.batch.num_rows)
-        for place, texts in zip(places, values, strict=True):
-            column(sheet, place)[:] = texts
-        column(sheet, own)[packing.rows] = dimensions.own
-        if not packing.regular:
-            omit(sheet, pieces, records.present, FILL)
-        begins = packing.rows * form.width
-        return sheet, begins, begins + end
-
-    def _single(
-        self, packing: Packing, dimensions: DimensionSets
-    ) -> tuple[Bytes, Indices, Indices]:
-        """As many records a row as there are values; gives the same."""
-        records = packing.records
-        rows = records.batch.num_rows
-        segments = np.zeros((rows, len(records.measure_names)), np.int64)
-        segments[packing.rows, packing.measures] = packing.record_segments
-        form = Form()
-        owns, names, places, types, pieces = [], [], [], [], []
-        values = self._values(records)
-        for name, kind, texts in zip(records.measure_names, _types(records), values, strict=True):
-            start = form.print("{").start
-            owns.append(form.leave(dimensions.own.itemsize))
-            names.append(form.print(f'"MeasureName":{json.dumps(name)},'))
-            form.print('"MeasureValue":"')
-            places.append(form.leave(texts.itemsize))
-            types.append(form.print(f',"MeasureValueType":"{kind}"'))
-            pieces.append(Place(start, form.print("},").stop))
-
-        sheet = form.sheet(rows)
-        for measure, texts in enumerate(values):
-            column(sheet, places[measure])[:] = texts
-            column(sheet, owns[measure])[:] = dimensions.own[segments[:, measure]]
-        # A name or a type that all records of a request share stands in its common attributes.
-        requests = packing.segment_requests[segments]
-        for shared, spots in ((packing.shared_names, names), (packing.shared_types, types)):
-            if shared.any():
-                blank(sheet, spots, shared[requests], FILL)
-        if not packing.regular:
-            blank(sheet, pieces, ~records.present, FILL)
-        row_starts = packing.rows * form.width
-        begins = np.array([piece.start for piece in pieces])[packing.measures]
-        ends = np.array([piece.stop - 1 for piece in pieces])[packing.measures]
-        return sheet, row_starts + begins, row_starts + ends
-
-    def _values(self, records: Records) -> list[Texts]:
-        """The texts of each measure's values."""
-        return [
-            self._words.of(values) if kind == "VARCHAR" else number_texts(values, field, JSON)
-            for kind, values, field in zip(
-                _types(records), records.measure_columns, records.measure_fields, strict=True
-            )
+        unit, microseconds = _unit(records.timestamps)
+        values = [
+            value_texts(column, field, JSON_STYLE)
+            for column, field in zip(records.measure_columns, records.measure_fields, strict=True)
         ]
+        render = _multi if records.model is RecordModel.MULTI else _single
+        spans: list[memoryview] = [memoryview(b"")] * len(packing.starts)
+        for shared in (True, False):
+            requests = np.flatnonzero(packing.shared_times == shared)
+            if len(requests):
+                part = _part(packing, requests, None if shared else microseconds)
+                rendered = render(packing, dimensions, values, part)
+                _cut(spans, packing, requests, part, rendered)
+        heads = self._heads(packing, dimensions, unit, microseconds)
+        for head, span in zip(heads, spans, strict=True):
+            yield b"".join((head.encode(), span, b"]}"))
 
-    def _heads(self, packing: Packing, dimensions: DimensionSets) -> Iterator[str]:
-        """Each request up to its records: the table's name and what its records share."""
-        time, unit = _time(packing.records.timestamp)
-        when = f'"Time":"{time}","TimeUnit":"{unit}"'
-        for common, names in zip(dimensions.common, _common_names(packing), strict=True):
-            attributes = ",".join(filter(None, (common, names, when)))
-            yield f'{{{self._target},"CommonAttributes":{{{attributes}}},"Records":['
+    def _heads(
+        self, packing: Packing, dimensions: DimensionSets, unit: str, microseconds: int
+    ) -> Iterator[str]:
+        """The body of each request before its records: the table, and what its records share."""
+        first_rows = packing.rows[packing.starts]
+        times = (packing.records.timestamps[first_rows] // microseconds).tolist()
+        for names, common, time, shared in zip(
+            _common_names(packing),
+            dimensions.common,
+            times,
+            packing.shared_times.tolist(),
+            strict=True,
+        ):
+            when = f'"Time":"{time}",' if shared else ""
+            yield f'{self._start}{common}{names}{when}"TimeUnit":"{unit}"}},"Records":['
+
+
+def _part(packing: Packing, requests: Indices, microseconds: int | None) -> _Part:
+    """The rows of requests; their times are in units of ``microseconds``, if they are wanted."""
+    rows: Indices | slice = slice(0, int(packing.rows[-1]) + 1)
+    if len(requests) < len(packing.starts):
+        wanted = np.zeros(len(packing.starts), np.bool_)
+        wanted[requests] = True
+        found = packing.segment_rows[wanted[packing.segment_requests]]
+        rows = found[np.diff(found, prepend=-1) != 0]
+    if microseconds is None:
+        return _Part(rows, None)
+    numbers = pa.array(packing.records.timestamps[rows] // microseconds)
+    texts = pc.binary_join_element_wise('"Time":"', pc.cast(numbers, pa.string()), '",', "")
+    return _Part(rows, padded(texts, FILL))
+
+
+def _cut(
+    spans: list[memoryview],
+    packing: Packing,
+    requests: Indices,
+    part: _Part,
+    rendered: _RecordGrid,
+) -> None:
+    """Set the bytes of each of the requests' records into ``spans``."""
+    data = rendered.grid.data.cast("B")
+    ends = []
+    for records, offsets in (
+        (packing.starts[requests], rendered.starts),
+        (packing.stops[requests] - 1, rendered.stops),
+    ):
+        rows = packing.rows[records]
+        places = rows if isinstance(part.rows, slice) else np.searchsorted(part.rows, rows)
+        single = packing.records.model is RecordModel.SINGLE
+        within = offsets[packing.measures[records]] if single else offsets[0]
+        ends.append((places * rendered.grid.shape[1] + within).tolist())
+    for request, start, stop in zip(requests.tolist(), *ends, strict=True):
+        spans[request] = data[start:stop]
+
+
+def _multi(
+    packing: Packing, dimensions: DimensionSets, values: list[Texts], part: _Part
+) -> _RecordGrid:
+    """One record per row."""
+    records = packing.records
+    template = RowTemplate()
+    template.add("{")
+    own = template.add_slot(dimensions.own.itemsize)
+    time = template.add_slot(0 if part.times is None else part.times.itemsize)
+    template.add('"MeasureValues":[')
+    items: list[Slot] = []
+    slots = []
+    for name, kind, texts in zip(records.measure_names, _types(records), values, strict=True):
+        start = template.add(f'{"," if items else ""}{{"Name":{json.dumps(name)},"Value":"').start
+        slots.append(template.add_slot(texts.itemsize))
+        items.append(Slot(start, template.add(f',"Type":"{kind}"}}').stop))
+    stop = template.add("]}").stop
+    template.add(",")
+
+    dimensions_by_row = dimensions.own
+    if not packing.regular:
+        dimensions_by_row = np.zeros(records.batch.num_rows, dimensions.own.dtype)
+        dimensions_by_row[packing.rows] = dimensions.own
+    dimensions_by_row = dimensions_by_row[part.rows]
+    grid = template.rows(len(dimensions_by_row))
+    slot_texts(grid, own)[:] = dimensions_by_row
+    if part.times is not None:
+        slot_texts(grid, time)[:] = part.times
+    for slot, texts in zip(slots, values, strict=True):
+        slot_texts(grid, slot)[:] = texts[part.rows]
+    if not records.complete:
+        keep_items(grid, items, records.present[part.rows], FILL)
+    return _RecordGrid(grid, np.array([0]), np.array([stop]))
+
+
+def _single(
+    packing: Packing, dimensions: DimensionSets, values: list[Texts], part: _Part
+) -> _RecordGrid:
+    """As many records per row as it has values."""
+    records = packing.records
+    state_names, state_types = not packing.shared_names.all(), not packing.shared_types.all()
+    template = RowTemplate()
+    owns, times, names, slots, types, items = [], [], [], [], [], []
+    for name, kind, texts in zip(records.measure_names, _types(records), values, strict=True):
+        start = template.add("{").start
+        owns.append(template.add_slot(dimensions.own.itemsize))
+        times.append(template.add_slot(0 if part.times is None else part.times.itemsize))
+        names.append(template.add(f'"MeasureName":{json.dumps(name)},' if state_names else ""))
+        template.add('"MeasureValue":"')
+        slots.append(template.add_slot(texts.itemsize))
+        types.append(template.add(f',"MeasureValueType":"{kind}"' if state_types else ""))
+        items.append(Slot(start, template.add("},").stop))
+
+    segments = _segments_by_cell(packing)[part.rows]
+    grid = template.rows(len(segments))
+    for measure, texts in enumerate(values):
+        slot_texts(grid, slots[measure])[:] = texts[part.rows]
+        slot_texts(grid, owns[measure])[:] = dimensions.own[segments[:, measure]]
+        if part.times is not None:
+            slot_texts(grid, times[measure])[:] = part.times
+    # A name or a type that all records of a request share is one of its common attributes.
+    for shared, places in ((packing.shared_names, names), (packing.shared_types, types)):
+        if shared.any() and not shared.all():
+            blank(grid, places, shared[packing.segment_requests][segments], FILL)
+    if not records.complete:
+        blank(grid, items, ~records.present[part.rows], FILL)
+    starts = np.array([item.start for item in items])
+    return _RecordGrid(grid, starts, np.array([item.stop - 1 for item in items]))
+
+
+def _segments_by_cell(packing: Packing) -> Indices:
+    """The segment of each value of the batch, with the shape (rows, measures)."""
+    shape = packing.records.batch.num_rows, len(packing.records.measure_names)
+    segments = np.zeros(shape, np.int64)
+    if packing.regular:
+        segments.reshape(-1)[: packing.count] = packing.record_segments
+    else:
+        segments[packing.rows, packing.measures] = packing.record_segments
+    return segments
 
 
 def _common_names(packing: Packing) -> Iterator[str]:
-    """What each request says of measure names and types for all its records."""
+    """What all records of each request share of measure names and types, with commas behind it."""
     records = packing.records
     if records.model is RecordModel.MULTI:
-        for _ in packing.starts:
-            yield f'"MeasureName":"{records.kind}","MeasureValueType":"MULTI"'
+        name = f'"MeasureName":{json.dumps(records.kind)},"MeasureValueType":"MULTI",'
+        yield from repeat(name, len(packing.starts))
         return
-    types = _types(records)
+    names = [f'"MeasureName":{json.dumps(name)},' for name in records.measure_names]
+    types = [f'"MeasureValueType":"{kind}",' for kind in _types(records)]
     for first, one_name, one_type in zip(
-        packing.measures[packing.starts], packing.shared_names, packing.shared_types, strict=True
+        packing.measures[packing.starts].tolist(),
+        packing.shared_names.tolist(),
+        packing.shared_types.tolist(),
+        strict=True,
     ):
-        name = f'"MeasureName":{json.dumps(records.measure_names[first])}' if one_name else ""
-        kind = f'"MeasureValueType":"{types[first]}"' if one_type else ""
-        yield ",".join(filter(None, (name, kind)))
+        yield (names[first] if one_name else "") + (types[first] if one_type else "")
 
 
 def _types(records: Records) -> list[str]:
-    return [measure_type(values) for values in records.measure_columns]
+    return [str(DataType.of(column.type)) for column in records.measure_columns]
 
 
-def _time(timestamp: int) -> tuple[int, str]:
-    """A timestamp in the coarsest unit of Timestream's that holds it."""
-    for unit, microseconds in (("SECONDS", MICROSECONDS), ("MILLISECONDS", 1_000)):
-        if timestamp % microseconds == 0:
-            return timestamp // microseconds, unit
-    return timestamp, "MICROSECONDS"
+def _unit(timestamps: Indices) -> tuple[str, int]:
+    """The coarsest unit of time that holds all timestamps, and how many microseconds it has."""
+    return next((name, size) for name, size in _UNITS if size == 1 or not (timestamps % size).any())

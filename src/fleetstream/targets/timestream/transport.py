@@ -1,14 +1,13 @@
-"""Transport: one signed WriteRecords body to the service, and what its answer means."""
+"""Sends signed WriteRecords bodies to the service, and reads its answers."""
 
 import http
 import json
 from typing import Any
 
 import botocore.exceptions as aws
-from botocore.httpsession import get_cert_path
 
+from fleetstream.targets.http import HttpClient
 from fleetstream.targets.sink import Delivery, Rejection, TargetLost, Throttled, Unavailable
-from fleetstream.targets.connection import Connections
 from fleetstream.targets.timestream.account import (
     Account,
     ends_the_run,
@@ -16,9 +15,14 @@ from fleetstream.targets.timestream.account import (
     is_of_credentials,
 )
 
+_HEADERS = {
+    "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Target": "Timestream_20181101.WriteRecords",
+}
+
 
 class CredentialsRefused(TargetLost):
-    """The service does not take the credentials of a request."""
+    """The service refuses the credentials of a request."""
 
 
 class Transport:
@@ -26,29 +30,29 @@ class Transport:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._connections = Connections(account.ca_bundle or get_cert_path(verify=True))
+        self._http = HttpClient(account.ca_bundle)
 
     def post(self, body: bytes, records: int) -> Delivery:
-        """Deliver a body of so many records; raises as :mod:`fleetstream.targets` says."""
+        """Deliver a body with so many records. Raises Throttled, Unavailable or TargetLost."""
         try:
             url = self._account.endpoint()
         except (aws.BotoCoreError, aws.ClientError) as error:
             raise Unavailable("endpoint not found", str(error)) from error
-        headers = self._account.sign(url, body)
-        answer = self._connections.exchange("POST", url, headers, body)
+        signer = self._account.signer()
+        answer = self._http.exchange("POST", url, _HEADERS, body, signer=signer)
         try:
             return self.read(answer.status, answer.body, records)
         except CredentialsRefused:
-            if self._account.renewed(headers):
+            if self._account.renewed(signer):
                 raise Unavailable("credentials renewed") from None
             raise
 
     def close(self) -> None:
         """Close this thread's connection."""
-        self._connections.drop()
+        self._http.close()
 
     def read(self, status: int, answer: bytes, records: int) -> Delivery:
-        """What an answer to a request of so many records means; raises as :meth:`post`."""
+        """What an answer to a request of so many records means. Raises as :meth:`post` does."""
         try:
             content = json.loads(answer)
         except (ValueError, RecursionError) as error:
@@ -72,9 +76,9 @@ class Transport:
             self._account.forget_endpoint()
             raise Unavailable("endpoint moved", message)
         if is_of_credentials(code):
-            raise CredentialsRefused(explain_code(code, message, self._account.target))
+            raise CredentialsRefused(explain_code(code, message, self._account.table))
         if ends_the_run(code):
-            raise TargetLost(explain_code(code, message, self._account.target))
+            raise TargetLost(explain_code(code, message, self._account.table))
         if code and http.HTTPStatus.BAD_REQUEST <= status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
             reason = f"{code}: {message}"
             return Delivery(tuple(Rejection(index, reason) for index in range(records)))
@@ -82,7 +86,7 @@ class Transport:
 
 
 def _rejections(content: dict[str, Any], records: int) -> tuple[Rejection, ...]:
-    """The rejections of an answer; raises :class:`Unavailable` where they make no sense."""
+    """The rejections of an answer. Raises Unavailable where they contradict the request."""
     listed = content.get("RejectedRecords")
     rejections = {}
     for entry in listed if isinstance(listed, list) else ():

@@ -1,0 +1,1 @@
+"""The HTTP API: protocol, request validation, operations, query results and faults."""

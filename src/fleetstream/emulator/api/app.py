@@ -1,0 +1,219 @@
+"""The ASGI application: both APIs on one path, dispatched by the target header.
+
+The protocol is AWS's JSON 1.0: a POST with `X-Amz-Target: Timestream_20181101.Operation`.
+Signatures are not checked, so any credentials are accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fleetstream.emulator.api import shapes
+from fleetstream.emulator.api.catalog_operations import CatalogOperations
+from fleetstream.emulator.api.decoding import decode
+from fleetstream.emulator.api.faults import Faults, InvalidFault
+from fleetstream.emulator.api.query_operations import QueryOperations
+from fleetstream.emulator.api.responses import broken, failure, success
+from fleetstream.emulator.api.write_records import read_records
+from fleetstream.emulator.errors import (
+    InternalServerException,
+    RejectedRecordsException,
+    RequestEntityTooLargeException,
+    SerializationException,
+    ServiceError,
+    ThrottlingException,
+    UnknownOperationException,
+    ValidationException,
+)
+from fleetstream.emulator.store.store import TimestreamStore
+from fleetstream.emulator.store.writer import Writer
+
+MAX_BODY_BYTES = 4 * 2**20
+"""Far above a hundred records of 2 KiB with all overhead of JSON."""
+ENDPOINT_CACHE_MINUTES = 1440
+
+_TARGET_PREFIX = "Timestream_20181101."
+_log = logging.getLogger(__name__)
+
+
+class _CatalogOperation(NamedTuple):
+    """The request's shape, the method to call, and whether it changes the catalog."""
+
+    shape: type[Any]
+    method: Callable[[CatalogOperations, Any], dict[str, Any]]
+    changes: bool
+
+
+_READS = (
+    ("DescribeDatabase", shapes.DatabaseReference, CatalogOperations.describe_database),
+    ("ListDatabases", shapes.ListDatabases, CatalogOperations.list_databases),
+    ("DescribeTable", shapes.TableReference, CatalogOperations.describe_table),
+    ("ListTables", shapes.ListTables, CatalogOperations.list_tables),
+    ("ListTagsForResource", shapes.ListTagsForResource, CatalogOperations.list_tags_for_resource),
+)
+_CHANGES = (
+    ("CreateDatabase", shapes.CreateDatabase, CatalogOperations.create_database),
+    ("UpdateDatabase", shapes.UpdateDatabase, CatalogOperations.update_database),
+    ("DeleteDatabase", shapes.DatabaseReference, CatalogOperations.delete_database),
+    ("CreateTable", shapes.CreateTable, CatalogOperations.create_table),
+    ("UpdateTable", shapes.UpdateTable, CatalogOperations.update_table),
+    ("DeleteTable", shapes.TableReference, CatalogOperations.delete_table),
+    ("TagResource", shapes.TagResource, CatalogOperations.tag_resource),
+    ("UntagResource", shapes.UntagResource, CatalogOperations.untag_resource),
+)
+_CATALOG_OPERATIONS: dict[str, _CatalogOperation] = {
+    name: _CatalogOperation(shape, method, changes)
+    for changes, operations in ((False, _READS), (True, _CHANGES))
+    for name, shape, method in operations
+}
+_QUERY_OPERATIONS: dict[str, Callable[[QueryOperations, dict[str, Any]], dict[str, Any]]] = {
+    "Query": QueryOperations.query,
+    "CancelQuery": QueryOperations.cancel_query,
+    "PrepareQuery": QueryOperations.prepare_query,
+}
+_OPERATIONS_WITH_FAULTS = frozenset({"WriteRecords", "Query"})
+
+
+class TimestreamApi:
+    """The endpoints of the HTTP application."""
+
+    def __init__(self, store: TimestreamStore, writer: Writer, faults: Faults | None) -> None:
+        self._store = store
+        self._writer = writer
+        self._faults = faults
+        self._catalog_operations = CatalogOperations(store)
+        self._query_operations = QueryOperations(store)
+
+    async def handle(self, request: Request) -> Response:
+        """POST /: one operation of either API."""
+        try:
+            body = await _read_body(request)
+            operation = _operation(request)
+            if self._faults is not None and operation in _OPERATIONS_WITH_FAULTS:
+                return await self._run_with_faults(self._faults, operation, body)
+            return success(await self._run(operation, body, request))
+        except ServiceError as error:
+            return failure(error)
+        except ClientDisconnect:
+            return Response()
+        except Exception:
+            _log.exception("A request failed.")
+            return failure(InternalServerException("The request could not be processed."))
+
+    async def _run(self, operation: str, body: bytearray, request: Request | None) -> Any:
+        if operation == "WriteRecords":
+            return await self._write(body)
+        query_operation = _QUERY_OPERATIONS.get(operation)
+        if query_operation is not None:
+            members = decode(body, dict[str, Any])
+            return await run_in_threadpool(query_operation, self._query_operations, members)
+        if operation == "DescribeEndpoints" and request is not None:
+            decode(body, shapes.DescribeEndpoints)
+            address = f"{request.url.scheme}://{request.url.netloc}"
+            endpoint = {"Address": address, "CachePeriodInMinutes": ENDPOINT_CACHE_MINUTES}
+            return {"Endpoints": [endpoint]}
+        known = _CATALOG_OPERATIONS.get(operation)
+        if known is None:
+            raise UnknownOperationException(f"The local Timestream has no operation {operation!r}.")
+        decoded = decode(body, known.shape)
+        if not known.changes:
+            return known.method(self._catalog_operations, decoded)
+        change = self._writer.run(lambda: known.method(self._catalog_operations, decoded))
+        return await asyncio.wrap_future(change)
+
+    async def _write(self, body: bytearray) -> dict[str, Any]:
+        request = decode(body, shapes.WriteRecords)
+        table = self._store.catalog.table(request.database_name, request.table_name)
+        pending = read_records(request, table, time.time_ns())
+        if self._faults is not None:
+            for index in self._faults.rejected_records(len(request.records)):
+                pending.reject(index, "The record was rejected by an injected fault.")
+        await asyncio.wrap_future(self._writer.write(pending))
+        if pending.rejections:
+            raise RejectedRecordsException(pending.rejected_records())
+        return {"RecordsIngested": pending.records_ingested()}
+
+    async def _run_with_faults(self, faults: Faults, operation: str, body: bytearray) -> Response:
+        before, after = faults.draw()
+        await asyncio.sleep(faults.latency())
+        if before == "throttle":
+            raise ThrottlingException("Request was throttled by an injected fault.")
+        if before == "error":
+            raise InternalServerException("The service failed by an injected fault.")
+        if before is not None:
+            return broken(before, Response())
+        try:
+            intended = success(await self._run(operation, body, None))
+        except ServiceError as error:
+            intended = failure(error)
+        return intended if after is None else broken(after, intended)
+
+    async def get_faults(self, _request: Request) -> Response:
+        """GET /faults: the settings and counts of the faults."""
+        assert self._faults is not None
+        return success(self._faults.report())
+
+    async def put_faults(self, request: Request) -> Response:
+        """PUT /faults: replace the settings by those of `{"settings": {KIND: VALUE, ...}}`."""
+        assert self._faults is not None
+        try:
+            settings = decode(await _read_body(request), dict[str, Any]).get("settings")
+            if not isinstance(settings, dict):
+                raise SerializationException(
+                    'The body must be {"settings": {KIND: VALUE, ...}}, with the kinds of'
+                    " `fleetstream serve --fault`."
+                )
+            self._faults.configure(settings)
+        except InvalidFault as error:
+            return failure(ValidationException(str(error)))
+        except ServiceError as error:
+            return failure(error)
+        return success(self._faults.report())
+
+
+def _operation(request: Request) -> str:
+    """Raises UnknownOperationException if the target header does not name an operation."""
+    target = request.headers.get("x-amz-target", "")
+    if not target.startswith(_TARGET_PREFIX):
+        raise UnknownOperationException(
+            f"The header X-Amz-Target must be {_TARGET_PREFIX}Operation, but is {target!r}."
+        )
+    return target.removeprefix(_TARGET_PREFIX)
+
+
+async def _read_body(request: Request) -> bytearray:
+    """Raises RequestEntityTooLargeException, without reading the rest, for a body too large."""
+    announced = request.headers.get("content-length", "")
+    body = bytearray()
+    if not (announced.isdecimal() and int(announced) > MAX_BODY_BYTES):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                break
+        else:
+            return body
+    raise RequestEntityTooLargeException(
+        f"The request's body is larger than {MAX_BODY_BYTES} bytes; no valid request is."
+    )
+
+
+def make_app(store: TimestreamStore, writer: Writer, faults: Faults | None) -> Starlette:
+    """The ASGI application; with `faults`, it also has the path `/faults`."""
+    api = TimestreamApi(store, writer, faults)
+    routes = [Route("/", api.handle, methods=["POST"])]
+    if faults is not None:
+        routes += [
+            Route("/faults", api.get_faults, methods=["GET"]),
+            Route("/faults", api.put_faults, methods=["PUT"]),
+        ]
+    return Starlette(routes=routes)

@@ -1,0 +1,205 @@
+"""Running queries, and returning their results page by page.
+
+DuckDB computes a result while its pages are requested, so memory holds one page and DuckDB's
+buffer, whatever the size of the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from fleetstream.emulator.api.result_json import JsonRows
+from fleetstream.emulator.errors import (
+    ConflictException,
+    QueryExecutionException,
+    ServiceError,
+    ValidationException,
+)
+from fleetstream.emulator.sql import TranslatedStatement, column_info
+
+PAGE_BYTES = 1_000_000
+"""Maximum size of a page's rows (API reference, "Query": MaxRows)."""
+MIN_METERED_BYTES = 10_000_000
+"""The least that a query is charged for (developer guide, "Metering and pricing")."""
+TOKEN_USES = 5
+TOKEN_SECONDS = 3600.0
+"""How often, and how long, a pagination token can be used (API reference, "Query": NextToken)."""
+
+CANCEL_ATTEMPTS = 100
+CANCEL_PAUSE_SECONDS = 0.05
+_BATCH_ROWS = 1000
+
+
+def service_error(error: Exception) -> ServiceError:
+    """The service's error for an error of DuckDB, without DuckDB's prefix and further lines."""
+    message = str(error).partition("\n")[0]
+    for prefix in ("Error: ", "INTERRUPT "):
+        message = message.partition(prefix)[2] or message
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryExecutionException(f"The query needs too much memory: {message}")
+    message = message.replace('column "_', 'column "')
+    if message.startswith("Division by zero"):
+        message = "Division by zero"
+    return ValidationException(message)
+
+
+def column_infos(statement: TranslatedStatement) -> list[dict[str, Any]]:
+    """The API's ColumnInfo of each column; the service names unnamed columns by position."""
+    return [
+        column_info(column.name or f"_col{position}", column.type)
+        for position, column in enumerate(statement.columns)
+    ]
+
+
+class QueryExecution:
+    """One execution of a query: its remaining rows, and the page that was returned last."""
+
+    def __init__(
+        self, text: str, statement: TranslatedStatement, cursor: duckdb.DuckDBPyConnection
+    ) -> None:
+        """`cursor` is closed with the execution."""
+        self.query_id = uuid.uuid4().hex.upper()
+        self.text = text
+        self.cancelled = False
+        self.last_used = time.monotonic()
+        self._statement = statement
+        self._lock = threading.Lock()
+        self._cursor = cursor
+        self._batches = self._run()
+        self._batch: JsonRows | None = None
+        self._page_number = 0
+        self._page: dict[str, Any] = {}
+        self._token_uses = 0
+        self._bytes = 0
+        self._finished = False
+
+    def first_page(self, max_rows: int | None) -> dict[str, Any]:
+        """The Query response with the first page."""
+        with self._lock:
+            return self._next_page(max_rows)
+
+    def page(self, number: int, max_rows: int | None) -> dict[str, Any]:
+        """The page for the token with this number: the next page, or the last one again.
+
+        Raises ValidationException if the token is outdated or used up, and ConflictException if the
+        query was cancelled.
+        """
+        with self._lock:
+            if self.cancelled:
+                raise ConflictException("Unable to poll results for a cancelled query")
+            self.last_used = time.monotonic()
+            if number == self._page_number and self._page.get("NextToken"):
+                self._token_uses = 0
+                return self._next_page(max_rows)
+            self._token_uses += 1
+            if number != self._page_number - 1 or self._token_uses >= TOKEN_USES:
+                raise ValidationException("Invalid pagination token: a later one has replaced it")
+            return self._page
+
+    @property
+    def busy(self) -> bool:
+        """Whether a page is being computed."""
+        return self._lock.locked()
+
+    def cancel(self) -> bool:
+        """Stop the query, also while another thread waits for a page.
+
+        Returns False if it was cancelled before, or is finished.
+        """
+        if self.cancelled or self._finished:
+            return False
+        self.cancelled = True
+        # DuckDB forgets an interrupt between two fetches, so one may not be enough. A result that
+        # ends at this moment has closed its connection.
+        for _ in range(CANCEL_ATTEMPTS):
+            with contextlib.suppress(duckdb.ConnectionException):
+                self._cursor.interrupt()
+            if not self.busy:
+                break
+            time.sleep(CANCEL_PAUSE_SECONDS)
+        self._page = {}
+        return True
+
+    def close(self) -> None:
+        """Stop the query if it is running, and close its cursor."""
+        # Without the interrupt, closing would wait until DuckDB's buffer is full.
+        with contextlib.suppress(duckdb.ConnectionException):
+            self._cursor.interrupt()
+        with self._lock:
+            self._cursor.close()
+
+    def _run(self) -> Iterator[JsonRows]:
+        statement = self._statement
+        types = [column.type for column in statement.columns]
+        if statement.sql is None:
+            if statement.rows:
+                columns = [pa.array(column) for column in zip(*statement.rows, strict=True)]
+                yield JsonRows(columns, types)
+            return
+        with self._cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches:
+            for batch in batches:
+                yield JsonRows(batch.columns, types)
+
+    def _next_batch(self) -> JsonRows | None:
+        """The batch with the next row, fetched if necessary; None at the end."""
+        try:
+            while self._batch is None or not self._batch.remaining:
+                self._batch = next(self._batches, None)
+                if self._batch is None:
+                    return None
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            self._finished = True
+            self._cursor.close()
+            # Arrow raises DuckDB's errors as its own, or as OSError.
+            if self.cancelled:
+                raise QueryExecutionException("The query was cancelled") from error
+            raise service_error(error) from error
+        return self._batch
+
+    def _next_page(self, max_rows: int | None) -> dict[str, Any]:
+        """The next page. Fetches one row more, to know whether another page follows."""
+        parts: list[bytes] = []
+        rows, room = max_rows or sys.maxsize, PAGE_BYTES
+        while (batch := self._next_batch()) is not None and rows:
+            count, json = batch.take(rows, room)
+            if not count:
+                break
+            parts.append(json)
+            rows -= count
+            room -= len(json)
+        if batch is not None and not parts:
+            raise ValidationException(
+                "Query aborted as max page response size has been exceeded by the output result row"
+            )
+        self._bytes += PAGE_BYTES - room
+        self._page_number += 1
+        self._page = self._response(orjson.Fragment(b"[" + b"".join(parts)[:-1] + b"]"))
+        return self._page
+
+    def _response(self, rows: orjson.Fragment) -> dict[str, Any]:
+        self._finished = self._batch is None
+        response = {
+            "QueryId": self.query_id,
+            "Rows": rows,
+            "ColumnInfo": column_infos(self._statement),
+            "QueryStatus": {
+                "ProgressPercentage": 100.0,
+                "CumulativeBytesScanned": self._bytes,
+                "CumulativeBytesMetered": max(self._bytes, MIN_METERED_BYTES),
+            },
+        }
+        if self._finished:
+            self._cursor.close()
+        else:
+            response["NextToken"] = f"{self.query_id}.{self._page_number}"
+        return response

@@ -1,0 +1,214 @@
+"""The query API's operations: Query with its pagination, CancelQuery and PrepareQuery."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from typing import Any, Literal, NamedTuple, overload
+
+import duckdb
+
+from fleetstream.emulator.api.query_execution import (
+    TOKEN_SECONDS,
+    QueryExecution,
+    column_infos,
+    service_error,
+)
+from fleetstream.emulator.errors import ValidationException
+from fleetstream.emulator.sql import column_info, translate
+from fleetstream.emulator.store.store import TimestreamStore
+
+MAX_QUERY_CHARACTERS = 262_144
+MAX_ROWS = 1_000
+MAX_OPEN_RESULTS = 64
+"""Results that may wait for the request for their next page; beyond, the oldest are closed."""
+MAX_REMEMBERED_RESPONSES = 32
+IDEMPOTENCY_SECONDS = 300.0
+"""How long a ClientToken returns the same response (API reference, "Query")."""
+
+
+class _RememberedResponse(NamedTuple):
+    time: float
+    query: str
+    max_rows: int | None
+    response: dict[str, Any]
+
+
+class QueryOperations:
+    """One method per operation, safe to call from several threads."""
+
+    def __init__(self, store: TimestreamStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._executions: OrderedDict[str, QueryExecution] = OrderedDict()
+        self._responses: OrderedDict[str, _RememberedResponse] = OrderedDict()
+
+    def query(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The first page of a query's result, or with NextToken the next one.
+
+        Raises ValidationException for an invalid parameter or query, or an error while it runs;
+        ConflictException if it was cancelled; QueryExecutionException if it can't be finished.
+        """
+        text = _text(request, "QueryString", 1, MAX_QUERY_CHARACTERS, required=True)
+        client_token = _text(request, "ClientToken", 32, 128)
+        next_token = _text(request, "NextToken", 1, 2048)
+        max_rows = _max_rows(request)
+        if next_token is not None:
+            return self._find(next_token, text).page(_page_number(next_token), max_rows)
+        if client_token is None:
+            return self._start(text, max_rows)
+        response = self._remembered(client_token, text, max_rows)
+        if response is None:
+            response = self._start(text, max_rows)
+            self._remember(client_token, text, max_rows, response)
+        return response
+
+    def cancel_query(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Cancel a query; raises ValidationException if it is unknown, or its result is closed."""
+        query_id = _text(request, "QueryId", 1, 64, required=True)
+        with self._lock:
+            execution = self._executions.get(query_id)
+        if execution is None:
+            raise ValidationException(
+                f"There is no query with the ID {query_id} that could be cancelled"
+            )
+        if execution.cancel():
+            return {}
+        return {"CancellationMessage": f"Query {query_id} is no longer running"}
+
+    def prepare_query(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The columns and parameters of a query, which is validated but not run.
+
+        Raises ValidationException for an invalid query, or without ValidateOnly.
+        """
+        text = _text(request, "QueryString", 1, MAX_QUERY_CHARACTERS, required=True)
+        if request.get("ValidateOnly") is not True:
+            raise ValidationException(
+                "PrepareQuery is only supported with ValidateOnly set to true"
+            )
+        statement = translate(text, self._store, preparing=True)
+        if statement.sql is not None:
+            self._validate(statement.sql)
+        columns = column_infos(statement)
+        for info, column in zip(columns, statement.columns, strict=True):
+            info["Aliased"] = column.aliased
+            if column.table is not None:
+                info["DatabaseName"], info["TableName"] = column.table
+        parameters = (statement.parameters or {}).items()
+        return {
+            "QueryString": text,
+            "Columns": columns,
+            "Parameters": [column_info(name, parameter) for name, parameter in parameters],
+        }
+
+    def _validate(self, sql: str) -> None:
+        """Let DuckDB bind a query without running it."""
+        with self._store.cursor() as cursor:
+            try:
+                cursor.sql(sql)
+            except duckdb.Error as error:
+                raise service_error(error) from error
+
+    def _start(self, text: str, max_rows: int | None) -> dict[str, Any]:
+        statement = translate(text, self._store)
+        execution = QueryExecution(text, statement, self._store.cursor())
+        with self._lock:
+            self._executions[execution.query_id] = execution
+            stale = self._remove_stale()
+        for old in stale:
+            old.close()
+        try:
+            response = execution.first_page(max_rows)
+        except Exception:
+            self._close(execution)
+            raise
+        if "NextToken" not in response:
+            self._close(execution)
+        return response
+
+    def _close(self, execution: QueryExecution) -> None:
+        with self._lock:
+            self._executions.pop(execution.query_id, None)
+        execution.close()
+
+    def _remove_stale(self) -> list[QueryExecution]:
+        """Remove results that are too many or too old; the least recently used come first."""
+        deadline = time.monotonic() - TOKEN_SECONDS
+        idle = [execution for execution in self._executions.values() if not execution.busy]
+        surplus = len(self._executions) - MAX_OPEN_RESULTS
+        stale = [
+            execution
+            for position, execution in enumerate(idle)
+            if position < surplus or execution.last_used < deadline
+        ]
+        for execution in stale:
+            del self._executions[execution.query_id]
+        return stale
+
+    def _find(self, token: str, text: str) -> QueryExecution:
+        """The execution that a pagination token belongs to; `text` must be its query."""
+        with self._lock:
+            execution = self._executions.get(token.partition(".")[0])
+            if execution is not None and execution.text == text:
+                self._executions.move_to_end(execution.query_id)
+                return execution
+        raise ValidationException(
+            "Invalid pagination token: it belongs to another query, or its result is closed; send"
+            " the query again without NextToken"
+        )
+
+    def _remembered(self, token: str, text: str, max_rows: int | None) -> dict[str, Any] | None:
+        with self._lock:
+            known = self._responses.get(token)
+        if known is None or time.monotonic() - known.time > IDEMPOTENCY_SECONDS:
+            return None
+        if (known.query, known.max_rows) != (text, max_rows):
+            raise ValidationException(
+                "The ClientToken was used with other parameters; send a new one with a new query"
+            )
+        return known.response
+
+    def _remember(
+        self, token: str, text: str, max_rows: int | None, response: dict[str, Any]
+    ) -> None:
+        with self._lock:
+            self._responses[token] = _RememberedResponse(time.monotonic(), text, max_rows, response)
+            while len(self._responses) > MAX_REMEMBERED_RESPONSES:
+                self._responses.popitem(last=False)
+
+
+def _page_number(token: str) -> int:
+    number = token.partition(".")[2]
+    if not number.isascii() or not number.isdecimal():
+        raise ValidationException("Invalid pagination token: use a NextToken that Query returned")
+    return int(number)
+
+
+def _max_rows(request: dict[str, Any]) -> int | None:
+    rows = request.get("MaxRows")
+    if rows is None:
+        return None
+    if not isinstance(rows, int) or isinstance(rows, bool) or not 1 <= rows <= MAX_ROWS:
+        raise ValidationException(
+            f"MaxRows must be a whole number from 1 to {MAX_ROWS}, not {rows}"
+        )
+    return rows
+
+
+@overload
+def _text(
+    request: dict[str, Any], name: str, shortest: int, longest: int, *, required: Literal[True]
+) -> str: ...
+@overload
+def _text(request: dict[str, Any], name: str, shortest: int, longest: int) -> str | None: ...
+def _text(
+    request: dict[str, Any], name: str, shortest: int, longest: int, *, required: bool = False
+) -> str | None:
+    """A text member of the request; raises ValidationException for one of another length."""
+    value = request.get(name)
+    if value is None and not required:
+        return None
+    if not isinstance(value, str) or not shortest <= len(value) <= longest:
+        raise ValidationException(f"{name} must be a text of {shortest} to {longest} characters")
+    return value

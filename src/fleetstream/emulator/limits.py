@@ -1,0 +1,22 @@
+"""Limits of Timestream for LiveAnalytics (developer guide, "Quotas")."""
+
+DEFAULT_MEMORY_STORE_HOURS = 6
+MAX_MEMORY_STORE_HOURS = 8_766
+DEFAULT_MAGNETIC_STORE_DAYS = 73_000
+MAX_MAGNETIC_STORE_DAYS = 73_000
+MAX_FUTURE_MINUTES = 15
+
+DATABASES = 500
+TABLES = 50_000
+DIMENSIONS_PER_TABLE = 128
+MEASURE_NAMES_PER_TABLE = 8_192
+MULTI_MEASURES_PER_TABLE = 1_024
+MULTI_MEASURES_PER_RECORD = 256
+TAGS_PER_RESOURCE = 200
+
+RECORD_BYTES = 2_048
+"""Size of one record: time, dimensions, measure names and values."""
+SERIES_BYTES = 2_048
+"""Size of the names and values of one record's dimensions."""
+DIMENSION_NAME_BYTES = 60
+MEASURE_NAME_BYTES = 256

@@ -1,0 +1,134 @@
+"""The HTTP server: a listening socket, the store with its writer thread, and uvicorn."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pyarrow as pa
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from fleetstream.emulator.api.app import make_app
+from fleetstream.emulator.api.faults import Faults
+from fleetstream.emulator.api.responses import TRANSPORT
+from fleetstream.emulator.store.store import TimestreamStore
+from fleetstream.emulator.store.writer import Writer
+
+_KEEP_ALIVE_SECONDS = 75
+_SHUTDOWN_SECONDS = 5
+
+
+class _HttpProtocol(HttpToolsProtocol):
+    """Passes the connection's transport to the application, as an ASGI extension."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+
+
+class _UvicornServer(uvicorn.Server):
+    """Calls `on_ready` after the start; a signal stops the server, but not the process."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        # Uvicorn would raise the captured signals again after the shutdown.
+        self._captured_signals.clear()
+
+
+class EmulatorServer:
+    """The local Timestream on a listening socket; `run` serves it once.
+
+    Attributes:
+        host: The address that it listens on.
+        port: The port that it listens on.
+        url: The endpoint URL.
+
+    """
+
+    def __init__(self, host: str, port: int, store: Path | None, faults: Faults | None) -> None:
+        """Listen on the first address of `host`, and open the store; port 0 is a free port.
+
+        Raises OSError if it can't listen, and StoreUnusable if it can't open the store.
+        """
+        self._faults = faults
+        self._listener = _listen(host, port)
+        try:
+            self._store = TimestreamStore(store)
+        except BaseException:
+            self._listener.close()
+            raise
+        self.host: str
+        self.port: int
+        self.host, self.port = self._listener.getsockname()[:2]
+        address = f"[{self.host}]" if ":" in self.host else self.host
+        self.url = f"http://{address}:{self.port}"
+        self._uvicorn: _UvicornServer | None = None
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until `stop` is called or, in the main thread, SIGINT or SIGTERM is received.
+
+        `on_ready` is called when requests are accepted. On return, everything that was acknowledged
+        is stored, and the socket and the store are closed.
+        """
+        # Arrow imports pandas, if installed, for its first array: not during the first request.
+        pa.array([])
+        config: dict[str, Any] = {
+            "http": _HttpProtocol,
+            "ws": "none",
+            "lifespan": "off",
+            "log_config": None,
+            "access_log": False,
+            "server_header": False,
+            "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
+            "timeout_graceful_shutdown": _SHUTDOWN_SECONDS,
+        }
+        writer = Writer(self._store)
+        try:
+            app = make_app(self._store, writer, self._faults)
+            self._uvicorn = _UvicornServer(uvicorn.Config(app, **config), on_ready)
+            self._uvicorn.run([self._listener])
+        finally:
+            writer.close()
+            self._store.close()
+            self._listener.close()
+
+    def stop(self) -> None:
+        """Make `run` return; may be called from any thread once the server is ready."""
+        if self._uvicorn is not None:
+            self._uvicorn.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket on the first address of `host`."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+    )[0]
+    # Unlike `socket.create_server`, this sets the protocol: asyncio disables Nagle's algorithm only
+    # for sockets that have it, and with the algorithm every response takes 40 ms longer.
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(2048)
+    return listener

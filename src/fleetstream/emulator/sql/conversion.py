@@ -1,0 +1,181 @@
+"""Conversion of expressions between types: implicit conversion, and CAST.
+
+The rules are Trino's, which Timestream's SQL is based on, for Timestream's types.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fleetstream.emulator.sql.typed_sql import TypedSql, quote
+from fleetstream.emulator.sql.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DAY_TO_SECOND,
+    DOUBLE,
+    INTEGER,
+    NUMERIC,
+    TIME,
+    TIMESTAMP,
+    UNKNOWN,
+    VARCHAR,
+    YEAR_TO_MONTH,
+    ArrayType,
+    RowType,
+    ScalarType,
+    SqlType,
+    TimeSeriesType,
+    common_type,
+)
+
+_DAY = 86_400 * 10**9
+
+_TO_TEXT: dict[SqlType, str] = {
+    VARCHAR: "{}",
+    BOOLEAN: "CAST({} AS VARCHAR)",
+    INTEGER: "CAST({} AS VARCHAR)",
+    BIGINT: "CAST({} AS VARCHAR)",
+    DATE: "CAST({} AS VARCHAR)",
+    TIME: "list_transform([CAST({} AS VARCHAR)], lambda t: rpad("
+    "CASE WHEN contains(t, '.') THEN t ELSE t || '.' END, 18, '0'))[1]",
+    TIMESTAMP: "strftime({}, '%Y-%m-%d %H:%M:%S.%n')",
+    # The service uses Java's notation: decimal between 0.001 and 10,000,000, otherwise a mantissa
+    # with one digit before the point. DuckDB writes the same shortest digits.
+    DOUBLE: "list_transform([{}], lambda x: CASE WHEN isnan(x) THEN 'NaN'"
+    " WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END"
+    " WHEN x = 0 OR (abs(x) >= 1e-3 AND abs(x) < 1e7) THEN CAST(x AS VARCHAR)"
+    " ELSE list_transform([list_transform([format('{{:.16e}}', x)], lambda e:"
+    " CAST(split_part(e, 'e', 2) AS INTEGER))[1]], lambda n:"
+    " list_transform([rtrim(ltrim(replace(split_part(ltrim(CAST(x AS VARCHAR), '-'), 'e', 1),"
+    " '.', ''), '0'), '0')], lambda d: CASE WHEN x < 0 THEN '-' ELSE '' END || d[1] || '.'"
+    " || CASE WHEN len(d) > 1 THEN d[2:] ELSE '0' END || 'E' || CAST(n AS VARCHAR))[1])[1] END)[1]",
+    DAY_TO_SECOND: "list_transform([{}], lambda n: CASE WHEN n < 0 THEN '-' ELSE '' END"
+    f" || format('{{{{}}}} {{{{:02d}}}}:{{{{:02d}}}}:{{{{:02d}}}}.{{{{:09d}}}}', abs(n) // {_DAY},"
+    " abs(n) // 3600000000000 % 24, abs(n) // 60000000000 % 60, abs(n) // 1000000000 % 60,"
+    " abs(n) % 1000000000))[1]",
+    YEAR_TO_MONTH: "list_transform([{}], lambda n: CASE WHEN n < 0 THEN '-' ELSE '' END"
+    " || format('{{}}-{{}}', abs(n) // 12, abs(n) % 12))[1]",
+}
+
+_DAY_PATTERN = r"\d{4}-\d{1,2}-\d{1,2}"
+_CLOCK_PATTERN = r"\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,9})?)?"
+
+_TEXT_FORMS: dict[SqlType, tuple[str, str]] = {
+    # DuckDB would round a fraction.
+    BIGINT: (r"[+-]?\d+", "a whole number"),
+    INTEGER: (r"[+-]?\d+", "a whole number"),
+    # DuckDB would ignore a time of day after a date, and a time zone after a timestamp.
+    DATE: (_DAY_PATTERN, "YYYY-MM-DD"),
+    TIME: (_CLOCK_PATTERN, "hh:mm:ss.fffffffff"),
+    TIMESTAMP: (f"{_DAY_PATTERN}([ T]{_CLOCK_PATTERN})?", "YYYY-MM-DD hh:mm:ss.fffffffff"),
+}
+"""The valid texts, and their description, of types that DuckDB casts texts to less strictly."""
+
+
+def _checked(target: SqlType) -> str:
+    pattern, expected = _TEXT_FORMS[target]
+    pattern = pattern.replace("{", "{{").replace("}", "}}")
+    return (
+        f"list_transform([{{}}], lambda s: CASE WHEN regexp_matches(s, '^\\s*({pattern})\\s*$')"
+        f" THEN CAST(s AS {target.duckdb})"
+        # Not error(), which is not allowed inside TRY.
+        f" ELSE CAST(s || ' (expected {expected})' AS {target.duckdb}) END)[1]"
+    )
+
+
+_CASTS: dict[tuple[SqlType, SqlType], str] = {
+    **{(source, VARCHAR): text for source, text in _TO_TEXT.items()},
+    (VARCHAR, BOOLEAN): "CAST({} AS BOOLEAN)",
+    (VARCHAR, DOUBLE): "CAST({} AS DOUBLE)",
+    **{(VARCHAR, target): _checked(target) for target in _TEXT_FORMS},
+    **{(BOOLEAN, target): f"CAST({{}} AS {target.duckdb})" for target in NUMERIC},
+    **{(source, BOOLEAN): "({} <> 0)" for source in NUMERIC},
+    (INTEGER, BIGINT): "CAST({} AS BIGINT)",
+    (INTEGER, DOUBLE): "CAST({} AS DOUBLE)",
+    (BIGINT, DOUBLE): "CAST({} AS DOUBLE)",
+    (BIGINT, INTEGER): "CAST({} AS INTEGER)",
+    # Trino rounds half away from zero; DuckDB's own cast rounds half to even.
+    (DOUBLE, BIGINT): "CAST(round({}) AS BIGINT)",
+    (DOUBLE, INTEGER): "CAST(round({}) AS INTEGER)",
+    (DATE, TIMESTAMP): "CAST({} AS TIMESTAMP_NS)",
+    (TIMESTAMP, DATE): "CAST({} AS DATE)",
+    (TIMESTAMP, TIME): "CAST({} AS TIME_NS)",
+}
+
+
+def conversion_cost(source: SqlType, target: SqlType) -> int | None:
+    """Distance of an implicit conversion: 0 for the same type; None if there is no conversion."""
+    if source == target:
+        return 0
+    if common_type((source, target)) != target and not _differ_in_names(source, target):
+        return None
+    if source in NUMERIC and target in NUMERIC:
+        return NUMERIC.index(target) - NUMERIC.index(source)
+    return 1
+
+
+def _differ_in_names(source: SqlType, target: SqlType) -> bool:
+    """Whether two types are the same but for the names of fields."""
+    return source.duckdb == target.duckdb and not isinstance(source, ScalarType)
+
+
+def convert(value: TypedSql, target: SqlType) -> TypedSql:
+    """Convert implicitly; `value` must be of a type that converts to `target`."""
+    if value.type == target:
+        return value
+    if value.set_type is not None:
+        value.set_type(target)
+    simple = value.simple and isinstance(target, ScalarType)
+    sql = cast_sql(value.sql, value.type, target)
+    return TypedSql(sql, target, simple, literal=value.literal)
+
+
+def cast_sql(sql: str, source: SqlType, target: SqlType) -> str:
+    """The expression for CAST(sql AS target); raises LookupError if there is no such cast."""
+    if source == target:
+        return sql
+    if source == UNKNOWN:
+        return f"CAST({sql} AS {target.duckdb})"
+    if isinstance(source, TimeSeriesType):
+        return cast_sql(
+            sql, source.rows, target.rows if isinstance(target, TimeSeriesType) else target
+        )
+    if isinstance(source, ArrayType) and isinstance(target, ArrayType):
+        return _cast_array(sql, source, target)
+    if isinstance(source, RowType) and isinstance(target, RowType):
+        return _cast_row(sql, source, target)
+    if isinstance(source, ScalarType) and isinstance(target, ScalarType):
+        return _CASTS[source, target].format(sql)
+    raise LookupError(f"there is no cast from {source} to {target}")
+
+
+def _cast_array(sql: str, source: ArrayType, target: ArrayType) -> str:
+    if source.duckdb == target.duckdb:
+        return sql
+    return f"list_transform({sql}, lambda e: {cast_sql('e', source.element, target.element)})"
+
+
+def _cast_row(sql: str, source: RowType, target: RowType) -> str:
+    if len(source.fields) != len(target.fields):
+        raise LookupError(f"{source} and {target} have different numbers of fields")
+    if source.duckdb == target.duckdb:
+        return sql
+    pairs = zip(source.fields, target.fields, strict=True)
+    fields = ", ".join(
+        f"f{number} := {cast_sql(f'r.f{number}', of, wanted)}"
+        for number, ((_, of), (_, wanted)) in enumerate(pairs, 1)
+    )
+    packed = f"CASE WHEN r IS NOT NULL THEN struct_pack({fields}) END"
+    return f"list_transform([{sql}], lambda r: {packed})[1]"
+
+
+def cast_literal(text: str, target: SqlType) -> str:
+    """The expression for a literal such as TIMESTAMP '2022-06-17 10:15:20'.
+
+    Raises ValueError if the text does not have the type's form.
+    """
+    pattern, expected = _TEXT_FORMS.get(target, (".*", ""))
+    if not re.fullmatch(pattern, text.strip(), re.ASCII | re.DOTALL):
+        raise ValueError(f"Cannot cast '{text}' to {target}: expected {expected}")
+    return f"CAST({quote(text)} AS {target.duckdb})"

@@ -1,0 +1,7 @@
+"""Translation of expressions."""
+
+from __future__ import annotations
+
+from fleetstream.emulator.sql.expressions.translator import ExpressionTranslator
+
+__all__ = ["ExpressionTranslator"]

@@ -1,0 +1,134 @@
+"""Calls of functions: choosing the signature, converting the arguments, translating the call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlglot import exp
+
+from fleetstream.emulator.sql import functions
+from fleetstream.emulator.sql.conversion import convert
+from fleetstream.emulator.sql.errors import query_error, require_only
+from fleetstream.emulator.sql.functions.signatures import (
+    Aggregate,
+    Function,
+    LambdaType,
+    Signature,
+    TypeVariable,
+    TypeVariables,
+    match,
+    substitute,
+)
+from fleetstream.emulator.sql.typed_sql import TypedSql
+from fleetstream.emulator.sql.types import UNKNOWN, SqlType, common_type
+
+if TYPE_CHECKING:
+    from fleetstream.emulator.sql.expressions.translator import ExpressionTranslator
+
+Chosen = TypeVar("Chosen", Function, Aggregate)
+
+
+def call_function(
+    translator: ExpressionTranslator, node: exp.Expr, name: str, arguments: Sequence[exp.Expr]
+) -> TypedSql:
+    """A call of a scalar function."""
+    signature, values, result = resolve_call(translator, node, functions.SCALARS, name, arguments)
+    try:
+        sql = signature.translate(values)
+    except ValueError as error:
+        raise query_error(node, f"{name}: {error}") from error
+    return TypedSql(f"({sql})", result)
+
+
+def resolve_call(
+    translator: ExpressionTranslator,
+    node: exp.Expr,
+    known: Mapping[str, tuple[Chosen, ...]],
+    name: str,
+    arguments: Sequence[exp.Expr],
+) -> tuple[Chosen, list[TypedSql], SqlType]:
+    """The signature that a call means, the converted arguments, and the result's type."""
+    signatures = known.get(name)
+    if signatures is None:
+        raise query_error(node, _unknown_function(name))
+    values = [
+        None if isinstance(part, exp.Lambda) else translator.translate(part) for part in arguments
+    ]
+    matches = [
+        (found[0], position, found[1])
+        for position, signature in enumerate(signatures)
+        if (found := match(signature, values)) is not None
+    ]
+    if not matches:
+        raise query_error(node, _mismatch(name, signatures, values))
+    _, position, variables = min(matches, key=lambda found: found[:2])
+    signature = signatures[position]
+    translator.context.volatile |= signature.volatile
+    converted = _convert_arguments(translator, signature, arguments, values, variables)
+    return signature, converted, substitute(signature.result, variables)
+
+
+def _convert_arguments(
+    translator: ExpressionTranslator,
+    signature: Signature,
+    nodes: Sequence[exp.Expr],
+    values: Sequence[TypedSql | None],
+    variables: TypeVariables,
+) -> list[TypedSql]:
+    """The arguments in the signature's types; lambdas may determine further type variables."""
+    parameters = signature.parameters_for(len(nodes)) or ()
+    lambdas: dict[int, TypedSql] = {}
+    for position, (parameter, node) in enumerate(zip(parameters, nodes, strict=True)):
+        if isinstance(parameter, LambdaType) and isinstance(node, exp.Lambda):
+            lambdas[position] = _lambda(translator, node, parameter, variables)
+    return [
+        lambdas[position] if value is None else convert(value, substitute(parameter, variables))
+        for position, (parameter, value) in enumerate(zip(parameters, values, strict=True))
+    ]
+
+
+def _lambda(
+    translator: ExpressionTranslator,
+    node: exp.Lambda,
+    parameter: LambdaType,
+    variables: TypeVariables,
+) -> TypedSql:
+    """A lambda. Its result determines a type variable, or widens it, as REDUCE's state."""
+    require_only(node, "this", "expressions")
+    types = [substitute(of, variables) for of in parameter.parameters]
+    if len(types) != len(node.expressions):
+        raise query_error(node, f"The lambda must take {len(types)} arguments")
+    depth = len(translator.lambda_variables)
+    names = [f"p{depth}_{number}" for number in range(len(types))]
+    known = {
+        part.name.lower(): TypedSql(name, of, simple=True)
+        for part, name, of in zip(node.expressions, names, types, strict=True)
+    }
+    with translator.lambda_scope(known):
+        body = translator.translate(node.this)
+    wanted = substitute(parameter.result, variables)
+    common = common_type((wanted, body.type))
+    if common is None or not (isinstance(parameter.result, TypeVariable) or common == wanted):
+        raise query_error(node, f"The lambda returns {body.type}, but {wanted} is expected")
+    if isinstance(parameter.result, TypeVariable):
+        before = variables.get(parameter.result.name, UNKNOWN)
+        variables[parameter.result.name] = common
+        if before not in (UNKNOWN, common):
+            return _lambda(translator, node, parameter, variables)
+    sql = f"lambda {', '.join(names)}: {convert(body, common).sql}"
+    return TypedSql(sql, common, is_lambda=True)
+
+
+def _unknown_function(name: str) -> str:
+    known = (*functions.SCALARS, *functions.AGGREGATES, *functions.WINDOW_FUNCTIONS)
+    similar = get_close_matches(name, known, n=2)
+    hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
+    return f"Function '{name}' is not supported by the local Timestream{hint}"
+
+
+def _mismatch(name: str, signatures: Sequence[Signature], values: Sequence[TypedSql | None]) -> str:
+    given = ", ".join("lambda" if value is None else str(value.type) for value in values)
+    expected = ", ".join(map(str, signatures))
+    return f"Unexpected parameters ({given}) for function {name}. Expected: {expected}"

@@ -1,0 +1,89 @@
+"""Aggregate and window functions: the developer guide's pages of those names.
+
+APPROX_DISTINCT and APPROX_PERCENTILE are exact, which is within the error that they document. As
+at the service, APPROX_PERCENTILE returns a value of the data.
+"""
+
+from __future__ import annotations
+
+from fleetstream.emulator.sql.functions.signatures import Aggregate, ConstantType, TypeVariable
+from fleetstream.emulator.sql.types import (
+    BIGINT,
+    BOOLEAN,
+    DAY_TO_SECOND,
+    DOUBLE,
+    NUMERIC,
+    TIMESTAMP,
+    ArrayType,
+    TimeSeriesType,
+)
+
+T, U = TypeVariable("T"), TypeVariable("U")
+NUMBER = TypeVariable("N", NUMERIC)
+
+_AS_BIGINT = "CAST({0} AS BIGINT)"
+_SORTED_SERIES = (
+    "list_transform([list_sort({0}, 'ASC', 'NULLS LAST')], lambda s: CASE WHEN len(s) >"
+    " list_unique(list_transform(s, lambda e: e.f1))"
+    " THEN error('Duplicate timestamps are not allowed in a timeseries') ELSE s END)[1]"
+)
+
+_STATISTICS = ("geometric_mean", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp")
+_PAIRS = ("corr", "covar_pop", "covar_samp", "regr_intercept", "regr_slope")
+
+AGGREGATES = (
+    Aggregate("any_value", (T,), T, "any_value"),
+    Aggregate("arbitrary", (T,), T, "any_value"),
+    Aggregate("approx_distinct", (T,), BIGINT, "count", distinct=True),
+    Aggregate("approx_distinct", (T, ConstantType(DOUBLE)), BIGINT, "count", "{0}", distinct=True),
+    Aggregate("approx_percentile", (NUMBER, DOUBLE), NUMBER, "quantile_disc"),
+    Aggregate("approx_percentile", (NUMBER, ArrayType(DOUBLE)), ArrayType(NUMBER), "quantile_disc"),
+    Aggregate("array_agg", (T,), ArrayType(T), "list"),
+    Aggregate("avg", (DOUBLE,), DOUBLE, "avg"),
+    Aggregate("bitwise_and_agg", (BIGINT,), BIGINT, "bit_and"),
+    Aggregate("bitwise_or_agg", (BIGINT,), BIGINT, "bit_or"),
+    Aggregate("bool_and", (BOOLEAN,), BOOLEAN, "bool_and"),
+    Aggregate("bool_or", (BOOLEAN,), BOOLEAN, "bool_or"),
+    Aggregate("count", (), BIGINT, "count", "*"),
+    Aggregate("count", (T,), BIGINT, "count"),
+    Aggregate("count_if", (BOOLEAN,), BIGINT, "count_if", result_template=_AS_BIGINT),
+    Aggregate(
+        "create_time_series",
+        (TIMESTAMP, T),
+        TimeSeriesType(T),
+        "list",
+        "struct_pack(f1 := {0}, f2 := {1})",
+        result_template=_SORTED_SERIES,
+    ),
+    Aggregate("every", (BOOLEAN,), BOOLEAN, "bool_and"),
+    *(Aggregate(name, (DOUBLE,), DOUBLE, name) for name in _STATISTICS),
+    Aggregate("variance", (DOUBLE,), DOUBLE, "var_samp"),
+    *(Aggregate(name, (DOUBLE, DOUBLE), DOUBLE, name) for name in _PAIRS),
+    *(
+        signature
+        for name in ("max", "min")
+        for signature in (
+            Aggregate(name, (T,), T, name),
+            Aggregate(name, (T, BIGINT), ArrayType(T), name),
+            # DuckDB's arg_max and arg_min ignore rows whose first argument is null.
+            Aggregate(f"{name}_by", (T, U), T, f"arg_{name}_null"),
+            Aggregate(f"{name}_by", (T, U, BIGINT), ArrayType(T), f"arg_{name}_nulls_last"),
+        )
+    ),
+    Aggregate("sum", (DOUBLE,), DOUBLE, "sum"),
+    Aggregate("sum", (BIGINT,), BIGINT, "sum", result_template=_AS_BIGINT),
+    Aggregate("sum", (DAY_TO_SECOND,), DAY_TO_SECOND, "sum", result_template=_AS_BIGINT),
+)
+
+WINDOW_FUNCTIONS = (
+    *(Aggregate(name, (), DOUBLE, name) for name in ("cume_dist", "percent_rank")),
+    *(Aggregate(name, (), BIGINT, name) for name in ("dense_rank", "rank", "row_number")),
+    *(Aggregate(name, (T,), T, name) for name in ("first_value", "last_value")),
+    *(
+        Aggregate(name, parameters, T, name)
+        for name in ("lag", "lead")
+        for parameters in ((T,), (T, BIGINT), (T, BIGINT, T))
+    ),
+    Aggregate("nth_value", (T, BIGINT), T, "nth_value"),
+    Aggregate("ntile", (BIGINT,), BIGINT, "ntile"),
+)

@@ -1,0 +1,70 @@
+"""ORDER BY, LIMIT and OFFSET."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from fleetstream.emulator.sql.errors import query_error
+from fleetstream.emulator.sql.expressions import ExpressionTranslator
+from fleetstream.emulator.sql.expressions.aggregate_calls import order_by
+from fleetstream.emulator.sql.translation import QueryColumn
+
+
+def order_clause(
+    node: exp.Expr,
+    expressions: ExpressionTranslator,
+    columns: Sequence[QueryColumn],
+    select_list: Sequence[str] = (),
+) -> str:
+    """ORDER BY; `columns` are the result's, and `select_list` is the SQL of their expressions.
+
+    Names and numbers of the result's columns take precedence over other names.
+    """
+    clause = node.args.get("order")
+    if clause is None:
+        return ""
+    distinct = node.args.get("distinct") and isinstance(node, exp.Select)
+
+    def result_column(part: exp.Expr) -> str | None:
+        number = ordinal(part, len(columns), "ORDER BY")
+        if number is not None:
+            return number
+        if isinstance(part, exp.Column) and len(part.parts) == 1:
+            for position, column in enumerate(columns, 1):
+                if column.is_named(part.name):
+                    return str(position)
+        sql = expressions.translate(part).sql
+        if sql in select_list:
+            return str(select_list.index(sql) + 1)
+        if distinct:
+            raise query_error(
+                part, "For SELECT DISTINCT, ORDER BY expressions must appear in the SELECT list"
+            )
+        return sql
+
+    return f" ORDER BY {order_by(expressions, clause, result_column)}"
+
+
+def ordinal(node: exp.Expr, count: int, clause: str) -> str | None:
+    """The number of a column of the SELECT list; None if the node is not a number."""
+    if not isinstance(node, exp.Literal) or node.is_string:
+        return None
+    if not str(node.this).isdecimal() or not 1 <= int(node.this) <= count:
+        raise query_error(node, f"{clause} position {node.this} is not in the SELECT list")
+    return str(int(node.this))
+
+
+def limit_clause(node: exp.Expr) -> str:
+    """LIMIT and OFFSET."""
+    sql = ""
+    for name in ("limit", "offset"):
+        clause = node.args.get(name)
+        count = clause.args.get("expression") or clause.args.get("count") if clause else None
+        if clause is None or (isinstance(count, exp.Var) and count.name.upper() == "ALL"):
+            continue
+        if not isinstance(count, exp.Literal) or not str(count.this).isdecimal():
+            raise query_error(node, f"{name.upper()} must be followed by a whole number")
+        sql += f" {name.upper()} {int(count.this)}"
+    return sql

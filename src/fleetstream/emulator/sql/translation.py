@@ -1,0 +1,119 @@
+"""What a translation reads, its state, and its results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fleetstream.emulator.sql.types import SqlType
+from fleetstream.emulator.store.catalog import TableColumn
+
+
+class CatalogReader(Protocol):
+    """What a translation reads from the store."""
+
+    def databases(self) -> Sequence[str]:
+        """Names of the databases."""
+
+    def tables(self, database: str) -> Sequence[str]:
+        """Names of a database's tables."""
+
+    def columns(self, database: str, table: str) -> Sequence[TableColumn]:
+        """A table's columns, in order."""
+
+    def measures(self, database: str, table: str) -> Sequence[tuple[str, str, Sequence[str]]]:
+        """Name, data type and dimensions of a table's measures."""
+
+    def relation(self, database: str, table: str) -> str:
+        """A DuckDB subquery that reads a table."""
+
+
+@dataclass
+class TranslationContext:
+    """State of the translation of one statement.
+
+    Attributes:
+        catalog: Databases and tables.
+        preparing: Whether the query is prepared, and may have parameters.
+        now: The time of the query, in nanoseconds since 1970.
+        parameters: Types of the query's parameters, as far as they are known.
+        volatile: Whether the translation contains a call that DuckDB refuses inside TRY.
+
+    """
+
+    catalog: CatalogReader
+    preparing: bool = False
+    now: int = field(default_factory=time.time_ns)
+    parameters: dict[str, SqlType] = field(default_factory=dict)
+    volatile: bool = False
+    _aliases: int = 0
+
+    def new_alias(self) -> str:
+        """A relation name that nothing else in the statement has."""
+        self._aliases += 1
+        return f"r{self._aliases}"
+
+
+def quote_identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def internal_name(name: str) -> str:
+    """The quoted identifier of a Timestream column in the translation.
+
+    It starts with an underscore, and no lambda variable does: within `lambda t`, DuckDB reads
+    `t.f1` as a field of a column `t`, if there is one.
+    """
+    return quote_identifier(f"_{name}")
+
+
+@dataclass(frozen=True)
+class QueryColumn:
+    """A column of a relation or of a query's result.
+
+    Attributes:
+        name: Its name in Timestream, if it has one.
+        sql: The DuckDB expression that reads it.
+        type: Its type.
+        table: Database and table, if it is read from a stored table unchanged.
+        aliased: Whether the query gave it another name.
+
+    """
+
+    name: str | None
+    sql: str
+    type: SqlType
+    table: tuple[str, str] | None = None
+    aliased: bool = False
+
+    def is_named(self, name: str) -> bool:
+        """Whether this is the column's name; letter case is ignored."""
+        return self.name is not None and self.name.lower() == name.lower()
+
+
+@dataclass(frozen=True)
+class TranslatedQuery:
+    """A query in DuckDB's SQL; the `sql` of its columns are their names in its result."""
+
+    sql: str
+    columns: tuple[QueryColumn, ...]
+
+
+@dataclass(frozen=True)
+class TranslatedStatement:
+    """A statement's translation.
+
+    Attributes:
+        columns: The columns of the result.
+        sql: DuckDB's SQL, whose result has every scalar value as text; None for SHOW and DESCRIBE.
+        rows: The result of SHOW and DESCRIBE.
+        parameters: Names and types of the parameters of a prepared query.
+
+    """
+
+    columns: tuple[QueryColumn, ...]
+    sql: str | None = None
+    rows: Sequence[Sequence[Any]] = ()
+    parameters: Mapping[str, SqlType] | None = None

@@ -1,0 +1,1 @@
+"""Storage: the catalog, the tables and their records, in DuckDB."""

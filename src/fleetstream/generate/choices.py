@@ -1,0 +1,77 @@
+"""What a run chooses about generation, as plain data that is cheap to import."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+
+MEAN_YEAR = 365.2425 * 86_400
+"""Seconds in a mean Gregorian year."""
+
+PERIODS = {
+    "m": 60.0,
+    "h": 3_600.0,
+    "d": 86_400.0,
+    "we": 7 * 86_400.0,
+    "mo": MEAN_YEAR / 12,
+    "qu": MEAN_YEAR / 4,
+    "ye": MEAN_YEAR,
+}
+"""Seconds in a minute, hour, day, week, mean month, mean quarter and mean year."""
+
+
+class RecordModel(StrEnum):
+    """How values become records.
+
+    Single: one record per value, named after its measure. Multi: one record per series and
+    timestamp, named after the kind of series, with all its values.
+    """
+
+    SINGLE = "single"
+    MULTI = "multi"
+
+
+class Shape(StrEnum):
+    """The form of one period of a signal."""
+
+    SINE = "sine"
+    SAWTOOTH = "sawtooth"
+
+
+class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of ``count`` parts of a fleet that are as nearly equal as possible, ``number`` from 1."""
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+class Lateness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many measurements are late, in per cent, and by up to how many microseconds."""
+
+    percent: Percent
+    delay: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Disorder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much disorder there is.
+
+    Of all measurements, ``late`` are sent later than their sweep; ``out_of_order`` right after
+    those of the next sweep; ``duplicate`` twice in their sweep. Raises ValueError where late and
+    out of order together are more than 100 per cent.
+    """
+
+    late: Lateness | None = None
+    out_of_order: Percent = 0.0
+    duplicate: Percent = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.late.percent if self.late else 0) + self.out_of_order > 100:
+            raise ValueError(
+                "--late and --out-of-order are more than 100% together, but a measurement cannot "
+                "be both."
+            )

@@ -1,0 +1,47 @@
+"""The facts of a run that are known before it begins."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.generator import Generator
+from fleetstream.targets.null.sink import NullSink
+from fleetstream.targets.sink import Sink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What is known of a run before it begins.
+
+    ``parameters`` and ``include`` are those that the generator was made with. ``sweeps`` is how
+    many the run makes, None where it has no end. ``command`` repeats the run and ``verification``
+    verifies it, None where nothing can; both are for a shell. ``write_price`` is the price of a
+    million metered writes in US dollars.
+    """
+
+    generator: Generator
+    parameters: Mapping[str, int]
+    include: Mapping[str, Sequence[str]]
+    sink: Sink
+    record_model: RecordModel
+    sweeps: int | None
+    command: str
+    verification: str | None
+    write_price: float
+
+    @property
+    def has_latency(self) -> bool:
+        """Whether the times of requests are figures of the target, not those of a function call."""
+        return not isinstance(self.sink, NullSink)
+
+    @property
+    def series(self) -> dict[str, int]:
+        return series_by_noun(self.generator)
+
+
+def series_by_noun(generator: Generator) -> dict[str, int]:
+    """The number of series per kind, under the noun of the kind, such as ``{"hosts": 1010}``."""
+    counts: dict[str, int] = {}
+    for key, kind in generator.model.kinds.items():
+        counts[kind.noun] = counts.get(kind.noun, 0) + len(generator.tables[key])
+    return counts

@@ -1,0 +1,174 @@
+"""What a plot shows: a measure over time and its distribution, or signals over time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+
+from fleetstream.generate.choices import Shape
+from fleetstream.generate.generator import Generator
+from fleetstream.generate.moments import MICROSECONDS, to_datetime
+from fleetstream.generate.signals import Signal
+from fleetstream.model import Measure, Model
+from fleetstream.model.laws import Choice
+from fleetstream.report.plot.stated import stated_values
+from fleetstream.report.series import Values, find_measure, values_over_time
+
+POINTS = 600
+"""Points over time, at most."""
+
+SAMPLED_VALUES = 400_000
+"""Values that a distribution is made from, about, where the fleet has no more."""
+
+BINS = range(50, 24, -1)
+"""Possible numbers of bins of a histogram, the best first."""
+
+SIGNALS = (
+    (Shape.SINE, 100),
+    (Shape.SINE, 20),
+    (Shape.SINE, 1),
+    (Shape.SAWTOOTH, 100),
+    (Shape.SAWTOOTH, 10),
+)
+"""Shapes and signal-to-noise ratios in the figure of signals."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLines:
+    """Values over time: one row per time, one column per name, NaN where a value is missing.
+
+    ``label`` names the measure with its unit. ``words`` are those that values are indices into,
+    empty for numbers.
+    """
+
+    title: str
+    label: str
+    times: list[datetime]
+    names: list[str]
+    values: Values
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Shares of values in the bins between ``edges``, as generated and as stated."""
+
+    edges: npt.NDArray[np.float64]
+    generated: npt.NDArray[np.float64]
+    stated: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class WordShares:
+    """Shares of words, as generated and as stated."""
+
+    words: tuple[str, ...]
+    generated: npt.NDArray[np.float64]
+    stated: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureFigure:
+    """A measure over time, and its distribution over all series of its kind.
+
+    ``law`` describes the stated distribution.
+    """
+
+    measure: Measure
+    law: str
+    lines: TimeLines
+    distribution: Histogram | WordShares
+
+
+def measure_figure(
+    generator: Generator, kind: str, measure: Measure, series: int, start: int, seconds: float
+) -> MeasureFigure:
+    """A measure of the first ``series`` series from ``start`` (microseconds) for ``seconds``."""
+    step = ceil(seconds / POINTS) * MICROSECONDS
+    timestamps = range(start, start + int(seconds * MICROSECONDS) + 1, step)
+    titles = generator.tables[kind].titles(series)
+    values = values_over_time(generator, kind, measure.name, len(titles), timestamps)
+    noun = generator.model.kinds[kind].noun
+    law = measure.value
+    signal = generator.signal if measure.name == generator.model.overlay.signal else None
+    return MeasureFigure(
+        measure=measure,
+        law=str(signal or law),
+        lines=TimeLines(
+            title=f"{labelled(measure)}: {len(titles)} of {len(generator.tables[kind]):,} {noun}",
+            label=labelled(measure),
+            times=[to_datetime(timestamp) for timestamp in timestamps],
+            names=titles,
+            values=values,
+            words=law.words if isinstance(law, Choice) else (),
+        ),
+        distribution=_distribution(generator, kind, measure, timestamps),
+    )
+
+
+def signal_figures(
+    model: Model, seed: int, frequencies: Mapping[Shape, str], start: int
+) -> list[TimeLines]:
+    """Two periods of each of :data:`SIGNALS` in one series, from the start of a period.
+
+    Raises ValueError where the model has no measure that a signal replaces.
+    """
+    if model.overlay.signal is None:
+        raise ValueError(f"The model {model.name} has no measure that a signal replaces.")
+    kind, measure = find_measure(model, model.overlay.signal)
+    figures = []
+    for shape, ratio in SIGNALS:
+        signal = Signal(shape, ratio, frequencies[shape])
+        generator = Generator(model, seed, signal=signal)
+        period = int(signal.period * MICROSECONDS)
+        first = start // period * period
+        step = max(2 * period // POINTS, MICROSECONDS)
+        timestamps = range(first, first + 2 * period + 1, step)
+        figures.append(
+            TimeLines(
+                title=str(signal),
+                label=labelled(measure),
+                times=[to_datetime(timestamp) for timestamp in timestamps],
+                names=generator.tables[kind].titles(1),
+                values=values_over_time(generator, kind, measure.name, 1, timestamps),
+            )
+        )
+    return figures
+
+
+def labelled(measure: Measure) -> str:
+    """The name of a measure with its unit."""
+    return f"{measure.name}, {measure.unit}" if measure.unit else measure.name
+
+
+def _distribution(
+    generator: Generator, kind: str, measure: Measure, timestamps: Sequence[int]
+) -> Histogram | WordShares:
+    """The distribution over all series at some of the timestamps."""
+    size = max(len(generator.tables[kind]), 1)
+    sampled = timestamps[:: ceil(len(timestamps) * size / SAMPLED_VALUES)]
+    values = values_over_time(generator, kind, measure.name, size, sampled)
+    generated = values[~np.isnan(values)]
+    if isinstance(measure.value, Choice):
+        counts = np.bincount(generated.astype(np.int64), minlength=len(measure.value.words))
+        stated_shares = np.array(list(measure.value.shares.values()))
+        return WordShares(measure.value.words, counts / max(len(generated), 1), stated_shares)
+    repeats = max(SAMPLED_VALUES // (len(sampled) * size), 1)
+    stated = stated_values(generator, kind, measure.name, sampled, repeats)
+    return _histogram(measure.decimals, generated, stated.reshape(-1))
+
+
+def _histogram(decimals: int, generated: Values, stated: Values) -> Histogram:
+    """Bins end between the numbers that the decimals allow, with as many of them in each."""
+    unit = 10.0**-decimals
+    every = np.concatenate([generated, stated])
+    low, high = every.min(), every.max()
+    bins = min(BINS, key=lambda count: (round((high - low) / unit) + 1) % count)
+    edges = np.linspace(low - unit / 2, high + unit / 2, bins + 1)
+    shares = [
+        np.histogram(values, edges)[0] / max(len(values), 1) for values in (generated, stated)
+    ]
+    return Histogram(edges, shares[0], shares[1])

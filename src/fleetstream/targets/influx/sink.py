@@ -1,0 +1,183 @@
+"""Writes to InfluxDB, and finds out which lines it refuses."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+import pyarrow as pa
+from isal import isal_zlib
+
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import RecordRange, Records
+from fleetstream.generate.schema import kind_of, measure_fields
+from fleetstream.model import DataType
+from fleetstream.targets.http import HttpAnswer
+from fleetstream.targets.influx.line_protocol import VALUE_FIELD, LineRenderer
+from fleetstream.targets.influx.server import InfluxDatabase, InfluxServer
+from fleetstream.targets.sink import (
+    Delivery,
+    Rejection,
+    Request,
+    TargetLost,
+    Throttled,
+    Unavailable,
+)
+
+LEVEL = 1
+"""The compression level. Higher levels take longer than sending what they would save."""
+
+MAX_WAIT = 300
+"""Seconds of a Retry-After that are respected."""
+
+_GZIP = 31
+"""The window bits by which zlib writes the gzip format."""
+
+_DROPPED = re.compile(r"dropped=(\d+)")
+
+_STORED = (HTTPStatus.OK, HTTPStatus.NO_CONTENT)
+
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+_REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+class InfluxSink:
+    """Writes to a database of InfluxDB, which version 2 calls a bucket.
+
+    Writing the same point again changes nothing. A point of the same series and time with other
+    values replaces the earlier one; that is InfluxDB's rule.
+    """
+
+    concurrency = None
+    exclusive = False
+    window = None
+
+    def __init__(
+        self, database: InfluxDatabase, model: RecordModel, schemas: Sequence[pa.Schema]
+    ) -> None:
+        self.server = InfluxServer(database)
+        self._model = model
+        self._schemas = schemas
+        self._renderer = LineRenderer()
+
+    @property
+    def name(self) -> str:
+        return self.server.name
+
+    def open(self) -> None:
+        self.server.open()
+
+    def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
+        """Requests of some thousand lines each; nothing is kept for the next batch."""
+        records = Records(batch, self._model)
+        for start, stop, lines in self._renderer.bodies(records):
+            body = _compressed(lines)
+            yield Request((RecordRange(records, start, stop),), body, len(body))
+
+    def pause(self) -> Iterable[Request]:
+        return ()
+
+    flush = pause
+
+    def send(self, request: Request) -> Delivery:
+        """Write a request; where lines are refused, find out which by writing halves of it."""
+        (records,) = request.ranges
+        return Delivery(tuple(self._send(records, 0, request.payload)))
+
+    def close(self) -> None:
+        self.server.http.close()
+
+    def query_hint(self) -> str | None:
+        """A query with curl, which takes the token from the environment."""
+        measure = _first_number(self._schemas)
+        if measure is None:
+            return None
+        measurement, name = measure
+        if self._model is RecordModel.SINGLE:
+            measurement, name = name, VALUE_FIELD
+        database = self.server.database
+        query = urlencode({"db": database.name, "q": f'SELECT mean("{name}") FROM "{measurement}"'})
+        header = {2: "Authorization: Token ", 3: "Authorization: Bearer "}.get(self.server.version)
+        token = f' -H "{header}$INFLUX_TOKEN"' if header else ""
+        return f"curl -s{token} {shlex.quote(f'{database.url}/query?{query}')}"
+
+    def _send(self, records: RecordRange, offset: int, body: bytes) -> Iterator[Rejection]:
+        """Write records, the first of which is the ``offset``-th of its request."""
+        answer = self.server.write(body)
+        if answer.status in _STORED:
+            return
+        refusal = self.server.refusal(answer)
+        if refusal:
+            raise TargetLost(refusal)
+        if answer.status in _BUSY:
+            raise Throttled(_reason(answer), min(answer.wait, MAX_WAIT))
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            yield from self._send_halves(records, offset, "the line is too long")
+            return
+        if answer.status not in _REFUSED:
+            raise Unavailable(f"HTTP {answer.status}", _reason(answer))
+        reason = _reason(answer)
+        named = _named_lines(answer, len(records))
+        if named is not None:
+            yield from (Rejection(offset + line, why) for line, why in named.items())
+        elif (dropped := _DROPPED.search(reason)) and int(dropped[1]) >= len(records):
+            yield from (Rejection(offset + line, _cause(reason)) for line in range(len(records)))
+        else:
+            yield from self._send_halves(records, offset, _cause(reason))
+
+    def _send_halves(self, records: RecordRange, offset: int, reason: str) -> Iterator[Rejection]:
+        """Write both halves; a single record is rejected for ``reason``."""
+        if len(records) == 1:
+            yield Rejection(offset, reason)
+            return
+        middle = (records.start + records.stop) // 2
+        for start, stop in ((records.start, middle), (middle, records.stop)):
+            half = Records(records.records.extract(start, stop), self._model)
+            lines = b"".join(lines for _, _, lines in self._renderer.bodies(half))
+            part = RecordRange(half, 0, len(half))
+            yield from self._send(part, offset + start - records.start, _compressed(lines))
+
+
+def _compressed(lines: bytes) -> bytes:
+    body: bytes = isal_zlib.compress(lines, LEVEL, _GZIP)
+    return body
+
+
+def _first_number(schemas: Sequence[pa.Schema]) -> tuple[str, str] | None:
+    """The kind and the name of the first DOUBLE measure."""
+    for schema in schemas:
+        for field in measure_fields(schema):
+            if DataType.of(field.type) is DataType.DOUBLE:
+                return kind_of(schema), field.name
+    return None
+
+
+def _reason(answer: HttpAnswer) -> str:
+    """The error message of an answer, or its status."""
+    try:
+        content = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict):
+        text = content.get("error") or content.get("message")
+        if isinstance(text, str):
+            return text
+    return f"HTTP {answer.status}"
+
+
+def _cause(reason: str) -> str:
+    """A reason without what differs from line to line, so that rejections can be counted by it."""
+    return _DROPPED.sub("", reason).removeprefix("partial write: ").strip()
+
+
+def _named_lines(answer: HttpAnswer, lines: int) -> dict[int, str] | None:
+    """The lines that version 3 lists as refused, from 0, with reasons; None where it lists none."""
+    try:
+        listed = json.loads(answer.body)["data"]
+        named = {int(each["line_number"]) - 1: str(each["error_message"]) for each in listed}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return named if named and all(0 <= line < lines for line in named) else None

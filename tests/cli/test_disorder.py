@@ -1,0 +1,128 @@
+"""Disorder in whole runs: what comes late, out of order or twice is stored and accounted for."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from fleetstream.cli import main
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER
+from tests.emulator_process import EmulatorProcess
+from tests.terminal import FLEETSTREAM
+
+SMALL = ("--include-region", "eu-central-1", "--seed", "7")
+STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:05:00Z", "--interval", "1s")
+DISORDER = ("--late", "5%:1m", "--out-of-order", "3%", "--duplicate", "2%")
+
+
+@pytest.mark.parametrize("model", RecordModel)
+def test_a_disordered_run_stores_all_of_it(tmp_path: Path, model: str) -> None:
+    target = ("--to", f"duckdb:{tmp_path / 'fleet.duckdb'}", "--record-model", model)
+    manifest, summary = tmp_path / "run.json", tmp_path / "summary.json"
+    files = ("--manifest", str(manifest), "--summary", str(summary))
+    assert main(["ingest", *SMALL, *STRETCH, *DISORDER, *target, *files]) == 0
+    assert main(["verify", str(manifest)]) == 0
+    counted = json.loads(summary.read_bytes())
+    assert set(counted["disorder"]) == {LATE, OUT_OF_ORDER, DUPLICATE}
+    records = 300 * (260 if model == RecordModel.SINGLE else 22)
+    assert counted["stored"]["records"] == records + counted["disorder"][DUPLICATE]
+    for what, share in ((LATE, 0.05), (OUT_OF_ORDER, 0.03), (DUPLICATE, 0.02 * 0.92)):
+        assert counted["disorder"][what] == pytest.approx(share * records, rel=0.3)
+
+
+def test_processes_share_the_same_disorder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    counts = []
+    now = time.time()
+    stretch = ("--start", _iso(now - 60), "--end", _iso(now - 40), "--interval", "1s")
+    with EmulatorProcess() as server:
+        server.write.create_database(DatabaseName="fleet")
+        for processes in ("1", "2"):
+            table = f"table{processes}"
+            server.write.create_table(DatabaseName="fleet", TableName=table)
+            target = ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", table)
+            pace = (*stretch, "--manifest", "run.json", "--summary", "summary.json")
+            run = ("--processes", processes, *DISORDER, *SMALL, "--record-model", "multi")
+            assert main(["ingest", *target, *pace, *run]) == 0
+            assert main(["verify", "run.json"]) == 0
+            counts.append(json.loads(Path("summary.json").read_bytes())["disorder"])
+    assert all(count > 0 for count in counts[1].values())
+    assert counts[0] == counts[1]
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_what_is_held_back_survives_the_end_of_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    """After a stop it was sent at last; after a kill a resumed run sends it."""
+    run = ("--late", "20%:1h", "--interval", "250ms")
+    process = subprocess.Popen(
+        [FLEETSTREAM, "ingest", *SMALL, *run, "--manifest", "run.json"],
+        cwd=tmp_path,
+        env=os.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(5)
+    process.send_signal(number)
+    assert process.wait(60) == (0 if number == signal.SIGINT else -number)
+    manifest, target = tmp_path / "run.json", f"duckdb:{tmp_path / 'fleetstream.duckdb'}"
+    if number == signal.SIGKILL:
+        assert main(["verify", str(manifest), "--to", target]) == 0
+        assert " of interrupted sweeps, " in capsys.readouterr().out
+        resumed = subprocess.Popen(
+            [FLEETSTREAM, "ingest", "--resume", "run.json"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(5)
+        resumed.send_signal(signal.SIGINT)
+        assert resumed.wait(60) == 0
+    facts = json.loads(manifest.read_bytes())
+    assert len(facts["unsettled"]) <= 1
+    assert main(["verify", str(manifest), "--to", target]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--late", "1%"), "does not say how late"),
+        (("--late", "1%:soon"), "'soon' is not a duration"),
+        (("--late", "1%:0"), "0 is not late"),
+        (("--late", "101%:5m"), "101% is out of range"),
+        (("--late", "-1%:5m"), "out of range"),
+        (("--out-of-order", "many"), "'many' is not a percentage"),
+        (("--duplicate", "100.1%"), "out of range"),
+        (("--duplicate", "nan"), "out of range"),
+        (("--late", "60%:5m", "--out-of-order", "60%"), "more than 100% together"),
+    ],
+)
+def test_what_is_no_disorder_gets_a_sentence(
+    arguments: tuple[str, ...],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(["ingest", "--autostop", "1", *arguments])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == 2
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,52 @@
+"""The estimate command: what it prints, as text and as JSON, and its error messages."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+
+import pytest
+
+from tests.terminal import FLEETSTREAM
+
+
+def tell(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([FLEETSTREAM, "estimate", *arguments], capture_output=True, text=True)
+
+
+def test_command_tells_both_models_and_their_price() -> None:
+    options = ("--seed", "7", "--autostop", "2", "--start", "2026-11-01", "--write-price", "2")
+    document = json.loads(tell(*options, "--format", "json").stdout)
+    single, multi = document["single"], document["multi"]
+    assert single["total"]["values"] == multi["total"]["values"] == 2 * 26_260
+    assert single["total"]["records"] == 2 * 26_260
+    assert multi["total"]["records"] == 2 * (1_010 + 1_212)
+    assert single["cost"] == pytest.approx(single["total"]["metered_writes"] * 2e-6)
+    assert multi["cost"] < single["cost"] / 3
+
+    text = tell(*options).stdout
+    for figure in (*single["total"].values(), multi["total"]["metered_writes"]):
+        assert f"{figure:,}" in text or figure == single["total"]["bytes_sent"]
+    assert "$2.00 per million writes of 1 KiB (as given)" in text
+
+
+def test_a_month_says_what_is_not_exact() -> None:
+    text = tell("--for", "30d", "--seed", "7").stdout
+    assert "Counted in 114 of 2,592,000 sweeps" in text
+    assert "metered writes ±" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--for", "1h", "--autostop", "3"), "both limit the run; give only one"),
+        (("--for", "0"), "shorter than the time between two sweeps"),
+        (("--start", "yesterday"), "'yesterday' is not a time"),
+        (("--to", "null:"), "Only writes to Amazon Timestream are metered"),
+        (("--write-price", "-1"), "-1 is not a price"),
+    ],
+)
+def test_bad_input_gets_a_sentence(arguments: Sequence[str], sentence: str) -> None:
+    result = tell(*arguments)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,54 @@
+"""Changed copies of the sample fleet's model, and the values of all cells of a generator."""
+
+import json
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from fleetstream.generate.generator import Generator
+from fleetstream.generate.moments import from_datetime
+from fleetstream.generate.schema import TIME, dimension_names, kind_of
+from fleetstream.model import DEFAULT_MODEL, Model
+from tests.telemetry import TIMESTAMP
+
+TEXT = (files("fleetstream.model") / "builtin" / f"{DEFAULT_MODEL}.toml").read_text()
+
+Cell = tuple[str, frozenset[tuple[str, str]], str, int]
+"""Kind, dimensions with their names, measure and timestamp."""
+
+
+def document() -> dict[str, Any]:
+    """The content of the model file, to be changed."""
+    return tomllib.loads(TEXT)
+
+
+def toml(content: dict[str, Any]) -> str:
+    """The content as a model file."""
+    return "\n".join(f"{key} = {_inline(value)}" for key, value in content.items())
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_inline(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return json.dumps(value) if isinstance(value, str | bool) else str(value)
+
+
+def model_of(content: dict[str, Any]) -> Model:
+    return msgspec.convert(content, Model)
+
+
+def cells(generator: Generator, timestamps: Sequence[int] = (TIMESTAMP,)) -> dict[Cell, object]:
+    """The value of every cell; None where it is missing."""
+    found: dict[Cell, object] = {}
+    for batch in generator.batches(timestamps):
+        kind, dimensions = kind_of(batch.schema), dimension_names(batch.schema)
+        for row in batch.to_pylist():
+            series = frozenset((name, row.pop(name)) for name in dimensions)
+            stamp = from_datetime(row.pop(TIME))
+            found |= {(kind, series, measure, stamp): value for measure, value in row.items()}
+    return found

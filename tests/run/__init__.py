@@ -1,0 +1,1 @@
+"""Runs, from their description to the accounts of every record."""

@@ -1,0 +1,313 @@
+"""Options as data, as text and as a description of a run: each form says the same."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetstream.generate.choices import PERIODS, RecordModel
+from fleetstream.generate.moments import MICROSECONDS, iso, now
+from fleetstream.run import notation
+from fleetstream.run import options as table
+from fleetstream.run.manifest import Manifest, read_manifest, write_manifest
+from fleetstream.run.options import OPTIONS, changed, command_arguments, make_spec
+from fleetstream.run.spec import TARGET_FIELDS, RunSpec
+from tests.run.specs import (
+    INTERVALS,
+    LAGS,
+    LATENESSES,
+    MOMENTS,
+    NAMES,
+    PERCENTAGES,
+    SHARDS,
+    specs,
+)
+
+
+def parsed(arguments: list[str]) -> dict[str, str | bool]:
+    """What the standard library's parser reads from a command line with these options."""
+    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS, exit_on_error=False)
+    for option in OPTIONS:
+        action: Any = {"action": "store_true"} if option.is_switch else {}
+        parser.add_argument(*option.flags, option.name, dest=option.field, **action)
+    return vars(parser.parse_args(arguments))
+
+
+@given(specs())
+def test_options_round_trip_through_a_command_line(spec: RunSpec) -> None:
+    assert make_spec(**parsed(command_arguments(spec))) == spec
+
+
+@settings(max_examples=50)
+@given(spec=specs(resolved=True))
+def test_options_round_trip_through_a_manifest_and_its_repeat_command(
+    spec: RunSpec, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    write_manifest(path, Manifest(spec=spec))
+    again = read_manifest(path).spec
+    assert again == spec
+    assert make_spec(**parsed(command_arguments(again))) == spec
+
+
+@given(specs())
+def test_values_are_taken_as_they_are(spec: RunSpec) -> None:
+    assert make_spec(**table.given(spec)) == spec
+    assert changed(spec) == spec
+
+
+def test_every_field_has_one_option_and_every_option_one_field() -> None:
+    fields = [option.field for option in OPTIONS]
+    assert sorted(fields) == sorted(RunSpec.__struct_fields__)
+    names = [name for option in OPTIONS for name in (option.name, *option.flags)]
+    assert len(names) == len(set(names))
+    assert set(TARGET_FIELDS) < set(fields)
+    annotations = RunSpec.__annotations__
+    for option in OPTIONS:
+        assert option.is_switch == (annotations[option.field] in (bool, "bool"))
+
+
+PAIRS: list[tuple[Callable[[str], Any], Callable[[Any], str], st.SearchStrategy[Any]]] = [
+    (notation.read_integer, str, st.integers(0)),
+    (notation.read_percentage, notation.write_number, PERCENTAGES),
+    (notation.read_percentage, notation.write_percentage, PERCENTAGES),
+    (notation.read_names, notation.write_names, NAMES.filter(bool)),
+    (notation.read_shard, str, SHARDS),
+    (notation.read_frequency, str, st.sampled_from(list(PERIODS))),
+    (notation.read_record_model, str, st.sampled_from(RecordModel)),
+    (notation.read_duration, notation.write_duration, st.floats(0, 10**9)),
+    (notation.read_interval, notation.write_microseconds, INTERVALS),
+    (notation.read_lag, notation.write_microseconds, LAGS),
+    (notation.read_moment, iso, MOMENTS),
+    (notation.read_lateness, notation.write_lateness, LATENESSES),
+]
+
+
+@given(st.data())
+@pytest.mark.parametrize(
+    ("read", "write", "values"), PAIRS, ids=[f"{r.__name__}-{w.__name__}" for r, w, _ in PAIRS]
+)
+def test_what_is_written_reads_as_the_same(
+    read: Callable[[str], Any],
+    write: Callable[[Any], str],
+    values: st.SearchStrategy[Any],
+    data: st.DataObject,
+) -> None:
+    value = data.draw(values)
+    assert read(write(value)) == value
+
+
+def test_every_function_of_the_notation_is_in_a_pair() -> None:
+    functions = {name for name in vars(notation) if name.startswith(("read_", "write_"))}
+    paired = {function.__name__ for read, write, _ in PAIRS for function in (read, write)}
+    assert functions <= paired
+    assert {option.read for option in OPTIONS} <= {None, str, *(read for read, _, _ in PAIRS)} | {
+        option.read for option in OPTIONS if "at_least" in getattr(option.read, "__qualname__", "")
+    }
+
+
+PERCENT_FIELDS = [
+    *("missing_cpu", "sin_signal_cpu", "saw_signal_cpu", "out_of_order", "duplicate"),
+]
+
+
+@given(PERCENTAGES)
+def test_a_percentage_means_the_same_in_every_option(percent: float) -> None:
+    """With or without the sign: 1 and 1% are one per cent."""
+    text = notation.write_number(percent)
+    for form in (text, f"{text}%"):
+        for field in PERCENT_FIELDS:
+            assert getattr(make_spec(**{field: form}), field) == percent
+        late = make_spec(late=f"{form}:5m").late
+        assert late is not None
+        assert (late.percent, late.delay) == (percent, 300 * MICROSECONDS)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0"), (86_400, "1d"), (90, "90s"), (120, "2m"), (0.25, "250ms"), (1.5, "1500ms")],
+)
+def test_durations_are_written_in_the_largest_unit(seconds: float, text: str) -> None:
+    assert notation.write_duration(seconds) == text
+
+
+@pytest.mark.parametrize("text", ["24h", "-24h"])
+def test_an_age_is_before_now_with_or_without_a_sign(text: str) -> None:
+    before = now()
+    age = before - notation.read_moment(text)
+    assert -5 * MICROSECONDS < age - 86_400 * MICROSECONDS <= 0
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("seed", "many", "'many' is not an integer"),
+        ("seed", "18446744073709551616", "The seed is 18446744073709551616, but must be"),
+        ("seed", "-1", "The seed is -1, but must be"),
+        ("concurrency", "0", "0 is too low; the least is 1"),
+        ("rate", "0", "the least is 1"),
+        ("workers", "0", "0 is too low"),
+        ("missing_cpu", "101", "a percentage is from 0 to 100"),
+        ("missing_cpu", "nan", "a percentage is from 0 to 100"),
+        ("duplicate", "100.1%", "out of range"),
+        ("out_of_order", "many", "'many' is not a percentage"),
+        ("late", "1%", "does not say how late"),
+        ("late", "1%:soon", "'soon' is not a duration"),
+        ("late", "1%:0", "0 is not late"),
+        ("late", "101%:5m", "out of range"),
+        ("late", "-1%:5m", "out of range"),
+        ("late", "1%:0.5ms", "write whole milliseconds"),
+        ("interval", "0", "is not an interval"),
+        ("interval", "0.5ms", "is not an interval"),
+        ("interval", "400d", "is not an interval"),
+        ("interval", "soon", "is not a duration"),
+        ("max_lag", "1.0001s", "write whole milliseconds"),
+        ("max_lag", "9" * 400 + "d", "the longest duration is"),
+        ("give_up_after", "9" * 400 + "d", "the longest duration is"),
+        ("give_up_after", "5", "write it with a unit"),
+        ("start", "yesterday", "is not a time"),
+        ("start", "-1x", "is not a time"),
+        ("start", "1950-01-01", "from 1970 to 9999"),
+        ("start", "-99999d", "from 1970 to 9999"),
+        ("start", "9" * 400 + "d", "the longest duration is"),
+        ("shard", "2", "write it as 2/4"),
+        ("sin_frq_cpu", "x", "There is no frequency 'x'"),
+        ("record_model", "x", "There is no record model 'x'"),
+        ("include_region", ",", "has no names"),
+        ("to", "duckdb:\udcff", "not valid Unicode"),
+    ],
+)
+def test_text_that_is_not_understood_has_its_message(option: str, text: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        make_spec(**{option: text})
+    assert message in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("interval", 1_500),
+        ("interval", 10**18),
+        ("start", 10**20),
+        ("max_lag", -1),
+        ("give_up_after", float("inf")),
+        ("give_up_after", float("nan")),
+        ("host_scale", 0),
+        ("host_scale", 1.5),
+        ("include_region", [7]),
+        ("follow", "yes"),
+        ("late", (1, 5)),
+        ("seed", []),
+        ("duplicate", -0.1),
+        ("to", 7),
+        ("shard", object()),
+    ],
+)
+def test_values_of_the_wrong_type_or_size_raise_value_errors(option: str, value: object) -> None:
+    with pytest.raises(ValueError, match="options of a run are not valid"):
+        make_spec(**{option: value})
+
+
+def test_an_option_that_does_not_exist_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="no option 'pace'"):
+        make_spec(pace=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"end": "-1h"}, "--end needs --start"),
+        ({"follow": True, "interval": "1s"}, "--follow needs --start"),
+        ({"max_lag": "3s"}, "--max-lag needs --interval"),
+        ({"start": "-1h", "interval": "1s", "max_lag": "3s"}, "add --follow"),
+        (
+            {"start": "-2h", "end": "-1h", "interval": "1s", "follow": True},
+            "leave out --end or --follow",
+        ),
+        ({"start": "-1h", "end": "-2h", "interval": "1s"}, "--end must be later than --start"),
+        (
+            {
+                "start": "2026-01-01T00:00:01Z",
+                "end": "2026-01-01T00:00:02Z",
+                "interval": "1h",
+            },
+            "No multiple of --interval lies between",
+        ),
+        ({"shard": "1/2"}, "--shard needs --seed"),
+        ({"sin_signal_cpu": "5", "saw_signal_cpu": "5"}, "either --sin-signal-cpu or"),
+        ({"late": "60%:5m", "out_of_order": "60%"}, "more than 100% together"),
+        ({"workers": "2"}, "--workers is for a Ray cluster"),
+        ({"ray": "local"}, "--ray needs --workers"),
+        ({"ray": "local", "workers": "2", "processes": "2"}, "leave one of them out"),
+    ],
+)
+def test_every_contradiction_has_its_message(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        make_spec(**options)
+    assert message in str(caught.value)
+    assert str(caught.value).count(".") == str(caught.value).rstrip().endswith(".")
+    assert "$" not in str(caught.value)
+
+
+NOON = 1_793_534_400 * MICROSECONDS
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"seed": NOON // MICROSECONDS}),
+        ({"seed": 7}, {"seed": 7}),
+        ({"seed": 7, "interval": "1s"}, {"seed": 7, "interval": MICROSECONDS}),
+        (
+            {"seed": 7, "start": "2026-11-01"},
+            {
+                "seed": 7,
+                "start": NOON - 12 * 3_600 * MICROSECONDS,
+                "end": NOON,
+                "interval": 10 * MICROSECONDS,
+            },
+        ),
+        (
+            {"seed": 7, "start": "2026-11-01", "follow": True},
+            {
+                "seed": 7,
+                "start": NOON - 12 * 3_600 * MICROSECONDS,
+                "follow": True,
+                "interval": 10 * MICROSECONDS,
+            },
+        ),
+    ],
+)
+def test_a_resolved_run_depends_on_no_clock(
+    options: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    spec = make_spec(**options)
+    resolved = spec.resolved(NOON)
+    assert table.given(resolved) == expected
+    assert resolved.is_resolved
+    assert spec.is_resolved == (spec == resolved)
+    assert resolved.resolved(NOON + 10**12) == resolved
+
+
+def test_history_from_the_future_needs_an_end() -> None:
+    spec = make_spec(start=NOON + MICROSECONDS)
+    with pytest.raises(ValueError, match="--start is in the future"):
+        spec.resolved(NOON)
+    both = make_spec(start=NOON + MICROSECONDS, end=NOON + 60 * MICROSECONDS)
+    assert both.resolved(NOON).is_resolved
+
+
+def test_history_shorter_than_its_interval_is_refused_when_its_end_is_known() -> None:
+    with pytest.raises(ValueError, match="No multiple of --interval"):
+        make_spec(start=NOON - MICROSECONDS + 1, interval="1h").resolved(NOON)
+
+
+def test_the_target_is_a_part_of_the_options() -> None:
+    spec = make_spec(to=f"duckdb:{Path('x')}.duckdb", table_name="t", seed=7)
+    assert spec.target.given == {"table_name": "t"}
+    assert spec.target.scheme == "duckdb"
