@@ -1,4 +1,4 @@
-"""DuckDB: the table's shape and contents, writing once, and files that can't be used."""
+"""DuckDB: the table's columns and contents, writing once, and files that cannot be used."""
 
 import subprocess
 import sys
@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import RecordRange, Records
-from fleetstream.targets.duckdb.sink import DuckDBSink
+from fleetstream.generate.schema import measure_fields
+from fleetstream.targets.columns import TableColumns
+from fleetstream.targets.duckdb.sink import LONGEST_WAIT, VALUES_PER_INSERT, DuckDBSink
 from fleetstream.targets.sink import Delivery, Request, TargetUnusable
 from tests.batches import batches
-from tests.targets.cases import SCHEMAS
-from tests.telemetry import MODEL, TIMESTAMP, generator
+from tests.targets.cases import SCHEMAS, record
+from tests.telemetry import EVENTS, METRICS, MODEL, SECOND, TIMESTAMP, generator
 from tests.wire import Record, expected
 
 KEY = {
@@ -43,12 +45,13 @@ VALUES = {
     },
 }
 
+FLEET = generator(1, 9, ["eu-central-1"], missing_percent=20)
 SWEEPS = [
     batch
-    for second in (0, 1_000_000)
-    for batch in generator(1, 9, ["eu-central-1"], missing_percent=20).batches([TIMESTAMP + second])
+    for times in ([TIMESTAMP], [TIMESTAMP + n * SECOND for n in (1, 2, 3)])
+    for batch in FLEET.batches(times)
 ]
-"""Two sweeps over ten hosts and twelve processes, with gaps."""
+"""Ten hosts and twelve processes, with gaps: one sweep, and three in the batches after it."""
 
 MODELS = pytest.mark.parametrize("model", RecordModel)
 
@@ -76,29 +79,16 @@ def stored(path: Path, model: RecordModel) -> list[Record]:
     """The records that the table holds, sorted."""
     names = [row[0] for row in rows(path, "DESCRIBE main.telemetry")]
     query = "SELECT * REPLACE (epoch_us(time) AS time) FROM main.telemetry"
-    return sorted(_record(dict(zip(names, row, strict=True)), model) for row in rows(path, query))
-
-
-def _record(fields: dict, model: RecordModel) -> Record:
-    dimensions = set(MODEL.dimensions)
-    present = {name: value for name, value in fields.items() if value is not None}
-    series = sorted((name, value) for name, value in present.items() if name in dimensions)
-    name = present["measure_name"]
-    types = VALUES[model]
-    values = [
-        (column if model is RecordModel.MULTI else name, types[column], present[column])
-        for column in types
-        if column in present
-    ]
-    if model is RecordModel.MULTI:
-        # The two kinds share a column of the same name, so that the order is the records' own.
-        own = [each.name for each in MODEL.kinds[name].measures]
-        values.sort(key=lambda value: own.index(value[0]))
-    return Record(tuple(series), name, tuple(values), present["time"])
+    columns = TableColumns(model, SCHEMAS)
+    return sorted(record(dict(zip(names, row, strict=True)), columns) for row in rows(path, query))
 
 
 def all_records(several: Iterable[pa.RecordBatch], model: RecordModel) -> list[Record]:
-    return sorted(record for batch in several for record in expected(batch, model))
+    return sorted(each for batch in several for each in with_sorted_values(batch, model))
+
+
+def with_sorted_values(batch: pa.RecordBatch, model: RecordModel) -> list[Record]:
+    return [each._replace(values=tuple(sorted(each.values))) for each in expected(batch, model)]
 
 
 @MODELS
@@ -129,12 +119,15 @@ def test_any_values_are_kept(
         deliveries = write(sink, [batch])
     first: dict[tuple, Record] = {}
     refused = []
-    for place, record in enumerate(expected(batch, model)):
-        kept = first.setdefault((record.dimensions, record.name, record.time), record)
-        if kept.values != record.values:
+    repeated = 0
+    for place, each in enumerate(with_sorted_values(batch, model)):
+        key = (each.dimensions, each.name, each.time)
+        repeated += first.get(key) == each
+        if first.setdefault(key, each) != each:
             refused.append(place)
     assert stored(path, model) == sorted(first.values())
     assert [each.index for delivery in deliveries for each in delivery.rejections] == refused
+    assert sum(delivery.unchanged or 0 for delivery in deliveries) == repeated
 
 
 @MODELS
@@ -169,7 +162,7 @@ def test_both_models_give_the_same_answers(model: RecordModel, tmp_path: Path) -
 def test_writing_again_stores_once(
     tmp_path_factory: pytest.TempPathFactory, model: RecordModel, data: st.DataObject
 ) -> None:
-    """Any runs of records, overlapping, in any order, over any number of openings of the file."""
+    """Any ranges of records, overlapping, in any order, over several openings of the file."""
     path = tmp_path_factory.mktemp("again") / "fleet.duckdb"
     written: set[Record] = set()
     for _ in range(data.draw(st.integers(1, 3))):
@@ -179,9 +172,10 @@ def test_writing_again_stores_once(
                 records = Records(batch, model)
                 start = data.draw(st.integers(0, len(records) - 1))
                 stop = data.draw(st.integers(start + 1, len(records)))
+                part = set(with_sorted_values(batch, model)[start:stop])
                 delivery = sink.send(Request((RecordRange(records, start, stop),), None))
-                assert not delivery.rejections
-                written |= set(expected(batch, model)[start:stop])
+                assert delivery == Delivery((), len(part & written))
+                written |= part
     assert stored(path, model) == sorted(written)
 
 
@@ -198,12 +192,11 @@ def test_the_same_request_twice(model: RecordModel, tmp_path: Path) -> None:
 @pytest.mark.parametrize("reopened", [False, True])
 def test_another_value_is_rejected(model: RecordModel, tmp_path: Path, *, reopened: bool) -> None:
     path = tmp_path / "fleet.duckdb"
-    batch = SWEEPS[1]
+    batch = SWEEPS[3]
     place = batch.schema.get_field_index("task_completed")
     values = batch["task_completed"].to_pylist()
-    other = batch.set_column(
-        place, batch.schema.field(place), pa.array([values[0], values[1] + 1, *values[2:]])
-    )
+    values[13] += 1
+    other = batch.set_column(place, batch.schema.field(place), pa.array(values))
     with opened(path, model) as sink:
         write(sink, [batch])
         if not reopened:
@@ -213,8 +206,32 @@ def test_another_value_is_rejected(model: RecordModel, tmp_path: Path, *, reopen
             (delivery,) = write(sink, [other])
     (rejection,) = delivery.rejections
     assert rejection.reason == "another value is in the table already"
-    assert rejection.index == (1 * 5 + 3 if model is RecordModel.SINGLE else 1)
+    assert rejection.index == (13 * 5 + 3 if model is RecordModel.SINGLE else 13)
+    assert delivery.unchanged == len(all_records([batch], model)) - 1
     assert stored(path, model) == all_records([batch], model)
+
+
+@MODELS
+def test_a_table_with_repeated_rows_rejects_each_record_once(
+    model: RecordModel, tmp_path: Path
+) -> None:
+    """Others can write rows into the table that it does not hold twice by itself."""
+    path = tmp_path / "fleet.duckdb"
+    batch = SWEEPS[1].slice(0, 2)
+    with opened(path, model) as sink:
+        write(sink, [batch])
+    value = "measure_value::double" if model is RecordModel.SINGLE else "gc_pause"
+    with duckdb.connect(path) as connection:
+        for _ in range(2):
+            connection.execute(
+                f'INSERT INTO telemetry SELECT * REPLACE (-1.0 AS "{value}") FROM telemetry '
+                f'WHERE "{value}" IS NOT NULL'
+            )
+    with opened(path, model) as sink:
+        (delivery,) = write(sink, [batch])
+    indices = [each.index for each in delivery.rejections]
+    assert indices
+    assert indices == sorted(set(indices))
 
 
 ODD = [
@@ -243,8 +260,8 @@ def test_any_names_of_schema_and_table(model: RecordModel, name: str, tmp_path: 
     ]
     assert hint is not None
     shown = subprocess.run(hint, shell=True, capture_output=True, text=True, check=True).stdout
-    for measure in {"cpu_user", "task_end_state"} if model is RecordModel.SINGLE else {"metrics"}:
-        assert measure in shown
+    names = {"cpu_user", "task_end_state"} if model is RecordModel.SINGLE else {METRICS, EVENTS}
+    assert all(name in shown for name in names)
 
 
 def test_a_schema_named_as_the_file(tmp_path: Path) -> None:
@@ -283,7 +300,9 @@ def test_a_column_of_another_type(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear Sir or Madam, " * 1_000)
-    with pytest.raises(ValueError, match="is not a DuckDB file, and would be overwritten; name"):
+    with pytest.raises(
+        ValueError, match="is not a DuckDB file, and would be overwritten; name another path"
+    ):
         DuckDBSink(path, RecordModel.SINGLE, SCHEMAS).open()
     assert path.read_text() == "Dear Sir or Madam, " * 1_000
 
@@ -316,19 +335,51 @@ def test_a_file_that_another_process_has_open(tmp_path: Path) -> None:
         other.communicate("\n")
 
 
-def test_several_batches_wait_for_one_insert(tmp_path: Path) -> None:
-    """A large insert is several times faster than small ones."""
-    fleet = generator(1, 1, ["us-east-1"])
-    sweep = [TIMESTAMP]
-    with opened(tmp_path / "fleet.duckdb", RecordModel.SINGLE) as sink:
-        # 450 hosts with 20 values, 540 processes with 5: 11,700 values per sweep.
+@MODELS
+def test_inserts_are_large_but_bounded(model: RecordModel, tmp_path: Path) -> None:
+    """Batches wait for each other, but history of a small fleet is not one request."""
+    made = generator(2)
+    size = made.timestamps_per_batch()
+    largest = max(values_of(batch) for batch in made.batches(range(0, size * SECOND, SECOND)))
+    limit = VALUES_PER_INSERT[model]
+    with opened(tmp_path / "fleet.duckdb", model) as sink:
         requests = [
             request
-            for _ in range(30)
-            for batch in fleet.batches(sweep)
+            for begin in range(0, 8 * size * SECOND, size * SECOND)
+            for batch in made.batches(range(begin, begin + size * SECOND, SECOND))
             for request in sink.prepare(batch)
         ]
-        assert len(requests) == 1
-        assert 250_000 <= requests[0].values < 250_000 + 11_700
-        assert sum(request.values for request in sink.flush()) == 30 * 11_700 - requests[0].values
+        rest = list(sink.flush())
         assert list(sink.flush()) == []
+    assert len(requests) > 2
+    assert all(limit <= request.values < limit + largest for request in requests)
+    assert any(len(request.ranges) > 1 for request in requests)
+    values = sum(request.values for request in [*requests, *rest])
+    assert values == 8 * size * made.values_per_sweep
+
+
+def values_of(batch: pa.RecordBatch) -> int:
+    return len(Records(batch, RecordModel.SINGLE))
+
+
+def test_values_do_not_wait_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of a slow source are inserted with the first that comes after the longest wait."""
+    clock = [100.0]
+    monkeypatch.setattr("fleetstream.targets.duckdb.sink.time.monotonic", lambda: clock[0])
+    with opened(tmp_path / "fleet.duckdb", RecordModel.SINGLE) as sink:
+        assert not list(sink.prepare(SWEEPS[0]))
+        clock[0] += LONGEST_WAIT / 2
+        assert not list(sink.prepare(SWEEPS[1]))
+        clock[0] += LONGEST_WAIT / 2
+        (request,) = sink.prepare(SWEEPS[2])
+        assert len(request.ranges) == 3
+        assert not list(sink.prepare(SWEEPS[3]))
+
+
+def test_a_batch_without_values_makes_no_request(tmp_path: Path) -> None:
+    batch = SWEEPS[0]
+    nulls = [pa.nulls(len(batch), field.type) for field in measure_fields(batch.schema)]
+    kept = batch.columns[: len(batch.columns) - len(nulls)]
+    empty = pa.RecordBatch.from_arrays([*kept, *nulls], schema=batch.schema)
+    with opened(tmp_path / "fleet.duckdb", RecordModel.SINGLE) as sink:
+        assert write(sink, [empty]) == []

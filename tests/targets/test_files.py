@@ -1,14 +1,17 @@
-"""Files: their places, their data models, and places that can't be used."""
+"""Files: where they are, what their data models say, and places that cannot be used."""
 
 import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import boto3
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.validate import ParamValidator
@@ -16,10 +19,16 @@ from moto.server import ThreadedMotoServer
 
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
-from fleetstream.targets.registry import TargetOptions, open_sink
-from fleetstream.targets.sink import Unavailable
+from fleetstream.generate.records import Records
+from fleetstream.targets.file_sink import LONGEST_WAIT, VALUES_PER_REQUEST
+from fleetstream.targets.parquet.file_format import NO_VALUE
+from fleetstream.targets.registry import TargetOptions, open_reader, open_sink
+from fleetstream.targets.sink import Delivery, Request, Sink, Unavailable
 from tests.targets.cases import SCHEMAS
-from tests.telemetry import generator
+from tests.telemetry import SECOND, generator
+
+MIDNIGHT = 1_793_491_200_000_000
+"""Of 1 November 2026 in UTC, in microseconds."""
 
 DAYS = ("--start", "2026-10-31T23:58:00Z", "--end", "2026-11-01T00:02:00Z", "--interval", "60s")
 RUN = ("ingest", "--seed", "7", *DAYS)
@@ -90,16 +99,122 @@ def test_a_data_model_is_what_a_batch_load_takes(tmp_path: Path, model: str) -> 
             assert each["SourceColumn"] in header
 
 
-def test_rows_that_are_there_are_not_written_again(tmp_path: Path) -> None:
-    for form in ("parquet", "csv"):
-        place = tmp_path / form
-        for name, processes in (("one", "1"), ("two", "2")):
-            run = ("--to", f"{form}:{place}", "--manifest", str(tmp_path / f"{form}{name}.json"))
-            assert main([*RUN, *run, "--processes", processes]) == 0
-            files = {path for path in place.rglob("*") if path.is_file()}
-            if name == "one":
-                first = files
-        assert files == first
+@pytest.mark.parametrize("scheme", ["parquet", "csv"])
+def test_rows_that_are_stored_are_not_written_again(scheme: str, tmp_path: Path) -> None:
+    place = tmp_path / scheme
+    files: list[set[Path]] = []
+    for number, processes in enumerate(("1", "2")):
+        manifest = str(tmp_path / f"{number}.json")
+        to = ("--to", f"{scheme}:{place}", "--manifest", manifest, "--processes", processes)
+        assert main([*RUN, *to]) == 0
+        files.append({path for path in place.rglob("*") if path.is_file()})
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("model", RecordModel)
+def test_files_are_named_by_the_times_that_they_hold(tmp_path: Path, model: RecordModel) -> None:
+    """A request of several days makes files of one day each."""
+    made = generator(1, 7, ["eu-central-1", "us-west-1"])
+    times = [MIDNIGHT + n * 3600 * SECOND for n in range(-3, 5)]
+    with opened_lake(tmp_path / "lake", model) as sink:
+        (delivery,) = write(sink, list(made.batches(times)))
+    assert delivery == Delivery((), 0)
+    files = sorted((tmp_path / "lake").rglob("*.parquet"))
+    assert len(files) == 4
+    for path in files:
+        held = pq.read_table(path, partitioning=None)["time"].cast(pa.int64()).to_numpy()
+        first, last, _ = path.name.split("-")
+        assert (int(first), int(last)) == (held.min(), held.max())
+        assert (held[1:] >= held[:-1]).all()
+        before = "day=2026-10-31" in str(path)
+        assert set(held.tolist()) == set(times[:3] if before else times[3:])
+
+
+def test_a_model_without_a_partition_is_partitioned_by_day(tmp_path: Path) -> None:
+    """And a kind without the dimension goes to Hive's partition for rows without a value."""
+    whole = generator(1, 7, ["eu-central-1"])
+    metrics, events = whole.batches([MIDNIGHT])
+    for name, batches in {
+        "none": [_without_partition(metrics), _without_partition(events)],
+        "some": [metrics, _without_region(events)],
+    }.items():
+        schemas = [batch.schema for batch in batches]
+        lake = tmp_path / name
+        for _ in range(2):
+            with opened_lake(lake, RecordModel.MULTI, schemas) as sink:
+                write(sink, batches)
+                hint = sink.query_hint()
+        folders = {str(path.parent.relative_to(lake)) for path in lake.rglob("*.parquet")}
+        inner = {"/region=eu-central-1", f"/region={NO_VALUE}"} if name == "some" else {""}
+        assert folders == {f"day=2026-11-01{each}" for each in inner}
+        reader = open_reader(TargetOptions(to=f"parquet:{lake}"), RecordModel.MULTI, schemas)
+        reader.open()
+        with closing(reader):
+            held = reader.held(None, None)
+            assert isinstance(held, pa.Table)
+            assert reader.times_after(0) == [MIDNIGHT]
+        regions = Counter(held["region"].to_pylist())
+        without = len(events) if name == "some" else 0
+        total = len(metrics) + len(events)
+        assert regions == +Counter({"eu-central-1": total - without, None: without})
+        assert hint is not None
+        shown = subprocess.run(shlex.split(hint), capture_output=True, text=True, check=True)
+        assert "2026-11-01" in shown.stdout
+
+
+def _without_partition(batch: pa.RecordBatch) -> pa.RecordBatch:
+    metadata = {key: text for key, text in batch.schema.metadata.items() if key != b"partition"}
+    return batch.replace_schema_metadata(metadata)
+
+
+def _without_region(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch of a kind that does not have the dimension to partition by."""
+    fields = [field for field in batch.schema if field.name != "region"]
+    schema = pa.schema(fields, metadata=_without_partition(batch).schema.metadata)
+    return pa.RecordBatch.from_arrays([batch[field.name] for field in fields], schema=schema)
+
+
+@contextmanager
+def opened_lake(
+    lake: Path, model: RecordModel, schemas: Sequence[pa.Schema] = SCHEMAS
+) -> Iterator[Sink]:
+    sink = open_sink(TargetOptions(to=f"parquet:{lake}"), model, schemas)
+    with closing(sink):
+        sink.open()
+        yield sink
+
+
+def write(sink: Sink, batches: Sequence[pa.RecordBatch]) -> list[Delivery]:
+    requests = [request for batch in batches for request in sink.prepare(batch)]
+    return [sink.send(request) for request in [*requests, *sink.flush()]]
+
+
+def test_values_wait_for_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until there are enough, or until a pause after the longest wait."""
+    clock = [100.0]
+    monkeypatch.setattr("fleetstream.targets.file_sink.time.monotonic", lambda: clock[0])
+    made = generator(1, 7)
+    size = made.timestamps_per_batch()
+    with opened_lake(tmp_path / "lake", RecordModel.SINGLE) as sink:
+        assert not list(sink.pause())
+        waiting = 0
+        requests: list[Request] = []
+        begin = MIDNIGHT
+        while not requests:
+            for batch in made.batches(range(begin, begin + size * SECOND, SECOND)):
+                requests += sink.prepare(batch)
+                waiting += len(Records(batch, RecordModel.SINGLE))
+                assert bool(requests) == (waiting >= VALUES_PER_REQUEST)
+                if requests:
+                    break
+            begin += size * SECOND
+        assert requests[0].values == waiting
+        assert not list(sink.prepare(next(made.batches([begin]))))
+        clock[0] += LONGEST_WAIT / 2
+        assert not list(sink.pause())
+        clock[0] += LONGEST_WAIT / 2
+        (request,) = sink.pause()
+        assert len(request.ranges) == 1
 
 
 @pytest.mark.xdist_group("moto")
@@ -116,8 +231,7 @@ def test_an_s3_that_goes_away_may_come_back(monkeypatch: pytest.MonkeyPatch) -> 
     options = TargetOptions(to="s3://fickle/lake", region="us-east-1", endpoint_url=url)
     sink = open_sink(options, RecordModel.MULTI, SCHEMAS)
     sink.open()
-    batches = list(generator(1, 7, ["eu-central-1"]).batches([1_793_491_200_000_000]))
-    for batch in batches:
+    for batch in generator(1, 7, ["eu-central-1"]).batches([MIDNIGHT]):
         assert not list(sink.prepare(batch))
     (request,) = sink.flush()
     server.stop()
@@ -165,7 +279,7 @@ def test_a_lake_in_s3(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
+    ("arguments", "code", "message"),
     [
         (("parquet:",), 2, "needs a folder, for example parquet:lake"),
         (("csv:",), 2, "needs a folder, for example csv:"),
@@ -176,17 +290,17 @@ def test_a_lake_in_s3(
         (
             ("parquet:lake", "-t", "x"),
             2,
-            "--table-name has no meaning for the target 'parquet:lake'",
+            "--table-name has no meaning for the target",
         ),
         (("csv:load", "-r", "x"), 2, "--region has no meaning"),
         (("s3://b/x", "-url", "nonsense"), 2, "is not an endpoint URL"),
         (("s3://b/x", "-url", "http://127.0.0.1:1", "-r", "r"), 3, "'b' cannot be reached"),
     ],
 )
-def test_what_is_no_place_for_files_gets_a_sentence(
+def test_a_place_that_cannot_hold_files(
     arguments: tuple[str, ...],
     code: int,
-    sentence: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -202,5 +316,5 @@ def test_what_is_no_place_for_files_gets_a_sentence(
     except SystemExit as leaving:
         ended = int(leaving.code or 0)
     assert ended == code
-    assert sentence in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [file]
