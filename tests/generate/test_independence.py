@@ -103,8 +103,8 @@ def change_members(draw: st.DrawFn, content: Content) -> None:
             region["silos_per_cell"] += draw(st.integers(0, 1))
     for service in level(content, "microservice")["members"]:
         service["instances"] = max(service["instances"] + draw(st.integers(-1, 2)), 0)
-        added = draw(st.lists(st.sampled_from(["agent", "proxy"]), max_size=1))
-        service["processes"] = draw(st.permutations(service["processes"] + added))
+        names = {*service["processes"], *draw(st.sets(st.sampled_from(["agent", "proxy"])))}
+        service["processes"] = draw(st.permutations(sorted(names)))
 
 
 def change_kinds(draw: st.DrawFn, content: Content) -> None:
