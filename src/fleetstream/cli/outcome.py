@@ -2,6 +2,9 @@
 
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -38,12 +41,18 @@ def stop_on_signals(control: "Control") -> None:
     program ends, so a signal that comes after the end of the run changes nothing.
     """
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def ask() -> None:
         control.ask()
 
-    def ask_at_once(_number: int, _frame: FrameType | None) -> None:
+    def ask_at_once() -> None:
         control.ask()
         control.ask()
 
     for number in SIGNALS:
-        signal.signal(number, ask_at_once if number == signal.SIGQUIT else ask)
+        action = ask_at_once if number == signal.SIGQUIT else ask
+        signal.signal(number, partial(_in_a_thread, action))
+
+
+def _in_a_thread(action: Callable[[], None], _number: int, _frame: FrameType | None) -> None:
+    """Act on a signal in another thread, since the main thread may hold the lock of an event."""
+    threading.Thread(target=action, name="signal", daemon=True).start()

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleetstream.run.options import command_arguments
+from fleetstream.targets.registry import targets
 
 if TYPE_CHECKING:
     from fleetstream.run.spec import RunSpec
+    from fleetstream.targets.registry import TargetOptions
 
 
 def repeat_command(spec: "RunSpec") -> str:
@@ -17,9 +19,11 @@ def repeat_command(spec: "RunSpec") -> str:
     return shlex.join([_program(), "ingest", *command_arguments(spec)])
 
 
-def verify_command(manifest: Path | None) -> str | None:
-    """The command, quoted for a shell, that verifies a run; None without a manifest."""
-    return shlex.join([_program(), "verify", str(manifest)]) if manifest else None
+def verify_command(target: "TargetOptions", manifest: Path | None) -> str | None:
+    """The command, quoted for a shell, that verifies a run; None where that is not possible."""
+    if manifest is None or targets()[target.scheme].open_reader is None:
+        return None
+    return shlex.join([_program(), "verify", str(manifest)])
 
 
 def _program() -> str:

@@ -135,7 +135,7 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         record_model=run.spec.record_model,
         sweeps=run.sweeps,
         command=repeat_command(run.spec),
-        verification=verify_command(run.manifest_path),
+        verification=verify_command(run.spec.target, run.manifest_path),
         write_price=options.write_price,
     )
     stop_on_signals(run.control)
