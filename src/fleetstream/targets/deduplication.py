@@ -124,8 +124,9 @@ class RecentWrites:
     def _word_hashes(self, dimension: str, words: pa.StringArray) -> Bits:
         def make() -> tuple[Bits, pa.Array]:
             hashes = np.array([hash((dimension, word)) for word in words.to_pylist()], np.int64)
+            # Mixed, since sums of Python's hashes collide where two dimensions swap their words.
             # The words are kept with their hashes, so no other array can have their address.
-            return hashes.view(np.uint64), words
+            return mix(hashes.view(np.uint64)), words
 
         return self._dictionaries.get((dimension, address(words)), make)[0]
 
