@@ -1,6 +1,7 @@
 """Histories of runs: bounded in memory, with exact rates."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr("fleetstream.run.ledger.time.monotonic", lambda: self.now)
+        monkeypatch.setattr(
+            "fleetstream.run.ledger.time", SimpleNamespace(monotonic=lambda: self.now)
+        )
 
 
 @pytest.fixture

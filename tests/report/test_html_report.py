@@ -3,6 +3,7 @@
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -169,7 +170,7 @@ def test_a_report_that_cannot_be_written_in_the_end_is_no_failure(tmp_path: Path
 def test_the_timeline_has_the_rates_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty seconds at 1,040 values per second, then twenty at twice that."""
     now = 100.0
-    monkeypatch.setattr("fleetstream.run.ledger.time.monotonic", lambda: now)
+    monkeypatch.setattr("fleetstream.run.ledger.time", SimpleNamespace(monotonic=lambda: now))
     history = History(Ledger())
     for quarter in range(160):
         now += 0.25

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pyarrow as pa
@@ -365,7 +366,9 @@ def values_of(batch: pa.RecordBatch) -> int:
 def test_values_do_not_wait_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of a slow source are inserted with the first that comes after the longest wait."""
     clock = [100.0]
-    monkeypatch.setattr("fleetstream.targets.duckdb.sink.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(
+        "fleetstream.targets.duckdb.sink.time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
     with opened(tmp_path / "fleet.duckdb", RecordModel.SINGLE) as sink:
         assert not list(sink.prepare(SWEEPS[0]))
         clock[0] += LONGEST_WAIT / 2

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import duckdb
@@ -192,7 +193,9 @@ def write(sink: Sink, batches: Sequence[pa.RecordBatch]) -> list[Delivery]:
 def test_values_wait_for_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until there are enough, or until a pause after the longest wait."""
     clock = [100.0]
-    monkeypatch.setattr("fleetstream.targets.file_sink.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(
+        "fleetstream.targets.file_sink.time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
     made = generator(1, 7)
     size = made.timestamps_per_batch()
     with opened_lake(tmp_path / "lake", RecordModel.SINGLE) as sink:
