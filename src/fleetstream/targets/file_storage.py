@@ -86,7 +86,8 @@ class Storage:
                 write(stream)
             return
         final = Path(place)
-        unfinished = final.with_name(f".{final.name}.unfinished")
+        # Another process may write the same file at the same time.
+        unfinished = final.with_name(f".{final.name}.{uuid.uuid4().hex[:12]}.unfinished")
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
             with unfinished.open("wb") as stream:
