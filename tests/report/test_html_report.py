@@ -71,7 +71,9 @@ def test_it_has_the_content_of_the_run(page: Path) -> None:
     assert report.summary.stored.values == 4 * 1_040
     timeline, counts = report.timeline, report.latencies.requests
     assert len(timeline.seconds) == len(timeline.values_per_second) == len(timeline.p99) > 0
-    assert sum(counts) == report.summary.requests.total == 4
+    # A sweep that begins late shares the request of the one before.
+    assert 1 <= report.summary.requests.total <= 4
+    assert sum(counts) == report.summary.requests.total
     assert timeline.bytes_per_second == []
     assert len(report.excerpt.names) == len(report.excerpt.values) == 4
     assert (report.excerpt.measure, report.excerpt.unit) == ("cpu_user", "%")
