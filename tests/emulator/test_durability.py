@@ -180,7 +180,7 @@ def test_a_port_in_use_is_refused(endpoint: Endpoint) -> None:
     ended = serve("--port", str(endpoint.port))
     assert ended.returncode == 3
     assert ended.stderr == (
-        f"Can't listen on 127.0.0.1, port {endpoint.port}: Address already in use."
+        f"Cannot listen on 127.0.0.1, port {endpoint.port}: Address already in use."
         " Give another --port or --host.\n"
     )
 

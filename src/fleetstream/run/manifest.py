@@ -85,7 +85,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             count = len(range(series.first, new[0], series.step))
             later = [*series.timestamps()[count:], *later]
             if count:
-                self.swept.append(TimeSeries(series.first, series.step, count))
+                self._append(TimeSeries(series.first, series.step if count > 1 else 1, count))
         for series in _series(sorted([*new, *later])):
             self._append(series)
 
