@@ -47,7 +47,7 @@ __all__ = [
 _MODULES = {
     "fleetstream.api": ["estimate_writes", "series", "telemetry", "verify_runs"],
     "fleetstream.emulator": ["LocalTimestream"],
-    "fleetstream.generate.records": ["RecordModel"],
+    "fleetstream.generate.choices": ["RecordModel"],
     "fleetstream.model": ["Model", "builtin_models", "load_model"],
     "fleetstream.run.manifest": ["Manifest", "read_manifest"],
     "fleetstream.run.options": ["make_spec"],

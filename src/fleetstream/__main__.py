@@ -1,4 +1,4 @@
-"""`python -m fleetstream` is the same as `fleetstream`."""
+"""``python -m fleetstream`` is the same as ``fleetstream``."""
 
 from fleetstream.cli import entry
 

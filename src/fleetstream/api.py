@@ -5,7 +5,6 @@ start="-1h", interval="10s", host_scale=2``. All functions raise ValueError for 
 is unknown or contradictory, and TargetUnusable for a target that cannot be used.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -97,7 +96,6 @@ def estimate_writes(
 
     spec = spec.resolved()
     generator = spec.generator()
-    processes = spec.processes or len(os.sched_getaffinity(0))
     is_history = spec.start is not None
     return estimate(
         generator,
@@ -105,8 +103,9 @@ def estimate_writes(
         spec.database_name or "",
         spec.table_name or "",
         planned_timestamps(spec, sweeps),
-        batch_timestamps=generator.timestamps_per_batch(processes) if is_history else None,
-        processes=processes,
+        disorder=spec.disorder,
+        batch_timestamps=generator.timestamps_per_batch(spec.worker_count) if is_history else None,
+        processes=spec.worker_count,
         track=track,
     )
 

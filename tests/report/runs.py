@@ -65,6 +65,7 @@ def facts(**changes: Any) -> RunFacts:
         "command": "fleetstream x",
         "verification": "fleetstream verify x.json",
         "write_price": 0.5,
+        "has_latency": True,
     }
     return RunFacts(**(known | changes))
 

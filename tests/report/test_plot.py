@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from msgspec.structs import replace
 
 from fleetstream.generate.choices import Shape
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.signals import Signal
-from fleetstream.model import Measure, Model
+from fleetstream.model import Measure, Model, Overlay
 from fleetstream.report.plot.figures import (
     Histogram,
     MeasureFigure,
@@ -74,6 +75,20 @@ def test_signals_have_it_too(name: str, signal: Signal) -> None:
     figure = figure_of(generator(seed=7, signal=signal), name, 60)
     assert distance(figure.distribution) < 0.03
     assert figure.law == (str(signal) if name == "cpu_user" else str(measure(METRICS, name).value))
+
+
+def test_a_signal_replaces_an_expression_too() -> None:
+    idle = Overlay(signal="cpu_idle")
+    kinds = dict(MODEL.kinds)
+    measures = [
+        replace(each, value="100 - cpu_user") if each.name == "cpu_idle" else each
+        for each in kinds[METRICS].measures
+    ]
+    kinds[METRICS] = replace(kinds[METRICS], measures=measures)
+    changed = Generator(
+        replace(MODEL, kinds=kinds, overlay=idle), 7, signal=Signal(Shape.SAWTOOTH, 100)
+    )
+    assert distance(figure_of(changed, "cpu_idle", 60).distribution) < 0.03
 
 
 def test_another_distribution_is_seen() -> None:

@@ -367,7 +367,7 @@ def test_values_do_not_wait_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Batches of a slow source are inserted with the first that comes after the longest wait."""
     clock = [100.0]
     monkeypatch.setattr(
-        "fleetstream.targets.duckdb.sink.time", SimpleNamespace(monotonic=lambda: clock[0])
+        "fleetstream.targets.waiting.time", SimpleNamespace(monotonic=lambda: clock[0])
     )
     with opened(tmp_path / "fleet.duckdb", RecordModel.SINGLE) as sink:
         assert not list(sink.prepare(SWEEPS[0]))

@@ -194,7 +194,7 @@ def test_values_wait_for_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Until there are enough, or until a pause after the longest wait."""
     clock = [100.0]
     monkeypatch.setattr(
-        "fleetstream.targets.file_sink.time", SimpleNamespace(monotonic=lambda: clock[0])
+        "fleetstream.targets.waiting.time", SimpleNamespace(monotonic=lambda: clock[0])
     )
     made = generator(1, 7)
     size = made.timestamps_per_batch()

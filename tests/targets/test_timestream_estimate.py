@@ -17,6 +17,8 @@ from tests.terminal import FLEETSTREAM
 
 DATABASE = "fleet"
 
+DISORDER = ("--duplicate", "20%", "--late", "10%:5m", "--out-of-order", "5%")
+
 TWO_PROCESSES = ("--processes", "2")
 
 SWEEPS = range(1_795_000_000_000_000, 1_795_000_100_000_000, 1_000_000)
@@ -39,6 +41,7 @@ HISTORY = ("--start", "-90m", "--interval", "1m")
         (*REGION, *HISTORY),
         (*REGION, *HISTORY, "--record-model", "multi"),
         (*REGION, *HISTORY, "--missing-cpu", "30", *TWO_PROCESSES),
+        (*REGION, *HISTORY, *DISORDER),
         ("--include-region", "eu-central-1", "--include-ms", "athena", *HISTORY),
     ],
 )
@@ -87,6 +90,7 @@ def estimated_and_sent(
         DATABASE,
         table,
         list(manifest.timestamps()),
+        disorder=manifest.spec.disorder,
         batch_timestamps=made.timestamps_per_batch(processes) if is_history else None,
         processes=processes,
     )

@@ -154,6 +154,40 @@ def test_a_digit_of_a_multi_measure_record(tmp_path: Path) -> None:
     assert "task_completed is " in findings.examples[Fault.DIFFERENT][0].detail
 
 
+QUOTES = """
+name = "quotes"
+shard_level = "site"
+[[levels]]
+name = "site"
+members = [{name = "north"}, {name = "south"}]
+[kinds.weather]
+noun = "sites"
+level = "site"
+dimensions = {'si"te' = "{site}"}
+[[kinds.weather.measures]]
+name = 'air "temperature"'
+value = {law = "uniform", low = 0, high = 30}
+decimals = 1
+"""
+
+
+@pytest.mark.parametrize("record_model", RecordModel)
+@pytest.mark.parametrize("target", ["duckdb:table.duckdb", "parquet:lake"])
+def test_names_may_have_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, record_model: RecordModel
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("quotes.toml").write_text(QUOTES)
+    spec = make_spec(
+        model="quotes.toml", seed=7, start="1h", to=target, record_model=record_model
+    ).resolved()
+    for stored_before in (0, 720):
+        with new_run(spec, Path("run.json")) as run:
+            result = run.execute()
+        assert (result.delivered, result.totals.unchanged) == (True, stored_before)
+    assert verify_runs("run.json").matches
+
+
 def test_a_description_does_as_well_as_a_manifest(tmp_path: Path) -> None:
     spec = read_manifest(ingest(tmp_path)).spec
     for seed, matches in ((7, True), (8, False)):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fleetstream.cli.parser import CommandParser, escaped, reader
-from fleetstream.run.options import BY_FIELD, OPTIONS, Group, Option, make_spec
+from fleetstream.run.options import BY_FIELD, OPTIONS, RUN_GROUPS, Group, Option, make_spec
 
 if TYPE_CHECKING:
     from fleetstream.run.spec import RunSpec
@@ -13,20 +13,18 @@ if TYPE_CHECKING:
 
 def add_run_options(
     parser: CommandParser,
-    groups: Iterable[Group] = tuple(Group),
+    groups: Iterable[Group] = RUN_GROUPS,
     without: Iterable[str] = (),
-) -> dict[Group, "argparse._ArgumentGroup"]:
-    """Add the options of some groups, without some fields; returns the groups.
+) -> None:
+    """Add the options of some groups, by default of all, without some fields.
 
     Options have no defaults, so a namespace has only those that are given.
     """
-    added: dict[Group, argparse._ArgumentGroup] = {}
     for group in groups:
-        options = [each for each in OPTIONS if each.group is group and each.field not in without]
-        added[group] = parser.add_argument_group(str(group))
-        for option in options:
-            _add(added[group], option, full_help=parser.full_help)
-    return added
+        added = parser.add_argument_group(str(group))
+        for option in OPTIONS:
+            if option.group is group and option.field not in without:
+                _add(added, option, full_help=parser.full_help)
 
 
 def run_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -37,13 +35,6 @@ def run_options(options: argparse.Namespace) -> dict[str, Any]:
 def run_spec(options: argparse.Namespace) -> "RunSpec":
     """The run that the options describe. Raises ValueError where they contradict each other."""
     return make_spec(**run_options(options))
-
-
-def check_unused(options: argparse.Namespace, fields: Iterable[str], reason: str) -> None:
-    """Raises ValueError where one of the options is given, which has no meaning for a reason."""
-    for field in fields:
-        if field in options:
-            raise ValueError(f"{BY_FIELD[field].name} cannot be given {reason}; leave it out.")
 
 
 def _add(group: "argparse._ArgumentGroup", option: Option, *, full_help: bool) -> None:

@@ -1,8 +1,8 @@
 """The errors of Timestream's APIs.
 
-Names and HTTP statuses are those of the service's Smithy models (`timestream-write.json` and
-`timestream-query.json` of the AWS SDKs). The errors that every AWS service of this protocol has are
-at the end.
+Names and HTTP statuses are those of the service's Smithy models (``timestream-write.json`` and
+``timestream-query.json`` of the AWS SDKs). The errors that every AWS service of this protocol has
+are at the end.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ _CORAL = "com.amazon.coral.service"
 class ServiceError(Exception):
     """An error response.
 
-    `code` is the error's name, `status` its HTTP status, `namespace` the prefix of its name in the
-    response, and `extra` further members of the response's body.
+    The class has the error's name. ``status`` is its HTTP status, ``namespace`` the prefix of its
+    name in the response, and ``extra`` further members of the response's body.
     """
 
-    code: ClassVar[str] = "InternalServerException"
     status: ClassVar[int] = 500
     namespace: ClassVar[str] = _TIMESTREAM
 
@@ -33,7 +32,7 @@ class ServiceError(Exception):
     def body(self) -> dict[str, Any]:
         """The response's body, as JSON types."""
         return {
-            "__type": f"{self.namespace}#{self.code}",
+            "__type": f"{self.namespace}#{type(self).__name__}",
             # The service sends the first, its model defines the second, and SDKs read either.
             "message": self.message,
             "Message": self.message,
@@ -44,56 +43,48 @@ class ServiceError(Exception):
 class ValidationException(ServiceError):
     """The request is invalid or malformed."""
 
-    code = "ValidationException"
     status = 400
 
 
 class ResourceNotFoundException(ServiceError):
     """The database, table or other resource does not exist."""
 
-    code = "ResourceNotFoundException"
     status = 404
 
 
 class ConflictException(ServiceError):
     """The resource exists already, or its state does not allow the operation."""
 
-    code = "ConflictException"
     status = 409
 
 
 class ServiceQuotaExceededException(ServiceError):
     """The account has reached a limit."""
 
-    code = "ServiceQuotaExceededException"
     status = 402
 
 
 class ThrottlingException(ServiceError):
     """Too many requests; the client should retry later."""
 
-    code = "ThrottlingException"
     status = 429
 
 
 class InternalServerException(ServiceError):
     """The service failed while it processed a valid request; the client may retry."""
 
-    code = "InternalServerException"
     status = 500
 
 
 class QueryExecutionException(ServiceError):
     """The query is valid, but did not finish."""
 
-    code = "QueryExecutionException"
     status = 400
 
 
 class RejectedRecordsException(ServiceError):
     """Some records of a request were not stored; the others were."""
 
-    code = "RejectedRecordsException"
     status = 419
 
     def __init__(self, rejected: Sequence[dict[str, Any]]) -> None:
@@ -106,7 +97,6 @@ class RejectedRecordsException(ServiceError):
 class SerializationException(ServiceError):
     """The body is not JSON, or a value has the wrong JSON type."""
 
-    code = "SerializationException"
     status = 400
     namespace = _CORAL
 
@@ -114,7 +104,6 @@ class SerializationException(ServiceError):
 class UnknownOperationException(ServiceError):
     """The service has no such operation."""
 
-    code = "UnknownOperationException"
     status = 400
     namespace = _CORAL
 
@@ -122,6 +111,5 @@ class UnknownOperationException(ServiceError):
 class RequestEntityTooLargeException(ServiceError):
     """The body is larger than the largest valid request."""
 
-    code = "RequestEntityTooLargeException"
     status = 413
     namespace = _CORAL

@@ -14,15 +14,15 @@ from fleetstream.emulator.server import EmulatorServer
 
 
 class LocalTimestream:
-    """A local Timestream that runs in a background thread while the `with` block is active.
+    """A local Timestream that runs in a background thread while the ``with`` block is active.
 
-    Any Timestream client can use it, with `url` as the endpoint URL and any credentials:
+    Any Timestream client can use it, with ``url`` as the endpoint URL and any credentials:
 
         with LocalTimestream() as timestream:
             write = boto3.client("timestream-write", endpoint_url=timestream.url, ...)
 
     Instances are independent of each other. An instance can be entered again after its end; with a
-    `store`, it then has the same data.
+    ``store``, it then has the same data.
     """
 
     def __init__(
@@ -34,15 +34,15 @@ class LocalTimestream:
         faults: Mapping[str, str | float] | None = None,
         seed: int = 0,
     ) -> None:
-        """Configure a local Timestream, which is started by `with`.
+        """Configure a local Timestream, which is started by ``with``.
 
         Args:
             store: The file of the data; None holds them in memory.
             host: The address to listen on. Credentials are not checked, so anyone who can reach
                 the address can read and change the data.
             port: The port to listen on; 0 is a free port.
-            faults: Injected faults by kind, for example `{"throttle": 0.1, "latency": "50ms"}`; the
-                kinds are those of `fleetstream serve --fault`. With a dictionary, also an empty
+            faults: Injected faults by kind, such as ``{"throttle": 0.1, "latency": "50ms"}``; the
+                kinds are those of ``fleetstream serve --fault``. With a dictionary, also an empty
                 one, faults can be changed at run time.
             seed: The seed of the faults.
 
@@ -59,12 +59,12 @@ class LocalTimestream:
 
     @property
     def url(self) -> str:
-        """The endpoint URL; raises RuntimeError outside of the `with` block."""
+        """The endpoint URL; raises RuntimeError outside of the ``with`` block."""
         return self._running.url
 
     @property
     def port(self) -> int:
-        """The port; raises RuntimeError outside of the `with` block."""
+        """The port; raises RuntimeError outside of the ``with`` block."""
         return self._running.port
 
     def __enter__(self) -> Self:

@@ -32,7 +32,7 @@ class _HttpProtocol(HttpToolsProtocol):
 
 
 class _UvicornServer(uvicorn.Server):
-    """Calls `on_ready` after the start; a signal stops the server, but not the process."""
+    """Calls ``on_ready`` after the start; a signal stops the server, but not the process."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -49,7 +49,7 @@ class _UvicornServer(uvicorn.Server):
 
 
 class EmulatorServer:
-    """The local Timestream on a listening socket; `run` serves it once.
+    """The local Timestream on a listening socket; ``run`` serves it once.
 
     Attributes:
         host: The address that it listens on.
@@ -59,7 +59,7 @@ class EmulatorServer:
     """
 
     def __init__(self, host: str, port: int, store: Path | None, faults: Faults | None) -> None:
-        """Listen on the first address of `host`, and open the store; port 0 is a free port.
+        """Listen on the first address of ``host``, and open the store; port 0 is a free port.
 
         Raises OSError if it can't listen, and StoreUnusable if it can't open the store.
         """
@@ -83,10 +83,10 @@ class EmulatorServer:
         return ipaddress.ip_address(self.host).is_loopback
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Serve until `stop` is called or, in the main thread, SIGINT or SIGTERM is received.
+        """Serve until ``stop`` is called or, in the main thread, SIGINT or SIGTERM is received.
 
-        `on_ready` is called when requests are accepted. On return, everything that was acknowledged
-        is stored, and the socket and the store are closed.
+        ``on_ready`` is called when requests are accepted. On return, everything that was
+        acknowledged is stored, and the socket and the store are closed.
         """
         # Arrow imports pandas, if installed, for its first array: not during the first request.
         pa.array([])
@@ -111,13 +111,13 @@ class EmulatorServer:
             self._listener.close()
 
     def stop(self) -> None:
-        """Make `run` return; may be called from any thread once the server is ready."""
+        """Make ``run`` return; may be called from any thread once the server is ready."""
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket on the first address of `host`."""
+    """A listening socket on the first address of ``host``."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
     )[0]

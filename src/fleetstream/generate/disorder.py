@@ -34,9 +34,9 @@ class DisorderedBatches:
         generator: Generator,
         disorder: Disorder,
         *,
-        held: Callable[[pa.RecordBatch], None],
-        released: Callable[[pa.RecordBatch], None],
-        counted: Callable[[str, pa.RecordBatch], None],
+        held: Callable[[pa.RecordBatch], None] = lambda _batch: None,
+        released: Callable[[pa.RecordBatch], None] = lambda _batch: None,
+        counted: Callable[[str, pa.RecordBatch], None] = lambda _what, _batch: None,
     ) -> None:
         self._generator = generator
         self._disorder = disorder

@@ -1,10 +1,10 @@
 """The generator: batches of any series at any timestamps.
 
-A *batch* is a :class:`pyarrow.RecordBatch` of series of one kind at one or more timestamps, ordered
-by timestamp and then by series. Its columns are the dimensions (``dictionary<int32, string>``),
-``time`` (``timestamp[us]``, UTC) and the measures (``double``, ``int64`` or
-``dictionary<int32, string>``), null where a value is missing. :mod:`fleetstream.generate.schema`
-describes the schema's metadata.
+A *batch* is a :class:`pyarrow.RecordBatch` of series of one kind at one or more timestamps,
+ordered by timestamp and then by series. Its columns are the dimensions
+(``dictionary<int32, string>``), ``time`` (``timestamp[us]``, UTC) and the measures (``double``,
+``int64`` or ``dictionary<int32, string>``), null where a value is missing.
+:mod:`fleetstream.generate.schema` describes the schema's metadata.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,13 +80,13 @@ class Generator:
         self.tables = {key: topology.table(key) for key in model.kinds}
         self.schemas = {key: batch_schema(model, key) for key in model.kinds}
         self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
-        self._evaluators = {
+        self.evaluators = {
             key: Evaluator(kind, signal, overlay.signal, overlay.missing, missing_percent)
             for key, kind in model.kinds.items()
         }
         self._keys = {key: seeded(table.identities, seed) for key, table in self.tables.items()}
         self._fixed = {
-            key: self._evaluators[key].fixed(table.identities) for key, table in self.tables.items()
+            key: self.evaluators[key].fixed(table.identities) for key, table in self.tables.items()
         }
         self._repeated: dict[tuple[Chunk, int], list[pa.Array]] = {}
 
@@ -126,7 +126,7 @@ class Generator:
 
     def batch(self, chunk: Chunk, timestamps: Sequence[int]) -> pa.RecordBatch:
         """The series of a chunk at timestamps in microseconds."""
-        grid, evaluator = self.grid(chunk, timestamps), self._evaluators[chunk.kind]
+        grid, evaluator = self.grid(chunk, timestamps), self.evaluators[chunk.kind]
         values = evaluator.evaluate(grid)
         missing = evaluator.missing(grid)
         mask = None if missing is None else missing.reshape(-1)

@@ -6,12 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fleetstream.generate.choices import PERIODS, Shape
+from fleetstream.generate.keys import Numbers
 from fleetstream.generate.moments import MICROSECONDS
 
 FULL_SCALE = 100.0
 """A signal ranges from 0 to this."""
-
-Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.model.normal import normal_quantile
-
-Numbers = npt.NDArray[np.float64]
+from fleetstream.model.normal import Numbers, normal_quantile
 
 Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 Whole = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]

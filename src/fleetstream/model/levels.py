@@ -8,8 +8,8 @@ import msgspec
 from fleetstream.model.expressions import Expression
 from fleetstream.model.templates import Template
 
-Whole = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-Attribute = str | Whole | list[str]
+ExactInteger = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+Attribute = str | ExactInteger | list[str]
 Member = dict[str, Attribute]
 """A member of a level: its ``name``, and attributes that expressions and templates refer to."""
 

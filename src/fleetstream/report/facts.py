@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
-from fleetstream.targets.null.sink import NullSink
 from fleetstream.targets.sink import Sink
 
 
@@ -16,7 +15,8 @@ class RunFacts:
     ``parameters`` and ``include`` are those that the generator was made with. ``sweeps`` is how
     many the run makes, None where it has no end. ``command`` repeats the run and ``verification``
     verifies it, None where nothing can; both are for a shell. ``write_price`` is the price of a
-    million metered writes in US dollars.
+    million metered writes in US dollars. ``has_latency`` says that the times of requests are
+    figures of the target, not those of a function call.
     """
 
     generator: Generator
@@ -28,11 +28,7 @@ class RunFacts:
     command: str
     verification: str | None
     write_price: float
-
-    @property
-    def has_latency(self) -> bool:
-        """Whether the times of requests are figures of the target, not those of a function call."""
-        return not isinstance(self.sink, NullSink)
+    has_latency: bool
 
     @property
     def series(self) -> dict[str, int]:

@@ -17,7 +17,7 @@ SIGNIFICANT_DIGITS = 3
 
 
 def duration(seconds: float) -> str:
-    """A duration, such as `250 µs`, `12.3 ms`, `5.84 s`, `2 min 05 s` or `3 d 04 h`."""
+    """A duration, such as ``250 µs``, ``12.3 ms``, ``5.84 s``, ``2 min 05 s`` or ``3 d 04 h``."""
     rounded = float(f"{seconds:.{SIGNIFICANT_DIGITS}g}")
     if rounded < 60:
         scale, unit = next(
@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
 
 
 def percentiles(latencies: Latencies, separator: str) -> str:
-    """The percentiles of latencies, such as `p50 1.2 ms, p90 3 ms, p99 9.1 ms, max 12 ms`."""
+    """The percentiles of latencies, such as ``p50 1.2 ms, p90 3 ms, p99 9.1 ms, max 12 ms``."""
     return separator.join(
         f"{name} {duration(latency)}"
         for name, latency in (
@@ -63,5 +63,5 @@ def moment(timestamp: int) -> str:
 
 
 def counts(by_noun: Mapping[str, int]) -> str:
-    """Counts with their nouns, such as `1,010 hosts, 1,212 processes`."""
+    """Counts with their nouns, such as ``1,010 hosts, 1,212 processes``."""
     return ", ".join(f"{count:,} {noun}" for noun, count in by_noun.items())

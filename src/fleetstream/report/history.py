@@ -15,9 +15,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.report.periodic import periodically
 from fleetstream.run.latency import Latencies, LatencyCounts
 from fleetstream.run.ledger import Ledger, Totals
+from fleetstream.run.periodic import periodically
 
 SAMPLE_SECONDS = 0.25
 """Seconds between two samples."""

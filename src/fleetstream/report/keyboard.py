@@ -13,7 +13,7 @@ from fleetstream.run.control import Control
 
 
 class RunKeys:
-    """Acts on keys: `q` stops a run, `p` pauses and resumes it, `?` shows or hides help."""
+    """Acts on keys: ``q`` stops a run, ``p`` pauses and resumes it, ``?`` shows or hides help."""
 
     def __init__(self, control: Control) -> None:
         self._control = control

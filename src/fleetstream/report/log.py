@@ -1,6 +1,6 @@
 """The log of a run: one line every few seconds, for files and simple terminals.
 
-Lines are logfmt (`key=value`, values with blanks in quotes) or JSON, with the same keys.
+Lines are logfmt (``key=value``, values with blanks in quotes) or JSON, with the same keys.
 """
 
 import sys
@@ -13,7 +13,7 @@ import msgspec
 from fleetstream.report.facts import RunFacts
 from fleetstream.report.formats import moment
 from fleetstream.report.history import History, Interval
-from fleetstream.report.periodic import periodically
+from fleetstream.run.periodic import periodically
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger, Processor

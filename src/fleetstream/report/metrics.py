@@ -7,6 +7,7 @@ is left out.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 
 import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
@@ -23,7 +24,7 @@ from fleetstream import _version
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.report.facts import RunFacts
 from fleetstream.run.latency import LatencyCounts
-from fleetstream.run.ledger import Ledger, Tally, Totals
+from fleetstream.run.ledger import Ledger, Totals
 
 BUCKETS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -76,7 +77,7 @@ class LedgerCollector(Collector):
         yield from _requests(totals)
         if self._facts.has_latency and latencies.counts.any():
             yield _durations(totals, latencies)
-        yield _counter("fleetstream_sweeps", "Sweeps generated in full.", totals.sweeps)
+        yield CounterMetricFamily("fleetstream_sweeps", "Sweeps generated in full.", totals.sweeps)
         last = (self._ledger.last_sweep or 0) / MICROSECONDS
         yield GaugeMetricFamily(
             "fleetstream_last_sweep_timestamp_seconds",
@@ -99,25 +100,25 @@ def _records(totals: Totals) -> Iterator[Metric]:
         "rejected": totals.rejected,
         "undelivered": totals.undelivered,
     }
-    for name, count in (("records", _records_of), ("values", _values_of)):
+    for name in ("records", "values"):
+        count = attrgetter(name)
         family = CounterMetricFamily(
             f"fleetstream_{name}", f"Outcomes of {name}.", labels=["outcome"]
         )
         for outcome, tally in outcomes.items():
             family.add_metric([outcome], count(tally))
         yield family
-        generated = count(totals.generated)
-        yield _counter(
+        yield CounterMetricFamily(
             f"fleetstream_generated_{name}",
             f"Generated {name}, those in flight included.",
-            generated,
+            count(totals.generated),
         )
     yield GaugeMetricFamily(
         "fleetstream_in_flight_records",
         "Records that are generated and have no outcome yet.",
         totals.in_flight.records,
     )
-    yield _counter(
+    yield CounterMetricFamily(
         "fleetstream_unchanged_records",
         "Stored records that the target had already.",
         totals.unchanged,
@@ -139,9 +140,11 @@ def _requests(totals: Totals) -> Iterator[Metric]:
         retries.add_metric([reason], count)
     yield retries
     if totals.bytes_sent is not None:
-        yield _counter("fleetstream_request_bytes", "Bytes of request bodies.", totals.bytes_sent)
+        yield CounterMetricFamily(
+            "fleetstream_request_bytes", "Bytes of request bodies.", totals.bytes_sent
+        )
     if totals.metered_writes is not None:
-        yield _counter(
+        yield CounterMetricFamily(
             "fleetstream_metered_writes", "Metered writes of 1 KiB.", totals.metered_writes
         )
 
@@ -156,15 +159,3 @@ def _durations(totals: Totals, counts: LatencyCounts) -> Metric:
     total = int(counts.counts.sum())
     family.add_metric([], [*buckets, ("+Inf", total)], sum_value=totals.seconds)
     return family
-
-
-def _records_of(tally: Tally) -> int:
-    return tally.records
-
-
-def _values_of(tally: Tally) -> int:
-    return tally.values
-
-
-def _counter(name: str, what: str, value: float) -> Metric:
-    return CounterMetricFamily(name, what, value)

@@ -8,9 +8,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.topology import SeriesTable
 from fleetstream.report.facts import series_by_noun
-
-MAX_RECORDS = 100
-"""Records per request to Amazon Timestream, at most."""
+from fleetstream.targets.timestream.packing import MAX_RECORDS
 
 LISTED_SERIES = 5
 """Series listed per kind on a terminal."""

@@ -13,9 +13,9 @@ Values = npt.NDArray[np.float64]
 
 
 def find_measure(model: Model, name: str | None = None) -> tuple[str, Measure]:
-    """A measure and the key of its kind, by `NAME` or `KIND.NAME`; by default the first of all.
+    """A measure and the key of its kind, by ``NAME`` or ``KIND.NAME``; by default the first of all.
 
-    Of several measures of the same name, `NAME` is the one of the first kind. Raises ValueError
+    Of several measures of the same name, ``NAME`` is the one of the first kind. Raises ValueError
     where there is none.
     """
     measures = [(key, measure) for key, kind in model.kinds.items() for measure in kind.measures]

@@ -177,7 +177,7 @@ def _records(tally: Tally, reasons: Counter[str] | None = None) -> RecordsSummar
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Write the summary as JSON, described by `docs/summary.schema.json`. Raises OSError."""
+    """Write the summary as JSON, described by ``docs/summary.schema.json``. Raises OSError."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
 
 

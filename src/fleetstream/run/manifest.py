@@ -199,7 +199,7 @@ def manifest_path(spec: RunSpec, wanted: Path | None, folder: Path = Path()) -> 
     is not the manifest of a finished run.
     """
     if wanted is None:
-        if spec.target.scheme == "null":
+        if spec.target.discarded:
             return None
         part = f"-{spec.shard.number}of{spec.shard.count}" if spec.shard else ""
         return _unused(folder / f"fleetstream-{spec.seed}{part}.json")

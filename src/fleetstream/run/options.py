@@ -189,6 +189,9 @@ OPTIONS: tuple[Option, ...] = (
 )
 # fmt: on
 
+RUN_GROUPS = tuple(dict.fromkeys(option.group for option in OPTIONS))
+"""The groups that options of a run are in; commands add options of their own in others."""
+
 BY_FIELD = {option.field: option for option in OPTIONS}
 
 
@@ -208,8 +211,7 @@ def changed(spec: RunSpec, **options: Any) -> RunSpec:
         option = BY_FIELD.get(field)
         if option is None:
             raise TypeError(f"A run has no option {field!r}.")
-        is_text = isinstance(value, str) and option.read is not None
-        values[field] = option.read(value) if is_text and option.read else value
+        values[field] = option.read(value) if option.read and isinstance(value, str) else value
     try:
         msgspec.json.encode(values)  # text from a command line may have bytes that are not UTF-8
         return msgspec.convert(msgspec.to_builtins(values), RunSpec)

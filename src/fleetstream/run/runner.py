@@ -1,7 +1,5 @@
 """Runs: everything is checked and opened, then carried out, then accounted for."""
 
-import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from fleetstream.run.journal import Journal, Recorder
 from fleetstream.run.ledger import Ledger, Totals
 from fleetstream.run.manifest import Manifest, manifest_path, read_manifest
 from fleetstream.run.options import BY_FIELD, changed
+from fleetstream.run.periodic import periodically
 from fleetstream.run.schedule import check_window, clock_of, sweeps_left
 from fleetstream.run.spec import RunSpec
 from fleetstream.run.undelivered import Kept, UndeliveredStore
@@ -95,24 +94,17 @@ class Run:
         ``progress`` is called a few times per second, in a thread of its own, with what became of
         all records until then.
         """
-        over = threading.Event()
-
-        def report() -> None:
-            while not over.wait(PROGRESS_SECONDS):
-                if progress:
-                    progress(self.ledger.totals())
-
-        reporter = threading.Thread(target=report, name="progress", daemon=True)
-        if progress:
-            reporter.start()
-        try:
+        if progress is None:
             kept, failure = self._execute()
-        finally:
-            over.set()
-            if progress:
-                reporter.join()
-        if progress:
-            progress(self.ledger.totals())
+        else:
+            report = progress
+
+            def report_now() -> None:
+                report(self.ledger.totals())
+
+            with periodically(PROGRESS_SECONDS, report_now, "progress"):
+                kept, failure = self._execute()
+            report_now()
         return RunResult(
             self.ledger.totals(), self.ledger.elapsed, self.control.reason, kept, failure
         )
@@ -201,8 +193,7 @@ def worker_pool(spec: RunSpec, sink: Sink) -> tuple[WorkerPool | None, int]:
                 f"{sink.name} can be written by one process only, but --processes is "
                 f"{spec.processes}; leave it out."
             )
-        default = 1 if sink.exclusive else len(os.sched_getaffinity(0))
-        count = spec.processes or default
+        count = 1 if sink.exclusive else spec.worker_count
         return (ProcessPool() if count > 1 else None), count
     if sink.exclusive:
         raise ValueError(
@@ -214,5 +205,4 @@ def worker_pool(spec: RunSpec, sink: Sink) -> tuple[WorkerPool | None, int]:
         raise ValueError(
             "--ray requires the `ray` extra; install it with: pip install 'fleetstream[ray]'"
         ) from error
-    assert spec.workers is not None
-    return RayPool(spec.ray), spec.workers
+    return RayPool(spec.ray), spec.worker_count

@@ -4,6 +4,7 @@ The command line parses into it, the manifest stores it, workers receive it, and
 takes it.
 """
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -170,6 +171,11 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.seed is not None and (
             self.start is None or (self.interval is not None and bounded)
         )
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes share the work: those on a cluster or here, 0 meaning one per core."""
+        return self.workers or self.processes or len(os.sched_getaffinity(0))
 
     @property
     def target(self) -> TargetOptions:

@@ -1,7 +1,7 @@
 """Records that were not stored, kept in Parquet files until they can be delivered.
 
 A file has records of one kind in the form of a batch (values that are not part of them null), with
-four more columns: ``outcome`` (`undelivered` or `rejected`), ``reason``, ``record_index`` (its
+four more columns: ``outcome`` (``undelivered`` or ``rejected``), ``reason``, ``record_index`` (its
 place in its request) and ``existing_version`` (the version that the target has instead, where it
 says so). Files appear under their names only when they are complete.
 """

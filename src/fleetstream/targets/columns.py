@@ -49,6 +49,11 @@ class TableColumns:
         return self.key | self.values
 
 
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def value_column(data_type: DataType) -> str:
     """The column of single-measure values of a type."""
     return f"measure_value::{data_type.lower()}"

@@ -19,6 +19,7 @@ from fleetstream.generate.keys import Bits, mix
 from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.generate.schema import TIME
 from fleetstream.targets.arrow_cache import ArrayCache, address
+from fleetstream.targets.columns import quoted
 from fleetstream.targets.sink import Rejection
 
 MAX_ROWS = 4_000_000
@@ -153,13 +154,18 @@ def add_absent(
     names = rows.column_names
     columns = [row[0] for row in connection.execute(f"DESCRIBE {table}").fetchall()]
     same = " AND ".join(
-        [f'there."{name}" IS NOT DISTINCT FROM incoming."{name}"' for name in key if name in names]
-        + [f'there."{name}" IS NULL' for name in key if name not in names and name in columns]
+        f"there.{quoted(name)} IS NOT DISTINCT FROM incoming.{quoted(name)}"
+        if name in names
+        else f"there.{quoted(name)} IS NULL"
+        for name in key
+        if name in (*names, *columns)
     )
     differs = " OR ".join(
-        f'there."{name}" IS DISTINCT FROM incoming."{name}"' for name in names if name not in key
+        f"there.{quoted(name)} IS DISTINCT FROM incoming.{quoted(name)}"
+        for name in names
+        if name not in key
     )
-    listed = ", ".join(f'"{name}"' for name in key if name in names)
+    listed = ", ".join(quoted(name) for name in key if name in names)
     first, last = time_range(rows)
     # Without these bounds each request would read the whole table.
     there = (

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from fleetstream.generate.schema import TIME
 from fleetstream.targets.file_sink import FileFormat
-from fleetstream.targets.file_storage import Storage, StoredFile, first_line
-from fleetstream.targets.sink import TargetUnusable
+from fleetstream.targets.file_storage import Storage, StoredFile
+from fleetstream.targets.sink import TargetUnusable, first_line
 
 _EARLIEST, _LATEST = 0, 2**62
 """Microseconds; all timestamps are between them."""

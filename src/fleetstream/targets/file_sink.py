@@ -7,7 +7,6 @@ records.
 
 import shlex
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Protocol
 
@@ -17,9 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.records import Indices, RecordRange, Records
+from fleetstream.generate.records import Indices, RecordRange
 from fleetstream.targets.deduplication import Addition, RecentWrites, add_absent, time_range
-from fleetstream.targets.file_storage import Storage, StoredFile, first_line
+from fleetstream.targets.file_storage import Storage, StoredFile
 from fleetstream.targets.sink import (
     Delivery,
     Rejection,
@@ -27,7 +26,9 @@ from fleetstream.targets.sink import (
     TargetLost,
     TargetUnusable,
     Unavailable,
+    first_line,
 )
+from fleetstream.targets.waiting import WaitingRecords
 
 VALUES_PER_REQUEST = 2_000_000
 """About how many values a request has. Readers of data lakes are slow with many small files; but
@@ -96,13 +97,10 @@ class FileSink:
     ) -> None:
         self.storage = storage
         self.format = file_format
-        self._model = model
         self._query = query
         self._files: list[StoredFile] = []
         self._recent = RecentWrites(self._may_hold)
-        self._waiting: list[RecordRange] = []
-        self._waiting_values = 0
-        self._waiting_since = 0.0
+        self._waiting = WaitingRecords(model)
 
     @property
     def name(self) -> str:
@@ -121,23 +119,15 @@ class FileSink:
 
     def prepare(self, batch: pa.RecordBatch) -> Iterable[Request]:
         """Everything that waits, once it is enough for large files."""
-        records = Records(batch, self._model)
-        if not len(records):
-            return ()
-        if not self._waiting:
-            self._waiting_since = time.monotonic()
-        self._waiting.append(RecordRange(records, 0, len(records)))
-        self._waiting_values += self._waiting[-1].values
-        return self.flush() if self._waiting_values >= VALUES_PER_REQUEST else ()
+        self._waiting.add(batch)
+        return self.flush() if self._waiting.values >= VALUES_PER_REQUEST else ()
 
     def pause(self) -> Iterable[Request]:
         """Everything that waits, once it has waited long enough."""
-        waited = time.monotonic() - self._waiting_since
-        return self.flush() if waited >= LONGEST_WAIT else ()
+        return self.flush() if self._waiting.seconds >= LONGEST_WAIT else ()
 
     def flush(self) -> Iterable[Request]:
-        ranges, self._waiting, self._waiting_values = tuple(self._waiting), [], 0
-        return [Request(ranges, None)] if ranges else []
+        return self._waiting.take()
 
     def send(self, request: Request) -> Delivery:
         """Write the files of a request. After a failure it can be sent again."""

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import pyarrow.fs as pafs
 
-from fleetstream.targets.sink import TargetUnusable
+from fleetstream.targets.sink import TargetUnusable, first_line
 
 Write = Callable[[IO[bytes]], None]
 """Writes a file's content."""
@@ -151,9 +151,3 @@ def open_bucket(path: str, region: str | None, endpoint_url: str | None) -> Stor
     if found == pafs.FileType.NotFound:
         raise TargetUnusable(f"There is no bucket {name!r}; create it first, or name another.")
     return Storage(filesystem, path.rstrip("/"), f"s3://{path}")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error message, with a full stop."""
-    text = getattr(error, "strerror", None) or str(error)
-    return f"{text.splitlines()[0].rstrip('.')}."

@@ -60,6 +60,11 @@ class TargetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return self.url.partition(":")[2]
 
     @property
+    def discarded(self) -> bool:
+        """Whether the target keeps nothing of what it gets."""
+        return self.scheme in targets() and targets()[self.scheme].discards
+
+    @property
     def address(self) -> str | None:
         """The network address that records go to, where one is given."""
         return self.endpoint_url or (self.path if "://" in self.path else None)
@@ -83,11 +88,12 @@ OpenReader = Callable[[TargetOptions, RecordModel, Schemas], "Reader"]
 class Target:
     """A kind of target.
 
-    ``url`` is the form of its URL, for help; ``options`` the fields of :class:`TargetOptions` that
-    it understands; ``extra`` the extra that installs its libraries. ``open_reader`` is None where
-    what is written cannot be read back. Both functions return something that is not opened yet, and
-    raise ValueError where the options are not understood or not complete, TargetUnusable where the
-    target cannot be used, and ModuleNotFoundError where a library is missing.
+    ``url`` is the form of its URL, for help; ``options`` the fields of :class:`TargetOptions`
+    that it understands; ``extra`` the extra that installs its libraries. ``open_reader`` is None
+    where what is written cannot be read back; ``discards`` says that nothing is kept at all. Both
+    functions return something that is not opened yet, and raise ValueError where the options are
+    not understood or not complete, TargetUnusable where the target cannot be used, and
+    ModuleNotFoundError where a library is missing.
     """
 
     scheme: str
@@ -96,6 +102,7 @@ class Target:
     open_reader: OpenReader | None = None
     options: frozenset[str] = frozenset()
     extra: str | None = None
+    discards: bool = False
 
 
 @cache

@@ -2,8 +2,9 @@
 
 A sink turns batches into requests (:meth:`Sink.prepare`) and delivers one request
 (:meth:`Sink.send`), from several threads at once where its ``concurrency`` allows it. It does not
-retry: it raises :class:`Throttled`, :class:`Unavailable` or :class:`TargetLost`, and the pipeline
-decides. A refused record is not an exception but a :class:`Rejection` in the :class:`Delivery`.
+retry: it raises :class:`Throttled`, :class:`Unavailable` or :class:`TargetLost`, and the
+pipeline decides. A refused record is not an exception but a :class:`Rejection` in the
+:class:`Delivery`.
 """
 
 from collections.abc import Iterable
@@ -111,6 +112,12 @@ class TargetLost(Exception):
 
 class TargetUnusable(Exception):
     """The target cannot be used at all. The message says why and what to do."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error message, with a full stop."""
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{text.splitlines()[0].rstrip('.')}."
 
 
 class Sink(Protocol):

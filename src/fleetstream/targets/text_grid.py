@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from fleetstream.targets.texts import Texts
 
-Grid = npt.NDArray[np.uint8]
+ByteGrid = npt.NDArray[np.uint8]
 """Bytes with the shape (rows, width), contiguous."""
 
 
@@ -45,27 +45,27 @@ class RowTemplate:
         """Append a blank slot."""
         return self.add(" " * width)
 
-    def rows(self, count: int) -> Grid:
+    def rows(self, count: int) -> ByteGrid:
         """A grid of ``count`` copies of the row."""
         grid = np.empty((count, self.width), np.uint8)
         grid[:] = np.frombuffer(self._text, np.uint8)
         return grid
 
 
-def slot_texts(grid: Grid, slot: Slot) -> Texts:
+def slot_texts(grid: ByteGrid, slot: Slot) -> Texts:
     """A view of a slot in all rows, to assign texts of its width to."""
     rows, width = grid.shape
     return np.ndarray((rows,), f"V{slot.width}", grid.data, slot.start, (width,))
 
 
-def blank(grid: Grid, slots: Sequence[Slot], where: npt.NDArray[np.bool_], fill: str) -> None:
+def blank(grid: ByteGrid, slots: Sequence[Slot], where: npt.NDArray[np.bool_], fill: str) -> None:
     """Overwrite slots with ``fill``; ``where`` has the shape (rows, slots)."""
     for number, slot in enumerate(slots):
         grid[where[:, number], slot.start : slot.stop] = ord(fill)
 
 
 def keep_items(
-    grid: Grid, items: Sequence[Slot], present: npt.NDArray[np.bool_], fill: str
+    grid: ByteGrid, items: Sequence[Slot], present: npt.NDArray[np.bool_], fill: str
 ) -> None:
     """Blank the items of a comma-separated list that are not ``present``.
 

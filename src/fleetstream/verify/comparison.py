@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from fleetstream.generate.schema import TIME
-from fleetstream.targets.columns import MEASURE_NAME, TableColumns
+from fleetstream.targets.columns import MEASURE_NAME, TableColumns, quoted
 from fleetstream.verify.expectation import PARTIAL
 from fleetstream.verify.findings import EXAMPLES, Fault, Findings, WrongRecord
 
@@ -32,11 +32,12 @@ class Comparison:
         self._key = list(columns.key)
         self._values = list(columns.values)
         on = " AND ".join(
-            f'expected."{name}" IS NOT DISTINCT FROM held."{name}"' for name in self._key
+            f"expected.{quoted(name)} IS NOT DISTINCT FROM held.{quoted(name)}"
+            for name in self._key
         )
         self._joined = f"expected FULL JOIN held ON {on}"
         self._differs = " OR ".join(
-            f'expected."{name}" IS DISTINCT FROM held."{name}"' for name in self._values
+            f"expected.{name} IS DISTINCT FROM held.{name}" for name in map(quoted, self._values)
         )
         self._wrong = {
             Fault.MISSING: f"held.{_THERE} IS NULL AND NOT expected.{PARTIAL}",
@@ -82,9 +83,10 @@ class Comparison:
     def _examples(self, fault: Fault, limit: int) -> list[WrongRecord]:
         """The first records with a fault, by time and series."""
         if fault is Fault.DUPLICATE:
-            key = ", ".join(f'"{name}"' for name in self._key)
+            key = ", ".join(map(quoted, self._key))
             same = " AND ".join(
-                f'held."{name}" IS NOT DISTINCT FROM expected."{name}"' for name in self._key
+                f"held.{quoted(name)} IS NOT DISTINCT FROM expected.{quoted(name)}"
+                for name in self._key
             )
             rows = self._rows(
                 f"SELECT {key}, count(*) AS times FROM held SEMI JOIN expected ON {same} "
@@ -92,13 +94,15 @@ class Comparison:
             )
             return [self._wrong_record(row, f"there {row['times']} times") for row in rows]
         key = ", ".join(
-            f'coalesce(held."{name}", expected."{name}") AS "{name}"' for name in self._key
+            f"coalesce(held.{quoted(name)}, expected.{quoted(name)}) AS {quoted(name)}"
+            for name in self._key
         )
         values = ", ".join(
-            f'held."{name}" AS "held {name}", expected."{name}" AS "expected {name}"'
+            f"{side}.{quoted(name)} AS {quoted(f'{side} {name}')}"
             for name in self._values
+            for side in ("held", "expected")
         )
-        order = ", ".join(f'"{name}"' for name in (TIME, *self._key))
+        order = ", ".join(map(quoted, (TIME, *self._key)))
         rows = self._rows(
             f"SELECT {key}, {values} FROM {self._joined} WHERE {self._wrong[fault]} "
             f"ORDER BY {order} LIMIT {limit}"
@@ -148,12 +152,12 @@ class Comparison:
             self._connection.register(f"{name}_rows", rows)
             origin, present = f"{name}_rows", rows.column_names
         listed = ", ".join(
-            f'"{column}"' if column in present else f'NULL::{kind} AS "{column}"'
+            quoted(column) if column in present else f"NULL::{kind} AS {quoted(column)}"
             for column, kind in columns.items()
         )
         selected = f"SELECT {listed} FROM {origin}"
         if distinct:
-            key = ", ".join(f'"{column}"' for column in self._columns)
+            key = ", ".join(map(quoted, self._columns))
             selected = (
                 f"SELECT {key}, bool_and({PARTIAL}) AS {PARTIAL} FROM ({selected}) GROUP BY {key}"
             )

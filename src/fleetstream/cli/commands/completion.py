@@ -1,4 +1,4 @@
-"""`fleetstream completion`: shell completions, made from the parsers of all commands."""
+"""``fleetstream completion``: shell completions, made from the parsers of all commands."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`fleetstream estimate`: what a run would send to Amazon Timestream, and what that would cost."""
+"""``fleetstream estimate``: what a run would send to Amazon Timestream, and its price."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -35,11 +35,6 @@ Examples:
 DEFAULT_SPAN = 30 * 86_400.0
 """Seconds that are estimated where no option limits the run."""
 
-_RUN_GROUPS = (
-    *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
-    *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
-)
-
 
 def configure(parser: CommandParser) -> None:
     parser.description = DESCRIPTION
@@ -53,7 +48,7 @@ def configure(parser: CommandParser) -> None:
         default=None,
         help="how long the run goes on, from --start or now (default: until its end, or 30d)",
     )
-    add_run_options(parser, _RUN_GROUPS)
+    add_run_options(parser)
     shown = parser.add_argument_group(str(Group.DISPLAY))
     add_price_option(shown, shown=True)
     shown.add_argument(
@@ -65,16 +60,11 @@ def run(options: argparse.Namespace) -> int:
     from fleetstream.api import estimate_writes
     from fleetstream.report.estimate import estimates_json, progress_of, show_estimates
 
-    spec = run_spec(options)
-    if options.span is not None and spec.start is not None and spec.end is None:
-        spec = replace(spec, end=spec.start + int(options.span * MICROSECONDS))
-        options.span = None
-    spec = spec.resolved()
+    spec, sweeps = _extent(run_spec(options), options.span)
     if spec.to not in (None, "timestream"):
         raise ValueError(
             f"Only writes to Amazon Timestream are metered, but --to is {spec.to!r}; leave it out."
         )
-    sweeps = _sweeps(options, spec)
     estimates = {
         model: estimate_writes(replace(spec, record_model=model), sweeps, track=progress_of(model))
         for model in RecordModel
@@ -87,18 +77,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sweeps(options: argparse.Namespace, spec: "RunSpec") -> int | None:
-    """How many sweeps are estimated, None for all of a run that ends by itself.
+def _extent(spec: "RunSpec", span: float | None) -> "tuple[RunSpec, int | None]":
+    """The run, and how many sweeps of it are estimated: None for all of a run that ends by itself.
 
     Raises ValueError where options contradict each other.
     """
+    if span is not None and spec.start is not None and spec.end is None:
+        end = spec.start + int(span * MICROSECONDS)
+        spec, span = replace(spec, end=end, follow=False, max_lag=None), None
+    spec = spec.resolved()
     limited = bool(spec.autostop) or spec.end is not None
-    if options.span is None and limited:
-        return None
-    if limited:
+    if limited and span is not None:
         raise ValueError("--for, and --autostop or --end, both limit the run; give only one.")
-    span = DEFAULT_SPAN if options.span is None else options.span
-    sweeps = int(span * MICROSECONDS) // (spec.interval or MICROSECONDS)
+    if limited:
+        return spec, None
+    length = DEFAULT_SPAN if span is None else span
+    sweeps = int(length * MICROSECONDS) // (spec.interval or MICROSECONDS)
     if not sweeps:
         raise ValueError("--for is shorter than the time between two sweeps.")
-    return sweeps
+    return spec, sweeps

@@ -1,4 +1,4 @@
-"""`fleetstream ingest`: the continuous generator."""
+"""``fleetstream ingest``: the continuous generator."""
 
 import argparse
 import sys
@@ -41,16 +41,11 @@ Examples:
   fleetstream ingest --resume fleetstream-1795489292.json
 """
 
-_RUN_GROUPS = (
-    *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
-    *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
-)
-
 
 def configure(parser: CommandParser) -> None:
     parser.description = DESCRIPTION
     parser.add_help_all()
-    add_run_options(parser, _RUN_GROUPS)
+    add_run_options(parser)
     add_display_options(parser)
     manifest = parser.add_argument_group(str(Group.MANIFEST))
     manifest.add_argument(
@@ -137,6 +132,7 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         command=repeat_command(run.spec),
         verification=verify_command(run.spec.target, run.manifest_path),
         write_price=options.write_price,
+        has_latency=not run.spec.target.discarded,
     )
     stop_on_signals(run.control)
     with shown(options, facts, run.ledger, run.control) as history:

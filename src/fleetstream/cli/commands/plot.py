@@ -1,4 +1,4 @@
-"""`fleetstream plot`: pictures of what would be generated."""
+"""``fleetstream plot``: pictures of what would be generated."""
 
 import argparse
 import os
@@ -15,7 +15,6 @@ from fleetstream.generate.choices import Shape
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.moments import now as current_time
 from fleetstream.run.notation import at_least, read_duration
-from fleetstream.run.options import Group
 
 if TYPE_CHECKING:
     from fleetstream.run.spec import RunSpec
@@ -35,11 +34,6 @@ Examples:
 """
 
 DEFAULT_SERIES, DEFAULT_DURATION = 4, 300.0
-
-_RUN_GROUPS = (
-    *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
-    *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
-)
 
 
 def configure(parser: CommandParser) -> None:
@@ -80,7 +74,7 @@ def configure(parser: CommandParser) -> None:
         default=None,
         help="the file to draw to, by its ending .png, .svg, .pdf … (default: the terminal)",
     )
-    add_run_options(parser, _RUN_GROUPS)
+    add_run_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

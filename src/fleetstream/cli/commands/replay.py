@@ -1,4 +1,4 @@
-"""`fleetstream replay`: delivers what earlier runs could not."""
+"""``fleetstream replay``: delivers what earlier runs could not."""
 
 import argparse
 from contextlib import closing

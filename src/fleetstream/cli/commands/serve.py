@@ -1,4 +1,4 @@
-"""`fleetstream serve`: the local Amazon Timestream."""
+"""``fleetstream serve``: the local Amazon Timestream."""
 
 import argparse
 import sys
@@ -59,7 +59,7 @@ def configure(parser: CommandParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; prints `Listening on URL` when it is ready."""
+    """Serve until SIGINT or SIGTERM; prints ``Listening on URL`` when it is ready."""
     try:
         from fleetstream.emulator.api.faults import Faults, parse_faults
         from fleetstream.emulator.server import EmulatorServer

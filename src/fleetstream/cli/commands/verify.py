@@ -1,4 +1,4 @@
-"""`fleetstream verify`: proves that a target holds what runs must have written."""
+"""``fleetstream verify``: proves that a target holds what runs must have written."""
 
 import argparse
 from contextlib import closing
@@ -39,13 +39,7 @@ def configure(parser: CommandParser) -> None:
     parser.add_argument(
         "manifests", metavar="MANIFEST", type=Path, nargs="*", help="the manifest of a run"
     )
-    add_run_options(
-        parser,
-        (
-            *(Group.TARGET, Group.FLEET, Group.VALUES, Group.SCHEDULE),
-            *(Group.DISORDER, Group.DELIVERY, Group.WORKERS),
-        ),
-    )
+    add_run_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """The ASGI application: both APIs on one path, dispatched by the target header.
 
-The protocol is AWS's JSON 1.0: a POST with `X-Amz-Target: Timestream_20181101.Operation`.
+The protocol is AWS's JSON 1.0: a POST with ``X-Amz-Target: Timestream_20181101.Operation``.
 Signatures are not checked, so any credentials are accepted.
 """
 
@@ -164,7 +164,7 @@ class TimestreamApi:
         return success(self._faults.report())
 
     async def put_faults(self, request: Request) -> Response:
-        """PUT /faults: replace the settings by those of `{"settings": {KIND: VALUE, ...}}`."""
+        """PUT /faults: replace the settings by those of ``{"settings": {KIND: VALUE, ...}}``."""
         assert self._faults is not None
         try:
             settings = decode(await _read_body(request), dict[str, Any]).get("settings")
@@ -208,7 +208,7 @@ async def _read_body(request: Request) -> bytearray:
 
 
 def make_app(store: TimestreamStore, writer: Writer, faults: Faults | None) -> Starlette:
-    """The ASGI application; with `faults`, it also has the path `/faults`."""
+    """The ASGI application; with ``faults``, it also has the path ``/faults``."""
     api = TimestreamApi(store, writer, faults)
     routes = [Route("/", api.handle, methods=["POST"])]
     if faults is not None:

@@ -261,7 +261,7 @@ def _check_same_keys(before: TableSchema, after: TableSchema) -> None:
 def _page(
     resources: Sequence[Resource], token: str | None, size: int | None
 ) -> tuple[Sequence[Resource], dict[str, str]]:
-    """The page after `token`, and the response's NextToken if there are more pages.
+    """The page after ``token``, and the response's NextToken if there are more pages.
 
     A token holds the ARN of the last resource of a page.
     """

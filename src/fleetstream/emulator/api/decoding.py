@@ -38,7 +38,7 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
 
 
 def decode(body: bytes | bytearray, shape: type[Shape], path: str = "") -> Shape:
-    """Decode a request, or the part of one that is at `path`.
+    """Decode a request, or the part of one that is at ``path``.
 
     Raises SerializationException if the body is not JSON or a value has the wrong JSON type, and
     ValidationException if a member is missing or outside the model's constraint.
@@ -67,7 +67,7 @@ def _service_error(message: str, base_path: str) -> ServiceError:
 
 
 def _member(path: str) -> str:
-    """`Records[3].MeasureName` in the service's notation: `records.4.member.measureName`."""
+    """``Records[3].MeasureName`` in the service's notation: ``records.4.member.measureName``."""
     parts: list[str] = []
     for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
         parts += [name[0].lower() + name[1:]] if name else [str(int(index) + 1), "member"]

@@ -23,9 +23,9 @@ _RESERVED_PREFIXES = ("ts_", "measure_name", "measure_value")
 def identify_series(measure_name: str, common: bytes, own: bytes) -> SeriesIdentity:
     """The series of a record.
 
-    `common` and `own` are the dimensions of CommonAttributes and of the record, as JSON; either can
-    be empty. Raises SerializationException or ValidationException if the request is invalid, and
-    RecordRejected if the record exceeds a limit.
+    ``common`` and ``own`` are the dimensions of CommonAttributes and of the record, as JSON; either
+    can be empty. Raises SerializationException or ValidationException if the request is invalid,
+    and RecordRejected if the record exceeds a limit.
     """
     dimensions = (
         *_decode_dimensions(common, "CommonAttributes.Dimensions"),

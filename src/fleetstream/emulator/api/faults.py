@@ -25,7 +25,8 @@ KINDS: dict[str, str] = {
     "garbage": "a response with status 200 that is not JSON",
     "oversize": "a response of 32 MiB",
 }
-"""All kinds. `latency` is a duration; `reject` a probability per record; others are per request."""
+"""All kinds. ``latency`` is a duration; ``reject`` a probability per record; others are per
+request."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0}
@@ -38,7 +39,7 @@ class InvalidFault(ValueError):
 
 
 def parse_faults(texts: Sequence[str]) -> dict[str, str | float]:
-    """Settings from texts `KIND=VALUE`; raises InvalidFault for a text without `=`."""
+    """Settings from texts ``KIND=VALUE``; raises InvalidFault for a text without ``=``."""
     settings: dict[str, str | float] = {}
     for text in texts:
         kind, separator, value = text.partition("=")
@@ -63,7 +64,7 @@ class Faults:
         self.configure(settings)
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """Replace all settings; kinds that are not in `settings` are switched off.
+        """Replace all settings; kinds that are not in ``settings`` are switched off.
 
         The streams of random numbers continue where they are. Raises InvalidFault, and changes
         nothing, for an unknown kind or an invalid value.
@@ -105,7 +106,7 @@ class Faults:
             return before, None if before else after
 
     def rejected_records(self, count: int) -> list[int]:
-        """Indexes of the records to reject, of a request with `count` records."""
+        """Indexes of the records to reject, of a request with ``count`` records."""
         with self._lock:
             rejected = [index for index in range(count) if self._happens("reject")]
             self._injected["reject"] += len(rejected)

@@ -24,8 +24,8 @@ class ColumnTexts:
 class MeasureColumns:
     """The values of a request, by name and type of their columns.
 
-    `names` has the names of each record's values: none for a single-measure record. It is empty if
-    all records are single-measure records.
+    ``names`` has the names of each record's values: none for a single-measure record. It is empty
+    if all records are single-measure records.
     """
 
     texts: dict[tuple[str, ValueType], ColumnTexts]
@@ -35,7 +35,7 @@ class MeasureColumns:
 def collect_values(
     records: Sequence[RecordShape], common: RecordShape, types: Sequence[MeasureType]
 ) -> MeasureColumns:
-    """The values of records, with those of the common attributes; `types` has one per record.
+    """The values of records, with those of the common attributes; ``types`` has one per record.
 
     Raises ValidationException if a record's value is missing, or does not go with its type.
     """
@@ -97,7 +97,7 @@ def _uniform_columns(records: Sequence[tuple[MeasureValueShape, ...]]) -> Measur
     """The columns of multi-measure records that have the same names and types in the same order.
 
     Returns None if they differ. Most requests are of this kind, and this is several times faster
-    than `_mixed_columns`.
+    than ``_mixed_columns``.
     """
     count, width = len(records), len(records[0])
     if any(len(values) != width for values in records):

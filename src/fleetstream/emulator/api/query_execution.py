@@ -67,7 +67,7 @@ class QueryExecution:
     def __init__(
         self, text: str, statement: TranslatedStatement, cursor: duckdb.DuckDBPyConnection
     ) -> None:
-        """`cursor` is closed with the execution."""
+        """``cursor`` is closed with the execution."""
         self.query_id = uuid.uuid4().hex.upper()
         self.text = text
         self.cancelled = False

@@ -147,7 +147,7 @@ class QueryOperations:
         return stale
 
     def _find(self, token: str, text: str) -> QueryExecution:
-        """The execution that a pagination token belongs to; `text` must be its query."""
+        """The execution that a pagination token belongs to; ``text`` must be its query."""
         with self._lock:
             execution = self._executions.get(token.partition(".")[0])
             if execution is not None and execution.text == text:

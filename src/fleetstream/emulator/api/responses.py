@@ -31,7 +31,7 @@ def failure(error: ServiceError) -> Response:
 
 
 def broken(kind: str, intended: Response) -> Response:
-    """What the client receives instead of `intended`, for a kind of fault."""
+    """What the client receives instead of ``intended``, for a kind of fault."""
     return {
         "reset-before": ResetResponse,
         "reset-after": ResetResponse,

@@ -1,4 +1,4 @@
-"""Query results as JSON: the API's `Row`, `Datum` and their parts.
+"""Query results as JSON: the API's ``Row``, ``Datum`` and their parts.
 
 DuckDB returns every single value as the text that the service sends, so results consist of texts,
 lists of them and structs of them. Rows are encoded a batch at a time, column by column, which takes
@@ -35,7 +35,7 @@ class JsonRows:
     """The rows of one batch of a result as JSON, from which pages take as many as they can."""
 
     def __init__(self, columns: Sequence[pa.Array], types: Sequence[SqlType]) -> None:
-        """`columns` hold texts, or lists and structs of texts; `types` are the SQL types."""
+        """``columns`` hold texts, or lists and structs of texts; ``types`` are the SQL types."""
         data = [_encode(column, of) for column, of in zip(columns, types, strict=True)]
         rows = _concatenate('{"Data":[', _concatenate(*data, separator=","), "]},")
         _, offsets, self._characters = rows.buffers()
@@ -60,7 +60,7 @@ class JsonRows:
 
 
 def _encode(column: pa.Array, of: SqlType) -> pa.Array:
-    """A column's values as JSON texts, each a `Datum`."""
+    """A column's values as JSON texts, each a ``Datum``."""
     if not isinstance(of, ScalarType) or of == UNKNOWN or pa.types.is_null(column.type):
         texts = [orjson.dumps(_datum(value, of)).decode() for value in column.to_pylist()]
         return pa.array(texts, _TEXT)
@@ -78,7 +78,7 @@ def _concatenate(*parts: pa.Array | str, separator: str = "") -> pa.Array:
 
 
 def _datum(value: Any, of: SqlType) -> dict[str, Any]:
-    """One value as the API's `Datum`."""
+    """One value as the API's ``Datum``."""
     if value is None or of == UNKNOWN:
         return {"NullValue": True}
     if isinstance(of, TimeSeriesType):

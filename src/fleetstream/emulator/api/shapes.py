@@ -1,7 +1,7 @@
 """Shapes of the write API's requests.
 
 Required members, lengths, patterns and enumerations are those of the service's model
-(`timestream-write`, 2018-11-01).
+(``timestream-write``, 2018-11-01).
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class MeasureValueShape(ApiShape, frozen=True):
 class RecordShape(ApiShape, frozen=True):
     """A record, or the common attributes of a request's records.
 
-    `dimensions` is undecoded JSON of the shape `DimensionShapes`: clients send the dimensions of a
-    series as the same bytes with every record, so they are decoded once per series.
+    ``dimensions`` is undecoded JSON of the shape ``DimensionShapes``: clients send the dimensions
+    of a series as the same bytes with every record, so they are decoded once per series.
     """
 
     dimensions: msgspec.Raw = msgspec.Raw()

@@ -36,7 +36,7 @@ _NO_ATTRIBUTES = RecordShape()
 
 
 def read_records(request: WriteRecords, table: TableDefinition, now: int) -> PendingRecords:
-    """The records of a request; `now` is the present time in nanoseconds since 1970.
+    """The records of a request; ``now`` is the present time in nanoseconds since 1970.
 
     Raises ValidationException if the request is invalid.
     """
@@ -167,7 +167,7 @@ def _iso(time: int) -> str:
 def _add_values(
     pending: PendingRecords, value_type: ValueType, texts: dict[str, ColumnTexts], units: list[int]
 ) -> None:
-    """Parse all columns of one type together, and add them to `pending`."""
+    """Parse all columns of one type together, and add them to ``pending``."""
     every_row = list(range(len(units)))
     values = parse_values([text for column in texts.values() for text in column.texts], value_type)
     start = 0

@@ -1,7 +1,7 @@
 """Timestream's SQL on DuckDB: parsed by a sqlglot dialect, typed, and written as DuckDB's SQL.
 
-`translate` does all of it. No part of a query's text reaches DuckDB unchanged: every function, type
-and relation in the translation comes from the tables of this package, or from the store.
+``translate`` does all of it. No part of a query's text reaches DuckDB unchanged: every function,
+type and relation in the translation comes from the tables of this package, or from the store.
 """
 
 from __future__ import annotations

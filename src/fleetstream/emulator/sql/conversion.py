@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from fleetstream.emulator.sql.typed_sql import TypedSql, quote
+from fleetstream.emulator.quoting import quote
+from fleetstream.emulator.sql.typed_sql import TypedSql, let
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -31,31 +32,51 @@ from fleetstream.emulator.sql.types import (
 
 _DAY = 86_400 * 10**9
 
+# The parts of a double x with an exponent; DuckDB writes the same shortest digits as the service.
+_EXPONENT = let("e", "format('{{:.16e}}', x)", "CAST(split_part(e, 'e', 2) AS INTEGER)")
+_DIGITS = (
+    "rtrim(ltrim(replace(split_part(ltrim(CAST(x AS VARCHAR), '-'), 'e', 1), '.', ''), '0'), '0')"
+)
+_MANTISSA = (
+    "CASE WHEN x < 0 THEN '-' ELSE '' END || d[1] || '.'"
+    " || CASE WHEN len(d) > 1 THEN d[2:] ELSE '0' END || 'E' || CAST(n AS VARCHAR)"
+)
+
 _TO_TEXT: dict[SqlType, str] = {
     VARCHAR: "{}",
     BOOLEAN: "CAST({} AS VARCHAR)",
     INTEGER: "CAST({} AS VARCHAR)",
     BIGINT: "CAST({} AS VARCHAR)",
     DATE: "CAST({} AS VARCHAR)",
-    TIME: "list_transform([CAST({} AS VARCHAR)], lambda t: rpad("
-    "CASE WHEN contains(t, '.') THEN t ELSE t || '.' END, 18, '0'))[1]",
+    TIME: let(
+        "t",
+        "CAST({} AS VARCHAR)",
+        "rpad(CASE WHEN contains(t, '.') THEN t ELSE t || '.' END, 18, '0')",
+    ),
     TIMESTAMP: "strftime({}, '%Y-%m-%d %H:%M:%S.%n')",
     # The service uses Java's notation: decimal between 0.001 and 10,000,000, otherwise a mantissa
-    # with one digit before the point. DuckDB writes the same shortest digits.
-    DOUBLE: "list_transform([{}], lambda x: CASE WHEN isnan(x) THEN 'NaN'"
-    " WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END"
-    " WHEN x = 0 OR (abs(x) >= 1e-3 AND abs(x) < 1e7) THEN CAST(x AS VARCHAR)"
-    " ELSE list_transform([list_transform([format('{{:.16e}}', x)], lambda e:"
-    " CAST(split_part(e, 'e', 2) AS INTEGER))[1]], lambda n:"
-    " list_transform([rtrim(ltrim(replace(split_part(ltrim(CAST(x AS VARCHAR), '-'), 'e', 1),"
-    " '.', ''), '0'), '0')], lambda d: CASE WHEN x < 0 THEN '-' ELSE '' END || d[1] || '.'"
-    " || CASE WHEN len(d) > 1 THEN d[2:] ELSE '0' END || 'E' || CAST(n AS VARCHAR))[1])[1] END)[1]",
-    DAY_TO_SECOND: "list_transform([{}], lambda n: CASE WHEN n < 0 THEN '-' ELSE '' END"
-    f" || format('{{{{}}}} {{{{:02d}}}}:{{{{:02d}}}}:{{{{:02d}}}}.{{{{:09d}}}}', abs(n) // {_DAY},"
-    " abs(n) // 3600000000000 % 24, abs(n) // 60000000000 % 60, abs(n) // 1000000000 % 60,"
-    " abs(n) % 1000000000))[1]",
-    YEAR_TO_MONTH: "list_transform([{}], lambda n: CASE WHEN n < 0 THEN '-' ELSE '' END"
-    " || format('{{}}-{{}}', abs(n) // 12, abs(n) % 12))[1]",
+    # with one digit before the point.
+    DOUBLE: let(
+        "x",
+        "{}",
+        "CASE WHEN isnan(x) THEN 'NaN'"
+        " WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END"
+        " WHEN x = 0 OR (abs(x) >= 1e-3 AND abs(x) < 1e7) THEN CAST(x AS VARCHAR)"
+        f" ELSE {let('n', _EXPONENT, let('d', _DIGITS, _MANTISSA))} END",
+    ),
+    DAY_TO_SECOND: let(
+        "n",
+        "{}",
+        "CASE WHEN n < 0 THEN '-' ELSE '' END || format("
+        f"'{{{{}}}} {{{{:02d}}}}:{{{{:02d}}}}:{{{{:02d}}}}.{{{{:09d}}}}', abs(n) // {_DAY},"
+        " abs(n) // 3600000000000 % 24, abs(n) // 60000000000 % 60, abs(n) // 1000000000 % 60,"
+        " abs(n) % 1000000000)",
+    ),
+    YEAR_TO_MONTH: let(
+        "n",
+        "{}",
+        "CASE WHEN n < 0 THEN '-' ELSE '' END || format('{{}}-{{}}', abs(n) // 12, abs(n) % 12)",
+    ),
 }
 
 _DAY_PATTERN = r"\d{4}-\d{1,2}-\d{1,2}"
@@ -76,11 +97,12 @@ _TEXT_FORMS: dict[SqlType, tuple[str, str]] = {
 def _checked(target: SqlType) -> str:
     pattern, expected = _TEXT_FORMS[target]
     pattern = pattern.replace("{", "{{").replace("}", "}}")
-    return (
-        f"list_transform([{{}}], lambda s: CASE WHEN regexp_matches(s, '^\\s*({pattern})\\s*$')"
-        f" THEN CAST(s AS {target.duckdb})"
+    return let(
+        "s",
+        "{}",
+        f"CASE WHEN regexp_matches(s, '^\\s*({pattern})\\s*$') THEN CAST(s AS {target.duckdb})"
         # Not error(), which is not allowed inside TRY.
-        f" ELSE CAST(s || ' (expected {expected})' AS {target.duckdb}) END)[1]"
+        f" ELSE CAST(s || ' (expected {expected})' AS {target.duckdb}) END",
     )
 
 
@@ -121,7 +143,7 @@ def _differ_in_names(source: SqlType, target: SqlType) -> bool:
 
 
 def convert(value: TypedSql, target: SqlType) -> TypedSql:
-    """Convert implicitly; `value` must be of a type that converts to `target`."""
+    """Convert implicitly; ``value`` must be of a type that converts to ``target``."""
     if value.type == target:
         return value
     if value.set_type is not None:
@@ -166,8 +188,7 @@ def _cast_row(sql: str, source: RowType, target: RowType) -> str:
         f"f{number} := {cast_sql(f'r.f{number}', of, wanted)}"
         for number, ((_, of), (_, wanted)) in enumerate(pairs, 1)
     )
-    packed = f"CASE WHEN r IS NOT NULL THEN struct_pack({fields}) END"
-    return f"list_transform([{sql}], lambda r: {packed})[1]"
+    return let("r", sql, f"CASE WHEN r IS NOT NULL THEN struct_pack({fields}) END")
 
 
 def cast_literal(text: str, target: SqlType) -> str:

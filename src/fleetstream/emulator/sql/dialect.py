@@ -3,13 +3,13 @@
 It adds what the service's SQL has and Trino's has not (developer guide, "Query language
 reference"):
 
-- durations such as `15m` or `2hour` as literals;
-- `measure_value::double` and similar names of columns, which are not casts;
-- `SHOW DATABASES`, `SHOW TABLES`, `SHOW MEASURES`;
-- `@name` for the parameters of a prepared query.
+- durations such as ``15m`` or ``2hour`` as literals;
+- ``measure_value::double`` and similar names of columns, which are not casts;
+- ``SHOW DATABASES``, ``SHOW TABLES``, ``SHOW MEASURES``;
+- ``@name`` for the parameters of a prepared query.
 
-Function calls are parsed as `exp.Anonymous`, because they are resolved by the tables of functions.
-Only calls whose arguments have their own syntax are parsed as more than that.
+Function calls are parsed as ``exp.Anonymous``, because they are resolved by the tables of
+functions. Only calls whose arguments have their own syntax are parsed as more than that.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class TimestreamParser(TrinoParser):
 
 
 class TimestreamDialect(Trino):
-    """The dialect; `TimestreamDialect().parse(text)` returns one tree per statement."""
+    """The dialect; ``TimestreamDialect().parse(text)`` returns one tree per statement."""
 
     INDEX_OFFSET = 0  # keeps subscripts unchanged
     SUPPORTS_USER_DEFINED_TYPES = False
@@ -131,7 +131,7 @@ class TimestreamDialect(Trino):
     Parser = TimestreamParser
 
     def tokenize(self, sql: str, *args: Any, **kwargs: Any) -> list[Token]:
-        """Tokens, in which `measure_value::double` and similar names are one token."""
+        """Tokens, in which ``measure_value::double`` and similar names are one token."""
         return list(_join_measure_values(super().tokenize(sql, *args, **kwargs)))
 
 

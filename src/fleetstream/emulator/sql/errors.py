@@ -8,7 +8,7 @@ from fleetstream.emulator.errors import ValidationException
 
 
 def query_error(node: exp.Expr, message: str) -> ValidationException:
-    """An error with the position of `node`, if it is known: "line 1:8: message"."""
+    """An error with the position of ``node``, if it is known: "line 1:8: message"."""
     position = _position(node)
     return ValidationException(f"{position}: {message}" if position else message)
 
@@ -28,7 +28,7 @@ def _position(node: exp.Expr) -> str | None:
 
 
 def require_only(node: exp.Expr, *known: str) -> None:
-    """Raise an error if `node` has parts other than `known`, which would be ignored otherwise."""
+    """Raise an error if ``node`` has parts other than ``known``, which are not translated."""
     for name, value in node.args.items():
         if name not in known and value not in (None, False, [], ""):
             part = name.rstrip("_").replace("_", " ").upper()

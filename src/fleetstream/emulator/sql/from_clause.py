@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from fleetstream.emulator.quoting import quote_identifier
 from fleetstream.emulator.sql.conversion import convert
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
@@ -21,7 +22,6 @@ from fleetstream.emulator.sql.translation import (
     TranslatedQuery,
     TranslationContext,
     internal_name,
-    quote_identifier,
 )
 from fleetstream.emulator.sql.typed_sql import TypedSql
 from fleetstream.emulator.sql.types import (

@@ -15,14 +15,14 @@ from fleetstream.emulator.sql.types import RowType
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation of FROM; its columns can be qualified by `alias`, or `database` and `alias`."""
+    """A relation of FROM; ``alias``, or ``database`` and ``alias``, can qualify its columns."""
 
     alias: str | None
     columns: tuple[QueryColumn, ...]
     database: str | None = None
 
     def is_qualified_by(self, names: Sequence[str]) -> bool:
-        """Whether `names`, in lower case, are its alias, or its database and alias."""
+        """Whether ``names``, in lower case, are its alias, or its database and alias."""
         alias = (self.alias or "").lower()
         if len(names) == 1:
             return alias == names[0]
@@ -38,7 +38,7 @@ class NameScope:
         relations: The relations of FROM.
         named_queries: The queries of WITH, by name in lower case.
         merged: Columns that USING makes of two columns.
-        hidden: The `sql` of the columns that USING merged; they can only be named with their
+        hidden: The ``sql`` of the columns that USING merged; they can only be named with their
             relation's alias.
 
     """
@@ -57,13 +57,13 @@ class NameScope:
         return None
 
     def visible_columns(self) -> Iterator[QueryColumn]:
-        """The columns that `*` stands for."""
+        """The columns that ``*`` stands for."""
         yield from self.merged
         for relation in self.relations:
             yield from (column for column in relation.columns if column.sql not in self.hidden)
 
     def resolve(self, node: exp.Expr, names: Sequence[str]) -> TypedSql:
-        """The column that `names` denotes: `column`, `alias.column` or `database.table.column`.
+        """The column of a name: ``column``, ``alias.column`` or ``database.table.column``.
 
         Names after the column's select fields of rows.
         """
@@ -80,7 +80,7 @@ class NameScope:
             scope = scope.parent
 
     def resolve_here(self, node: exp.Expr, names: Sequence[str]) -> TypedSql | None:
-        """The column that `resolve` returns, if it is in this scope."""
+        """The column that ``resolve`` returns, if it is in this scope."""
         for length in range(min(len(names), 3), 0, -1):
             candidates = self._columns_named(names[:length])
             if len({candidate.sql for candidate in candidates}) > 1:
@@ -104,7 +104,7 @@ class NameScope:
 
 
 def select_fields(node: exp.Expr, value: TypedSql, names: Sequence[str]) -> TypedSql:
-    """The field that `names` selects from a row, one name per level."""
+    """The field that ``names`` selects from a row, one name per level."""
     for name in names:
         if not isinstance(value.type, RowType):
             raise query_error(node, f"Expression of type {value.type} has no field '{name}'")

@@ -33,7 +33,7 @@ class QueryTranslator:
         self._context = context
 
     def translate(self, node: exp.Expr, outer: NameScope | None) -> TranslatedQuery:
-        """Translate a query; `outer` is the scope of the query around it."""
+        """Translate a query; ``outer`` is the scope of the query around it."""
         query = self._translate(node, outer)
         if len(query.sql) > MAX_QUERY_CHARACTERS:
             raise query_error(node, "The query is too complex; use fewer levels of nesting")
@@ -145,7 +145,7 @@ class QueryTranslator:
 
 
 def _converted(query: TranslatedQuery, types: Sequence[SqlType]) -> str:
-    """A query with its columns converted to `types`."""
+    """A query with its columns converted to ``types``."""
     pairs = list(zip(query.columns, types, strict=True))
     if all(column.type == of for column, of in pairs):
         return query.sql

@@ -18,7 +18,7 @@ def order_clause(
     columns: Sequence[QueryColumn],
     select_list: Sequence[str] = (),
 ) -> str:
-    """ORDER BY; `columns` are the result's, and `select_list` is the SQL of their expressions.
+    """ORDER BY; ``columns`` are the result's, and ``select_list`` is the SQL of their expressions.
 
     Names and numbers of the result's columns take precedence over other names.
     """

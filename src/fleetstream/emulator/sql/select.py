@@ -31,7 +31,7 @@ _GROUPINGS: dict[type[exp.Expr], str] = {
 
 
 class SelectTranslator:
-    """Translates one SELECT; `scope` is the scope of its FROM clause, which is empty before."""
+    """Translates one SELECT; ``scope`` is the scope of its FROM clause, which is empty before."""
 
     def __init__(
         self, context: TranslationContext, scope: NameScope, translate_query: QueryTranslation
@@ -75,7 +75,7 @@ class SelectTranslator:
     def _select_list(
         self, node: exp.Select, expressions: ExpressionTranslator
     ) -> list[QueryColumn]:
-        """The columns of the result, with the SQL of their expressions; `*` is expanded."""
+        """The columns of the result, with the SQL of their expressions; ``*`` is expanded."""
         items: list[QueryColumn] = []
         for part in node.expressions:
             inner = part.this if isinstance(part, exp.Alias) else part
@@ -103,7 +103,7 @@ class SelectTranslator:
         return QueryColumn(name or None, value.sql, value.type, table, aliased)
 
     def _columns_of(self, node: exp.Column) -> Sequence[QueryColumn]:
-        """The columns of `alias.*`."""
+        """The columns of ``alias.*``."""
         alias = node.args["table"].name
         for relation in self._scope.relations:
             if (relation.alias or "").lower() == alias.lower():
@@ -138,7 +138,7 @@ def _column_name(node: exp.Expr) -> str | None:
 
 
 def _result_columns(items: Sequence[QueryColumn]) -> list[QueryColumn]:
-    """The items with unique names as `sql`: Timestream allows repeated names, DuckDB does not."""
+    """The items with unique names as ``sql``: Timestream allows repeated names, DuckDB does not."""
     used: set[str] = set()
     columns = []
     for position, item in enumerate(items):

@@ -11,7 +11,7 @@ from fleetstream.emulator.sql.translation import CatalogReader
 
 
 def find_table(catalog: CatalogReader, node: exp.Expr) -> tuple[str, str]:
-    """The names of the stored database and table that `"database"."table"` denotes.
+    """The names of the stored database and table that ``"database"."table"`` denotes.
 
     Names match exactly, or without regard to letter case if one stored name does. Raises
     ValidationException if there is no such table, or more than one.
@@ -27,7 +27,7 @@ def find_table(catalog: CatalogReader, node: exp.Expr) -> tuple[str, str]:
 
 
 def find_database(catalog: CatalogReader, node: exp.Expr) -> str:
-    """The name of the stored database that `"database"` denotes, by the rules of `find_table`."""
+    """The name of the stored database that a node denotes, by the rules of ``find_table``."""
     require_only(node, "this")
     return _find(node, "Database", node.name, catalog.databases())
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from fleetstream.emulator.quoting import quote_identifier
 from fleetstream.emulator.sql.types import SqlType
 from fleetstream.emulator.store.catalog import TableColumn
 
@@ -56,15 +57,11 @@ class TranslationContext:
         return f"r{self._aliases}"
 
 
-def quote_identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def internal_name(name: str) -> str:
     """The quoted identifier of a Timestream column in the translation.
 
-    It starts with an underscore, and no lambda variable does: within `lambda t`, DuckDB reads
-    `t.f1` as a field of a column `t`, if there is one.
+    It starts with an underscore, and no lambda variable does: within ``lambda t``, DuckDB reads
+    ``t.f1`` as a field of a column ``t``, if there is one.
     """
     return quote_identifier(f"_{name}")
 
@@ -95,7 +92,7 @@ class QueryColumn:
 
 @dataclass(frozen=True)
 class TranslatedQuery:
-    """A query in DuckDB's SQL; the `sql` of its columns are their names in its result."""
+    """A query in DuckDB's SQL; the ``sql`` of its columns are their names in its result."""
 
     sql: str
     columns: tuple[QueryColumn, ...]

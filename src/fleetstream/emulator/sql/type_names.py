@@ -32,7 +32,7 @@ _SCALARS = {
 
 
 def read_type(node: exp.Expr) -> SqlType:
-    """The type that `node` names; a length or precision is an error, as at the service."""
+    """The type that ``node`` names; a length or precision is an error, as at the service."""
     if not isinstance(node, exp.DataType):
         raise query_error(node, "A type was expected")
     if node.this == exp.DType.ARRAY and len(node.expressions) == 1:

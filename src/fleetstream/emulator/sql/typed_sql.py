@@ -1,8 +1,8 @@
 """DuckDB expressions with their types, and templates that combine them.
 
-A template is DuckDB's SQL with `{0}`, `{1}`, … for its arguments. `fill` evaluates every argument
-once, also where the template needs its value several times: DuckDB's `list_transform` over a list
-of one element gives a value a name.
+A template is DuckDB's SQL with ``{0}``, ``{1}``, … for its arguments. ``fill`` evaluates every
+argument once, also where the template needs its value several times: DuckDB's ``list_transform``
+over a list of one element gives a value a name.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from fleetstream.emulator.quoting import quote
 from fleetstream.emulator.sql.types import SqlType
 
 _PLACEHOLDER = re.compile(r"\{(\d+)\}")
@@ -38,18 +39,13 @@ class TypedSql:
     set_type: Callable[[SqlType], None] | None = field(default=None, compare=False)
 
 
-def quote(text: str) -> str:
-    """A string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def quote_in_template(text: str) -> str:
     """A string literal as a part of a template."""
     return quote(text).replace("{", "{{").replace("}", "}}")
 
 
 def let(name: str, value: str, body: str) -> str:
-    """`body`, in which `name` is the value of `value`."""
+    """``body``, in which ``name`` is the value of ``value``."""
     return f"list_transform([{value}], lambda {name}: {body})[1]"
 
 

@@ -1,9 +1,9 @@
 """The types of Timestream's query language, and the DuckDB types that hold their values.
 
 The types are those of the developer guide's page "Supported data types". Intervals are held as
-numbers, because DuckDB's INTERVAL counts microseconds: an `interval day to second` is a BIGINT of
-nanoseconds, an `interval year to month` a BIGINT of months. A row is a STRUCT with fields f1, f2, …
-by position, so that renaming a field needs no conversion. A time series is a list of rows of
+numbers, because DuckDB's INTERVAL counts microseconds: an ``interval day to second`` is a BIGINT of
+nanoseconds, an ``interval year to month`` a BIGINT of months. A row is a STRUCT with fields f1, f2,
+… by position, so that renaming a field needs no conversion. A time series is a list of rows of
 (time, value).
 """
 
@@ -25,7 +25,7 @@ class SqlType(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """The query API's `Type` structure."""
+        """The query API's ``Type`` structure."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def as_array(of: SqlType) -> SqlType:
 
 
 def column_info(name: str | None, of: SqlType) -> dict[str, Any]:
-    """The query API's `ColumnInfo` structure; an unnamed column has no `Name`."""
+    """The query API's ``ColumnInfo`` structure; an unnamed column has no ``Name``."""
     return {"Type": of.describe()} if name is None else {"Name": name, "Type": of.describe()}
 
 
@@ -147,7 +147,7 @@ def text_type(of: SqlType) -> SqlType:
 
 
 def common_type(types: Sequence[SqlType]) -> SqlType | None:
-    """The narrowest type that all `types` convert to implicitly; None if there is none."""
+    """The narrowest type that all ``types`` convert to implicitly; None if there is none."""
     result: SqlType = UNKNOWN
     for of in types:
         common = _common_type(result, of)

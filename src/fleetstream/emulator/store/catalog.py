@@ -1,7 +1,7 @@
 """The catalog: databases, tables, columns, measure names and tags.
 
-The catalog is stored in DuckDB tables, in the schema `catalog`, and cached in memory. A change is
-written inside the caller's transaction; readers see it after `reload`, which follows the commit.
+The catalog is stored in DuckDB tables, in the schema ``catalog``, and cached in memory. A change is
+written inside the caller's transaction; readers see it after ``reload``, which follows the commit.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TIME_COLUMN = TableColumn("time", "time", "TIMESTAMP")
 
 
 class DatabaseDefinition(msgspec.Struct, frozen=True):
-    """A database; `created` and `updated` are seconds since 1970."""
+    """A database; ``created`` and ``updated`` are seconds since 1970."""
 
     name: str
     kms_key_id: str
@@ -52,10 +52,10 @@ class DatabaseDefinition(msgspec.Struct, frozen=True):
 
 
 class TableDefinition(msgspec.Struct, frozen=True):
-    """A table; `created` and `updated` are seconds since 1970.
+    """A table; ``created`` and ``updated`` are seconds since 1970.
 
-    `id` names the DuckDB tables of its data. No two tables of a store ever have the same `id`, so
-    it also tells a table from a later one of the same name.
+    ``id`` names the DuckDB tables of its data. No two tables of a store ever have the same ``id``,
+    so it also tells a table from a later one of the same name.
     """
 
     id: int
@@ -87,7 +87,7 @@ CREATE TABLE IF NOT EXISTS catalog.tags (arn VARCHAR, key VARCHAR, value VARCHAR
 class Catalog:
     """The databases, tables and tags of one store.
 
-    Only the thread that owns `connection` may change the catalog; any thread may read it.
+    Only the thread that owns ``connection`` may change the catalog; any thread may read it.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -173,7 +173,7 @@ class Catalog:
         self.put_table(table)
 
     def put_table(self, table: TableDefinition) -> None:
-        """Write a table, replacing the one with the same `id`."""
+        """Write a table, replacing the one with the same ``id``."""
         self._connection.execute("DELETE FROM catalog.tables WHERE id = ?", [table.id])
         self._connection.execute(
             "INSERT INTO catalog.tables VALUES (?, ?)",
@@ -225,7 +225,7 @@ class Catalog:
         return [TableColumn(*row) for row in rows]
 
     def add_column(self, table: TableDefinition, position: int, column: TableColumn) -> None:
-        """Add a column; `position` counts a table's columns from 0."""
+        """Add a column; ``position`` counts a table's columns from 0."""
         self._connection.execute(
             "INSERT INTO catalog.columns VALUES (?, ?, ?, ?, ?)", [table.id, position, *column]
         )

@@ -18,8 +18,8 @@ _NEVER = np.iinfo(np.int64).min
 class SeriesIdentity:
     """One time series.
 
-    `dimensions` are names and values, sorted by name. Two series are the same if their `key` is
-    equal. `size` is the metered size of the dimensions and the measure name, in bytes.
+    ``dimensions`` are names and values, sorted by name. Two series are the same if their ``key`` is
+    equal. ``size`` is the metered size of the dimensions and the measure name, in bytes.
     """
 
     measure_name: str

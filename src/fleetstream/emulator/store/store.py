@@ -1,6 +1,6 @@
 """The store: one DuckDB database with the catalog and all data.
 
-One thread writes (see `writer`). Any number of threads read, each through its own cursor, and see
+One thread writes (see ``writer``). Any number of threads read, each through its own cursor, and see
 what has been committed.
 """
 
@@ -50,7 +50,7 @@ class TimestreamStore:
     """Databases and tables with their data, in a file or in memory."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Open or create the file `path`; None is a store in memory.
+        """Open or create the file ``path``; None is a store in memory.
 
         Raises StoreUnusable if the file is not a store, is in use, or can't be read and written.
         """

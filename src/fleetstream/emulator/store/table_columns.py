@@ -1,10 +1,10 @@
 """The DuckDB tables and columns of one Timestream table, and the SQL to read them.
 
-The data are held in two DuckDB tables: `series_N` has one row per time series, with its dimensions;
-`points_N` has one row per record, with the number of its series, its time, version and values. So
-the size of a record does not depend on its dimensions. DuckDB's columns are named `cN`, with their
-position in the catalog, because names are case-insensitive in DuckDB and case-sensitive in
-Timestream.
+The data are held in two DuckDB tables: ``series_N`` has one row per time series, with its
+dimensions; ``points_N`` has one row per record, with the number of its series, its time, version
+and values. So the size of a record does not depend on its dimensions. DuckDB's columns are named
+``cN``, with their position in the catalog, because names are case-insensitive in DuckDB and
+case-sensitive in Timestream.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import duckdb
 
 from fleetstream.emulator import limits
+from fleetstream.emulator.quoting import quote, quote_identifier
 from fleetstream.emulator.store.catalog import (
     MEASURE_NAME_COLUMN,
     TIME_COLUMN,
@@ -86,7 +87,9 @@ class StoredColumns:
         sources = {MEASURE_NAME_COLUMN.name: "s.measure_name", TIME_COLUMN.name: "p.time"}
         for name, stored in self._stored.items():
             sources[name] = f"{'s' if stored.column.role == 'dimension' else 'p'}.{stored.sql}"
-        columns = ", ".join(f"{sources[c.name]} AS {_identifier(c.name)}" for c in self.visible)
+        columns = ", ".join(
+            f"{sources[c.name]} AS {quote_identifier(c.name)}" for c in self.visible
+        )
         return (
             f"(SELECT {columns} FROM {self.points_table} AS p"
             f" JOIN {self.series_table} AS s USING (series))"
@@ -96,8 +99,7 @@ class StoredColumns:
     def measures_sql(self) -> str:
         """A query for each measure name and type, with the dimensions that it was written with."""
         dimensions = "".join(
-            f"CASE WHEN bool_or(s.{stored.sql} IS NOT NULL)"
-            f" THEN {_literal(stored.column.name)} END, "
+            f"CASE WHEN bool_or(s.{stored.sql} IS NOT NULL) THEN {quote(stored.column.name)} END, "
             for stored in self.with_role("dimension")
         )
         return (
@@ -150,7 +152,7 @@ class StoredColumns:
 
 
 def _conflict(column: TableColumn, existing: TableColumn) -> str:
-    """Why `column` can't be added beside `existing`, whose name equals it but for letter case."""
+    """Why ``column`` can't be added beside ``existing``, of the same name but for letter case."""
     if existing.name != column.name:
         return (
             f"The column {column.name} differs from {existing.name} only by the case of letters,"
@@ -165,11 +167,3 @@ def _conflict(column: TableColumn, existing: TableColumn) -> str:
         f"The measure {column.name} has type {existing.type.lower()} in this table, not"
         f" {column.type.lower()}."
     )
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -78,7 +78,7 @@ class TableData:
     def _number_series(
         self, pending: PendingRecords, new_series: list[tuple[int, SeriesIdentity]]
     ) -> npt.NDArray[np.int32]:
-        """The series number of each record; new series are added to the index and `new_series`."""
+        """The number of each record's series; adds new ones to the index and ``new_series``."""
         numbers = [self._index.number(series) for series in pending.series]
         for row, number in enumerate(numbers):
             series = pending.series[row]
@@ -146,7 +146,7 @@ class TableData:
     ) -> None:
         """Resolve duplicates and store the remaining rows.
 
-        `rows` are the accepted records of all requests; `accepted` has their indexes in each.
+        ``rows`` are the accepted records of all requests; ``accepted`` has their indexes in each.
         """
         series, times = rows["series"].to_numpy(), rows["time"].to_numpy()
         suspects = np.flatnonzero((times <= self._index.latest[series]) | _repeated(series, times))
@@ -170,7 +170,7 @@ class TableData:
         requests: Sequence[PendingRecords],
         accepted: Sequence[npt.NDArray[np.intp]],
     ) -> pa.Table:
-        """The rows to store; `suspects` are the row numbers that may be duplicates."""
+        """The rows to store; ``suspects`` are the row numbers that may be duplicates."""
         candidates = rows.take(pa.array(suspects))
         resolution = resolve_duplicates(candidates, self._current_records(candidates))
         owners = np.repeat(np.arange(len(requests)), [len(part) for part in accepted])
@@ -194,7 +194,7 @@ class TableData:
         return {"time", *(stored.sql for stored in values if stored.column.type == "TIMESTAMP")}
 
     def _current_records(self, rows: pa.Table) -> dict[tuple[int, int], CurrentRecord]:
-        """The stored records with the series and times of `rows`."""
+        """The stored records with the series and times of ``rows``."""
         names, timestamps = self._point_columns(), self._timestamp_columns()
         columns = [f"epoch_ns(p.{n}) AS {n}" if n in timestamps else f"p.{n}" for n in names]
         keys = rows.select(["series", "time"])

@@ -12,9 +12,9 @@ ValueType = Literal["DOUBLE", "BIGINT", "BOOLEAN", "VARCHAR", "TIMESTAMP"]
 class ValueStorage(NamedTuple):
     """How values of one type are held.
 
-    `arrow` is the type of values on their way into a table: a TIMESTAMP is a number of nanoseconds
-    since 1970 until it is written. `size` is what one value adds to the metered size of its record,
-    in bytes; None stands for the length of the value's UTF-8 text.
+    ``arrow`` is the type of values on their way into a table: a TIMESTAMP is a number of
+    nanoseconds since 1970 until it is written. ``size`` is what one value adds to the metered size
+    of its record, in bytes; None stands for the length of the value's UTF-8 text.
     """
 
     duckdb: str

@@ -18,7 +18,7 @@ KEY_COLUMNS = ("series", "time", "version")
 
 @dataclass(frozen=True)
 class CurrentRecord:
-    """The valid record of a series and time; `row` is None if it is stored already."""
+    """The valid record of a series and time; ``row`` is None if it is stored already."""
 
     version: int
     values: Mapping[str, Any]
@@ -29,8 +29,8 @@ class CurrentRecord:
 class DuplicateResolution:
     """What to do with new rows, by row number.
 
-    `rejected` holds the reason and the existing version. `replaced` holds the series and times of
-    stored records to delete.
+    ``rejected`` holds the reason and the existing version. ``replaced`` holds the series and times
+    of stored records to delete.
     """
 
     rejected: dict[int, tuple[str, int]] = field(default_factory=dict)

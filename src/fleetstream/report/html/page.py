@@ -1,6 +1,6 @@
 """The HTML page of a report, made from a template and its assets.
 
-Charts are drawn by uPlot, a small library that is in `vendor` with its licence.
+Charts are drawn by uPlot, a small library that is in ``vendor`` with its licence.
 """
 
 from importlib import resources

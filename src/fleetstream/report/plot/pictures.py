@@ -41,7 +41,7 @@ def save_measure(path: Path, figure: MeasureFigure) -> None:
 
 
 def save_signals(path: Path, panels: Sequence[TimeLines]) -> None:
-    """Draw signals one below the other. Raises OSError, and ValueError as :func:`save_measure`."""
+    """Draw signals one below the other. Raises as :func:`save_measure` does."""
     drawing = Figure(figsize=(9, 1.9 * len(panels)), layout="constrained")
     for axes, lines in zip(drawing.subplots(len(panels)), panels, strict=True):
         _draw_lines(axes, lines)

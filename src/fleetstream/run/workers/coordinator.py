@@ -53,7 +53,7 @@ class Coordinator:
         self._assignment = assignment
         self._ledger = ledger
         self._control = control
-        self._active = dict.fromkeys(range(count), 0)
+        self._active = {number: number for number in range(count)}
         """Workers that have not sent their last report, and under which source they report."""
         self._sources = count
         self._sweeping: Counter[int] = Counter()
@@ -91,7 +91,6 @@ class Coordinator:
         self._assignment = replace(self._assignment, live_from=live_from)
         try:
             for number in self._active:
-                self._active[number] = number
                 self._pool.start(number, self._assignment)
             self._sweep_all(groups, begin)
             self._tell(EndOrder())

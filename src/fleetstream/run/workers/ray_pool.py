@@ -32,7 +32,7 @@ ANSWER_WAIT = 0.2
 CONNECT_TIMEOUT = 5.0
 
 STATUS_TIMEOUT = 20.0
-"""Seconds that a cluster has to answer `ray status`, which takes about two."""
+"""Seconds that a cluster has to answer ``ray status``, which takes about two."""
 
 # Ray's warnings would disturb the live view and the log; what matters raises an exception.
 logging.getLogger("ray").setLevel(logging.CRITICAL)

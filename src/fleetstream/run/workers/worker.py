@@ -15,6 +15,7 @@ from fleetstream.run.assembly import Parts, sink_of
 from fleetstream.run.control import Control
 from fleetstream.run.journal import SETTLE_EVERY, Recorder
 from fleetstream.run.ledger import Ledger
+from fleetstream.run.periodic import periodically
 from fleetstream.run.undelivered import UndeliveredStore
 from fleetstream.run.workers.messages import (
     Assignment,
@@ -86,14 +87,12 @@ class _Worker:
         self._parts = Parts(spec, sink, Ledger(), Control(), recorder)
         self._orders: queue.SimpleQueue[SweepOrder | PauseOrder | EndOrder] = queue.SimpleQueue()
         self._sending = threading.Lock()
-        self._over = threading.Event()
+        self._checked = time.monotonic()
 
     def run(self) -> None:
         """Work until there are no more timestamps, or the run is stopped."""
         threading.Thread(target=self._receive_all, daemon=True).start()
-        reporter = threading.Thread(target=self._report_all, daemon=True)
-        reporter.start()
-        try:
+        with periodically(REPORT_EVERY, self._report, "reports"):
             self._parts.generate_and_deliver(
                 self._generator,
                 self._groups(),
@@ -101,9 +100,6 @@ class _Worker:
                 live_from=self._assignment.live_from,
                 end=self._swept,
             )
-        finally:
-            self._over.set()
-            reporter.join()
         progress, kept = self._parts.recorder.progress()
         reason = self._parts.control.reason
         self._send(Status(self._parts.ledger.report(), progress, kept, reason, last=True))
@@ -133,16 +129,14 @@ class _Worker:
         control.fail("the coordinating process is gone")
         self._orders.put(EndOrder())
 
-    def _report_all(self) -> None:
-        """Report what the ledger knows, and now and then what is settled."""
-        checked = time.monotonic()
-        while not self._over.wait(REPORT_EVERY):
-            report = self._parts.ledger.report()
-            if time.monotonic() - checked < SETTLE_EVERY:
-                self._send(Status(report))
-                continue
-            checked = time.monotonic()
-            self._send(Status(report, *self._parts.recorder.progress()))
+    def _report(self) -> None:
+        """Report what the ledger knows, and every few seconds also what is settled."""
+        report = self._parts.ledger.report()
+        if time.monotonic() - self._checked < SETTLE_EVERY:
+            self._send(Status(report))
+            return
+        self._checked = time.monotonic()
+        self._send(Status(report, *self._parts.recorder.progress()))
 
     def _send(self, message: Message) -> None:
         with self._sending, contextlib.suppress(OSError):

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import duckdb
 
 from fleetstream.generate.schema import TIME
+from fleetstream.targets.columns import quoted
 from fleetstream.targets.duckdb.sink import DuckDBSink
-from fleetstream.targets.sink import TargetUnusable
+from fleetstream.targets.sink import TargetUnusable, first_line
 
 
 class DuckDBReader:
@@ -28,7 +29,7 @@ class DuckDBReader:
             self.connection = duckdb.connect(self._path, read_only=True)
             rows = self.connection.execute(f"DESCRIBE {self._table}").fetchall()
         except duckdb.Error as error:
-            raise TargetUnusable(f"{self.name} cannot be read: {_first_line(error)}") from error
+            raise TargetUnusable(f"{self.name} cannot be read: {first_line(error)}") from error
         missing = self._columns.keys() - {row[0] for row in rows}
         if missing:
             raise TargetUnusable(
@@ -55,13 +56,9 @@ class DuckDBReader:
         where = " AND ".join(bounds) or "true"
         if begin is None:
             where = f"({where}) OR {TIME} IS NULL"
-        listed = ", ".join(f'"{name}"' for name in self._columns)
+        listed = ", ".join(map(quoted, self._columns))
         return f"SELECT {listed} FROM {self._table} WHERE {where}"
 
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

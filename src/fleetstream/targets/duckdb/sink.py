@@ -10,8 +10,7 @@ import contextlib
 import json
 import shlex
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -20,12 +19,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.records import Indices, RecordRange, Records
+from fleetstream.generate.records import Indices, RecordRange
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
-from fleetstream.targets.columns import TableColumns, as_table
+from fleetstream.targets.columns import TableColumns, as_table, quoted
 from fleetstream.targets.deduplication import Addition, RecentWrites, add_absent
-from fleetstream.targets.sink import Delivery, Request, TargetLost, TargetUnusable
+from fleetstream.targets.sink import Delivery, Request, TargetLost, TargetUnusable, first_line
+from fleetstream.targets.waiting import WaitingRecords
 
 VALUES_PER_INSERT = {RecordModel.SINGLE: 250_000, RecordModel.MULTI: 500_000}
 """Values in an insert: as few as cost less than 5 % of the speed of inserts of a million values,
@@ -62,13 +62,11 @@ class DuckDBSink:
         self.path = path
         self.columns = TableColumns(model, tuple(schemas))
         self._model = model
-        self.table = f"{_quoted(schema)}.{_quoted(table)}"
+        self.table = f"{quoted(schema)}.{quoted(table)}"
         self._schema = schema
         self._name = table
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._waiting: list[RecordRange] = []
-        self._waiting_values = 0
-        self._waiting_since = 0.0
+        self._waiting = WaitingRecords(model)
 
     @property
     def name(self) -> str:
@@ -94,27 +92,22 @@ class DuckDBSink:
             raise _explain(self.path, error) from error
         except duckdb.Error as error:
             raise ValueError(
-                f"{str(self.path)!r} cannot be opened as a DuckDB file: {_first_line(error)}"
+                f"{str(self.path)!r} cannot be opened as a DuckDB file: {first_line(error)}"
             ) from error
         try:
             self._make_schema(self._connection)
             self._make_table(self._connection)
         except duckdb.Error as error:
             raise TargetUnusable(
-                f"The table {self.table} in {self.path} cannot be written to: {_first_line(error)}"
+                f"The table {self.table} in {self.path} cannot be written to: {first_line(error)}"
             ) from error
         self._recent = RecentWrites(self._holds)
 
-    def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
+    def prepare(self, batch: pa.RecordBatch) -> Iterable[Request]:
         """Everything that waits, as soon as it is enough for an insert, or has waited enough."""
-        records = Records(batch, self._model)
-        if not self._waiting:
-            self._waiting_since = time.monotonic()
-        self._waiting.append(RecordRange(records, 0, len(records)))
-        self._waiting_values += self._waiting[-1].values
-        waited = time.monotonic() - self._waiting_since
-        if self._waiting_values >= VALUES_PER_INSERT[self._model] or waited >= LONGEST_WAIT:
-            yield from self.flush()
+        self._waiting.add(batch)
+        enough = self._waiting.values >= VALUES_PER_INSERT[self._model]
+        return self.flush() if enough or self._waiting.seconds >= LONGEST_WAIT else ()
 
     def pause(self) -> Iterable[Request]:
         """Everything that waits."""
@@ -122,9 +115,7 @@ class DuckDBSink:
 
     def flush(self) -> Iterable[Request]:
         """Everything that waits."""
-        ranges, self._waiting, self._waiting_values = tuple(self._waiting), [], 0
-        ranges = tuple(each for each in ranges if len(each))
-        return [Request(ranges, None)] if ranges else []
+        return self._waiting.take()
 
     def send(self, request: Request) -> Delivery:
         """Insert the records of a request in one transaction."""
@@ -134,7 +125,7 @@ class DuckDBSink:
         except duckdb.Error as error:
             self._leave_log()
             raise TargetLost(
-                f"{self.path} takes no more rows: {_first_line(error)} What it holds is intact."
+                f"{self.path} takes no more rows: {first_line(error)} What it holds is intact."
             ) from error
         return Delivery(addition.rejections, addition.unchanged)
 
@@ -146,7 +137,7 @@ class DuckDBSink:
     def query_hint(self) -> str | None:
         """A query with this Python."""
         doubles = [name for name, kind in self.columns.values.items() if kind == DataType.DOUBLE]
-        mean = f", round(avg({_quoted(doubles[0])}), 2) AS mean" if doubles else ""
+        mean = f", round(avg({quoted(doubles[0])}), 2) AS mean" if doubles else ""
         query = (
             f"SELECT measure_name, count(*) AS records{mean} "
             f"FROM {self.table} GROUP BY ALL ORDER BY ALL"
@@ -203,22 +194,22 @@ class DuckDBSink:
         """Create the schema if it does not exist, and make the table's name unambiguous."""
         found = connection.execute("SELECT current_database()").fetchone()
         catalog = str(found[0]) if found else ""
-        schema = f"{_quoted(catalog)}.{_quoted(self._schema)}"
+        schema = f"{quoted(catalog)}.{quoted(self._schema)}"
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         if catalog.lower() == self._schema.lower():
             # A catalog is named after its file, so the name alone could mean either.
-            self.table = f"{schema}.{_quoted(self._name)}"
+            self.table = f"{schema}.{quoted(self._name)}"
 
     def _make_table(self, connection: duckdb.DuckDBPyConnection) -> None:
         columns = self.columns.all
-        listed = ", ".join(f"{_quoted(name)} {kind}" for name, kind in columns.items())
+        listed = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
         connection.execute(f"CREATE TABLE IF NOT EXISTS {self.table} ({listed})")
         present = {
             row[0]: row[1] for row in connection.execute(f"DESCRIBE {self.table}").fetchall()
         }
         for name, kind in columns.items():
             if name not in present:
-                connection.execute(f"ALTER TABLE {self.table} ADD COLUMN {_quoted(name)} {kind}")
+                connection.execute(f"ALTER TABLE {self.table} ADD COLUMN {quoted(name)} {kind}")
             elif present[name] != kind:
                 raise TargetUnusable(
                     f"The table {self.table} in {self.path} has a column {name!r} of type "
@@ -238,16 +229,7 @@ def _explain(path: Path, error: duckdb.IOException) -> Exception:
         return ValueError(
             f"{str(path)!r} is not a DuckDB file, and would be overwritten; name another path."
         )
-    return ValueError(f"{str(path)!r} cannot be written: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
-
-
-def _quoted(name: str) -> str:
-    """An SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+    return ValueError(f"{str(path)!r} cannot be written: {first_line(error)}")
 
 
 def _literal(text: str) -> str:

@@ -19,7 +19,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Records
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.text_grid import (
-    Grid,
+    ByteGrid,
     RowTemplate,
     Slot,
     blank,
@@ -134,7 +134,7 @@ def _tag_words(name: str, dictionary: pa.StringArray) -> pa.StringArray:
     return pa.array(tags, pa.string())
 
 
-def _multi(records: Records, columns: _LineColumns, rows: slice) -> Grid:
+def _multi(records: Records, columns: _LineColumns, rows: slice) -> ByteGrid:
     """One line per row."""
     template = RowTemplate()
     template.add(escaped_tag(records.kind))
@@ -159,7 +159,7 @@ def _multi(records: Records, columns: _LineColumns, rows: slice) -> Grid:
     return grid
 
 
-def _single(records: Records, columns: _LineColumns, rows: slice) -> Grid:
+def _single(records: Records, columns: _LineColumns, rows: slice) -> ByteGrid:
     """One line per value."""
     template = RowTemplate()
     lines, slots = [], []

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
+from fleetstream.targets.endpoint import http_url
 from fleetstream.targets.http import HttpAnswer, HttpClient
 from fleetstream.targets.sink import TargetUnusable, Unavailable
 
@@ -37,12 +38,8 @@ class InfluxDatabase:
 def influx_database(url: str, name: str | None) -> InfluxDatabase:
     """The database of that name at a URL. Raises ValueError if the URL is not understood."""
     example = "for example influx:http://127.0.0.1:8086"
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound:
+    parts = http_url(url)
+    if parts is None:
         raise ValueError(f"The target 'influx:{url}' needs the URL of a server, {example}.")
     if parts.username or parts.password or {"u", "p", "token"} & parse_qs(parts.query).keys():
         raise ValueError(
@@ -161,7 +158,7 @@ class InfluxServer:
                 query["org"] = self.database.organisation
             url = f"{self.database.url}/api/v2/buckets?{urlencode(query)}"
             answer = self.http.exchange("GET", url, self._authorization)
-            listed = _content(answer).get("buckets") or []
+            listed = json_object(answer).get("buckets") or []
             names = [each.get("name") for each in listed if isinstance(each, dict)]
             remedy = f"create it with: influx bucket create --name {self.database.name}"
         else:
@@ -196,7 +193,7 @@ def _authorization(version: int) -> dict[str, str]:
     return {"Authorization": f"{_SCHEMES.get(version, 'Token')} {token.strip()}"}
 
 
-def _content(answer: HttpAnswer) -> dict[str, Any]:
+def json_object(answer: HttpAnswer) -> dict[str, Any]:
     """The JSON object of an answer, empty where it is none."""
     try:
         content = json.loads(answer.body)
@@ -208,7 +205,7 @@ def _content(answer: HttpAnswer) -> dict[str, Any]:
 def _rows(answer: HttpAnswer) -> list[list[Any]]:
     """The rows of the first series of an InfluxQL answer."""
     try:
-        rows: list[list[Any]] = _content(answer)["results"][0]["series"][0]["values"]
+        rows: list[list[Any]] = json_object(answer)["results"][0]["series"][0]["values"]
     except (KeyError, IndexError, TypeError):
         return []
     return rows

@@ -1,6 +1,5 @@
 """Writes to InfluxDB, and finds out which lines it refuses."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ from fleetstream.generate.schema import kind_of, measure_fields
 from fleetstream.model import DataType
 from fleetstream.targets.http import HttpAnswer
 from fleetstream.targets.influx.line_protocol import VALUE_FIELD, LineRenderer
-from fleetstream.targets.influx.server import InfluxDatabase, InfluxServer
+from fleetstream.targets.influx.server import InfluxDatabase, InfluxServer, json_object
 from fleetstream.targets.sink import (
     Delivery,
     Rejection,
@@ -157,15 +156,9 @@ def _first_number(schemas: Sequence[pa.Schema]) -> tuple[str, str] | None:
 
 def _reason(answer: HttpAnswer) -> str:
     """The error message of an answer, or its status."""
-    try:
-        content = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        content = None
-    if isinstance(content, dict):
-        text = content.get("error") or content.get("message")
-        if isinstance(text, str):
-            return text
-    return f"HTTP {answer.status}"
+    content = json_object(answer)
+    text = content.get("error") or content.get("message")
+    return text if isinstance(text, str) else f"HTTP {answer.status}"
 
 
 def _cause(reason: str) -> str:
@@ -176,8 +169,8 @@ def _cause(reason: str) -> str:
 def _named_lines(answer: HttpAnswer, lines: int) -> dict[int, str] | None:
     """The lines that version 3 lists as refused, from 0, with reasons; None where it lists none."""
     try:
-        listed = json.loads(answer.body)["data"]
+        listed = json_object(answer)["data"]
         named = {int(each["line_number"]) - 1: str(each["error_message"]) for each in listed}
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         return None
     return named if named and all(0 <= line < lines for line in named) else None

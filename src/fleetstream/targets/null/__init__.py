@@ -18,5 +18,11 @@ def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Schemas) ->
 
 
 TARGETS = [
-    Target("null", "null:", _open_sink, options=frozenset({"database_name", "table_name"})),
+    Target(
+        "null",
+        "null:",
+        _open_sink,
+        options=frozenset({"database_name", "table_name"}),
+        discards=True,
+    ),
 ]

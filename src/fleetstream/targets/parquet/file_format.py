@@ -18,7 +18,7 @@ from fleetstream.generate.records import Indices, RecordRange
 from fleetstream.generate.schema import TIME, partition_of
 from fleetstream.model import DataType
 from fleetstream.model.datatypes import TIMESTAMPS
-from fleetstream.targets.columns import SQL_TIMESTAMP, TableColumns, as_table
+from fleetstream.targets.columns import SQL_TIMESTAMP, TableColumns, as_table, quoted
 from fleetstream.targets.file_storage import Storage, StoredFile
 
 ROWS_PER_GROUP = 262_144
@@ -54,7 +54,7 @@ class ParquetFormat:
     def query(self, root: str) -> str:
         """An SQL query for DuckDB that counts the records per partition."""
         escaped = root.replace("'", "''")
-        columns = [_DAY_COLUMN, *([f'"{self._partition}"'] if self._partition else [])]
+        columns = [_DAY_COLUMN, *([quoted(self._partition)] if self._partition else [])]
         return (
             f"SELECT {', '.join(columns)}, count(*) AS records FROM "
             f"read_parquet('{escaped}/**/*.parquet', hive_partitioning=true) "

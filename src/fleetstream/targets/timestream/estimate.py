@@ -8,13 +8,15 @@ states its margin of error.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from math import ceil
 
 import numpy as np
+import pyarrow as pa
 
-from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.choices import Disorder, RecordModel
+from fleetstream.generate.disorder import DisorderedBatches
 from fleetstream.generate.generator import Chunk, Generator
 from fleetstream.generate.records import Indices
 from fleetstream.targets.sink import Request
@@ -63,6 +65,7 @@ def estimate(
     table: str,
     timestamps: Sequence[int],
     *,
+    disorder: Disorder | None = None,
     batch_timestamps: int | None = None,
     processes: int = 1,
     track: Callable[[Sequence[int]], Iterable[int]] = iter,
@@ -71,14 +74,19 @@ def estimate(
 
     ``batch_timestamps`` is how many consecutive timestamps the run generates at once; None for a
     live run, which generates one and sends all of its records before the next. The lengths of the
-    names of database and table count into the bytes. ``track`` is called with the samples to count,
-    and yields them.
+    names of database and table count into the bytes; ``disorder`` changes which records are sent
+    together, and how many twice. ``track`` is called with the samples to count, and yields them.
     """
     size = batch_timestamps or 1
     groups = [timestamps[start : start + size] for start in range(0, len(timestamps), size)]
     samples = _samples(generator, groups)
     workers = [
-        _Worker(RequestBuilder(database, table, model), generator.share(number, processes))
+        _Worker(
+            RequestBuilder(database, table, model),
+            generator.share(number, processes),
+            generator,
+            DisorderedBatches(generator, disorder) if disorder else None,
+        )
         for number in range(processes)
     ]
     counts = np.zeros((len(samples), len(fields(TimestreamLoad))), np.int64)
@@ -86,7 +94,7 @@ def estimate(
         last = place == len(samples) - 1
         for worker in workers:
             counts[place] += worker.count(
-                generator, groups[sample], flush=batch_timestamps is None or last
+                groups[sample], flush=batch_timestamps is None or last, last=last
             )
     generated = sum(len(groups[sample]) for sample in samples)
     return _scaled(counts, generated, len(timestamps))
@@ -98,29 +106,38 @@ class _Worker:
 
     builder: RequestBuilder
     chunks: Sequence[Chunk]
+    generator: Generator
+    disordered: DisorderedBatches | None
 
-    def count(self, generator: Generator, timestamps: Sequence[int], *, flush: bool) -> Indices:
+    def count(self, timestamps: Sequence[int], *, flush: bool, last: bool) -> Indices:
         """What a group of timestamps sends, in the order of the fields of TimestreamLoad."""
         counts = np.zeros(len(fields(TimestreamLoad)), np.int64)
-        for batch in generator.batches(timestamps, self.chunks):
+        for batch in self._batches(timestamps, last=last):
             for request in self.builder.prepare(batch):
                 counts += _counted(request)
         for request in self.builder.flush() if flush else ():
             counts += _counted(request)
         return counts
 
+    def _batches(self, timestamps: Sequence[int], *, last: bool) -> Iterator[pa.RecordBatch]:
+        yield from (self.disordered or self.generator).batches(timestamps, self.chunks)
+        if last and self.disordered:
+            yield from self.disordered.rest()
+
 
 def _samples(generator: Generator, groups: Sequence[Sequence[int]]) -> list[int]:
     """Which groups of timestamps are generated: all if they are few, else a random sample.
 
-    A last group that is smaller than the others is not part of a sample.
+    They are in ascending order, since measurements that are held back are sent with later ones. A
+    last group that is smaller than the others is not part of a sample.
     """
     values = max(generator.values_per_sweep, 1) * (len(groups[0]) if groups else 1)
     wanted = min(max(SAMPLED_VALUES // values, FEWEST_SAMPLES), MOST_SAMPLES)
     if len(groups) <= wanted:
         return list(range(len(groups)))
     whole = len(groups) if len(groups[-1]) == len(groups[0]) else len(groups) - 1
-    return random.Random(generator.seed).sample(range(whole), wanted)  # noqa: S311 - no secret
+    chosen = random.Random(generator.seed)  # noqa: S311 - no secret
+    return sorted(chosen.sample(range(whole), wanted))
 
 
 def _counted(request: Request) -> tuple[int, int, int, int, int]:

@@ -22,7 +22,7 @@ from fleetstream.generate.moments import MICROSECONDS, MILLISECOND
 from fleetstream.generate.records import Indices, Records
 from fleetstream.model import DataType
 from fleetstream.targets.text_grid import (
-    Grid,
+    ByteGrid,
     RowTemplate,
     Slot,
     blank,
@@ -62,7 +62,7 @@ class _RecordGrid:
     under the multi-measure model.
     """
 
-    grid: Grid
+    grid: ByteGrid
     starts: Indices
     stops: Indices
 

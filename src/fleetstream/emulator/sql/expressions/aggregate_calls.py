@@ -94,7 +94,7 @@ def _read_call(translator: ExpressionTranslator, node: exp.Expr) -> _AggregateCa
 def order_by(
     translator: ExpressionTranslator, node: exp.Expr, known_sql: KnownSql | None = None
 ) -> str:
-    """The list of an ORDER BY clause; `known_sql` may return the SQL of an expression."""
+    """The list of an ORDER BY clause; ``known_sql`` may return the SQL of an expression."""
     require_only(node, "this", "expressions")
     return ", ".join(_ordered(translator, part, known_sql) for part in node.expressions)
 

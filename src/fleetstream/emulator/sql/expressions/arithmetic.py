@@ -58,7 +58,7 @@ def _arithmetic(translator: ExpressionTranslator, node: exp.Binary) -> TypedSql:
 
 
 def calculate(operator: str, left: TypedSql, right: TypedSql) -> TypedSql | None:
-    """`left operator right`, for + - * / and %; None if the operator does not apply."""
+    """``left operator right``, for + - * / and %; None if the operator does not apply."""
     if left.type == UNKNOWN and right.type in (*NUMERIC, *INTERVALS):
         left = convert(left, right.type)
     if right.type == UNKNOWN and left.type in (*NUMERIC, *INTERVALS):

@@ -39,7 +39,7 @@ _OPERATORS: Mapping[type[exp.Expr], str] = {
 
 
 def compare(operator: str, left: TypedSql, right: TypedSql) -> TypedSql | None:
-    """`left operator right`; None if values of their types can't be compared."""
+    """``left operator right``; None if values of their types can't be compared."""
     sides = comparable(left, right)
     if sides is None:
         return None

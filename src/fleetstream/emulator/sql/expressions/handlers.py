@@ -9,4 +9,4 @@ from sqlglot import exp
 from fleetstream.emulator.sql.typed_sql import TypedSql
 
 Handlers = Mapping[type[exp.Expr], Callable[..., TypedSql]]
-"""Handlers by kind of node; they take the `ExpressionTranslator` and the node."""
+"""Handlers by kind of node; they take the ``ExpressionTranslator`` and the node."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from fleetstream.emulator.quoting import quote
 from fleetstream.emulator.sql.dialect import MONTHS
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.handlers import Handlers
 from fleetstream.emulator.sql.functions.times import duration_nanoseconds
-from fleetstream.emulator.sql.typed_sql import TypedSql, quote
+from fleetstream.emulator.sql.typed_sql import TypedSql
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -53,7 +54,7 @@ def _integer(node: exp.Expr, number: int) -> TypedSql:
 
 
 def _interval(_: ExpressionTranslator, node: exp.Interval) -> TypedSql:
-    """A duration such as `15m`, or an interval such as INTERVAL '2' DAY."""
+    """A duration such as ``15m``, or an interval such as INTERVAL '2' DAY."""
     amount, unit_node = str(node.name).strip(), node.args.get("unit")
     if not isinstance(node.this, exp.Literal) or not isinstance(unit_node, exp.Var):
         raise query_error(

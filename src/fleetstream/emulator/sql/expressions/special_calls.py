@@ -32,7 +32,7 @@ _CURRENT: Mapping[type[exp.Expr], SqlType] = {
 
 
 def _call(translator: ExpressionTranslator, node: exp.Anonymous) -> TypedSql:
-    """A call `name(…)` of any function."""
+    """A call ``name(…)`` of any function."""
     require_only(node, "this", "expressions")
     name, arguments = str(node.this).lower(), node.expressions
     if is_aggregate(name):

@@ -7,6 +7,7 @@ at the service, APPROX_PERCENTILE returns a value of the data.
 from __future__ import annotations
 
 from fleetstream.emulator.sql.functions.signatures import Aggregate, ConstantType, TypeVariable
+from fleetstream.emulator.sql.typed_sql import let
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -22,10 +23,11 @@ T, U = TypeVariable("T"), TypeVariable("U")
 NUMBER = TypeVariable("N", NUMERIC)
 
 _AS_BIGINT = "CAST({0} AS BIGINT)"
-_SORTED_SERIES = (
-    "list_transform([list_sort({0}, 'ASC', 'NULLS LAST')], lambda s: CASE WHEN len(s) >"
-    " list_unique(list_transform(s, lambda e: e.f1))"
-    " THEN error('Duplicate timestamps are not allowed in a timeseries') ELSE s END)[1]"
+_SORTED_SERIES = let(
+    "s",
+    "list_sort({0}, 'ASC', 'NULLS LAST')",
+    "CASE WHEN len(s) > list_unique(list_transform(s, lambda e: e.f1))"
+    " THEN error('Duplicate timestamps are not allowed in a timeseries') ELSE s END",
 )
 
 _STATISTICS = ("geometric_mean", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp")

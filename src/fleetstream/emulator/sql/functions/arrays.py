@@ -6,6 +6,7 @@ Indexes start at 1. Functions without a signature for time series treat them as 
 from __future__ import annotations
 
 from fleetstream.emulator.sql.functions.signatures import Function, LambdaType, TypeVariable
+from fleetstream.emulator.sql.typed_sql import let
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -25,19 +26,23 @@ MAX_ENTRIES = 10_000
 
 _TOO_MANY = f"error('The result would have more than {MAX_ENTRIES} entries, the most allowed')"
 
-_ALL = (
-    "list_transform([list_transform({0}, {1})], lambda t: CASE WHEN list_contains(t, false)"
-    " THEN false WHEN list_count(t) = len(t) THEN true END)[1]"
-)
-_ANY = (
-    "list_transform([list_transform({0}, {1})], lambda t: CASE WHEN list_contains(t, true)"
-    " THEN true WHEN list_count(t) = len(t) THEN false END)[1]"
-)
+
+def _decided_by(word: str, otherwise: str) -> str:
+    """Whether a lambda is ``word`` for an element; null if it is null for one instead."""
+    return let(
+        "t",
+        "list_transform({0}, {1})",
+        f"CASE WHEN list_contains(t, {word}) THEN {word}"
+        f" WHEN list_count(t) = len(t) THEN {otherwise} END",
+    )
+
+
+_ALL, _ANY = _decided_by("false", "true"), _decided_by("true", "false")
 _DISTINCT = "list_filter({0}, lambda e, i: list_position({0}, e) = i)"
 
 
 def _sequence(start: str, stop: str, step: str) -> str:
-    """Numbers from `start` to `stop`; an error for a step of 0 or in the wrong direction."""
+    """Numbers from ``start`` to ``stop``; an error for a step of 0 or in the wrong direction."""
     return (
         f"CASE WHEN {step} = 0 OR ({stop} - {start}) * sign({step}) < 0"
         " THEN error('The step of a sequence must lead from its start to its end')"

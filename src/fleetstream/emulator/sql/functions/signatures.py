@@ -1,8 +1,8 @@
 """Function signatures, and the choice of the signature that a call means.
 
-Parameter types may contain type variables (`T` in `array(T)`), lambdas, and constants whose value
-the translation needs. Of the signatures of one name, a call means the one that requires the fewest
-conversions, as in Trino.
+Parameter types may contain type variables (``T`` in ``array(T)``), lambdas, and constants whose
+value the translation needs. Of the signatures of one name, a call means the one that requires the
+fewest conversions, as in Trino.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _ParameterType(SqlType, ABC):
 
 @dataclass(frozen=True)
 class TypeVariable(_ParameterType):
-    """A type that is determined by each call; `one_of` lists what is allowed, narrowest first."""
+    """A type that is determined by each call; ``one_of`` lists what is allowed, narrowest first."""
 
     name: str
     one_of: tuple[SqlType, ...] = ()
@@ -50,7 +50,7 @@ class TypeVariable(_ParameterType):
 
 @dataclass(frozen=True)
 class LambdaType(_ParameterType):
-    """A lambda: `x -> …`."""
+    """A lambda: ``x -> …``."""
 
     parameters: tuple[SqlType, ...]
     result: SqlType
@@ -73,9 +73,9 @@ class ConstantType(_ParameterType):
 class Function:
     """One signature of a scalar function, and its translation.
 
-    `template` is the translation, or a function that makes it from the arguments' types and
-    literals; that function raises ValueError for a literal that it does not support. If `variadic`,
-    the last parameter can be repeated, and `{all}` stands for all arguments.
+    ``template`` is the translation, or a function that makes it from the arguments' types and
+    literals; that function raises ValueError for a literal that it does not support. If
+    ``variadic``, the last parameter can be repeated, and ``{all}`` stands for all arguments.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Function:
         )
 
     def parameters_for(self, count: int) -> tuple[SqlType, ...] | None:
-        """The parameters of a call with `count` arguments; None if the number is wrong."""
+        """The parameters of a call with ``count`` arguments; None if the number is wrong."""
         if self.variadic and count >= len(self.parameters):
             return self.parameters + self.parameters[-1:] * (count - len(self.parameters))
         return self.parameters if count == len(self.parameters) else None
@@ -121,7 +121,7 @@ class Aggregate:
         function: DuckDB's aggregate or window function.
         arguments: A template for its arguments; by default, they are the call's.
         distinct: Whether the function is always applied to distinct arguments.
-        result_template: A template for the result, with `{0}` for the call.
+        result_template: A template for the result, with ``{0}`` for the call.
 
     """
 
@@ -142,7 +142,7 @@ class Aggregate:
         return "error(" in self.result_template
 
     def parameters_for(self, count: int) -> tuple[SqlType, ...] | None:
-        """The parameters of a call with `count` arguments; None if the number is wrong."""
+        """The parameters of a call with ``count`` arguments; None if the number is wrong."""
         return self.parameters if count == len(self.parameters) else None
 
     def arguments_sql(self, arguments: Sequence[TypedSql]) -> str:

@@ -14,7 +14,7 @@ from fleetstream.emulator.sql.types import BIGINT, BOOLEAN, INTEGER, VARCHAR, Ar
 
 
 def _regexp_replace(arguments: Sequence[TypedSql]) -> str:
-    """Converts references to groups from Java's notation, `$1`, to RE2's, a backslash and 1."""
+    """Converts references to groups from Java's notation, ``$1``, to RE2's, a backslash and 1."""
     replacement = str(arguments[2].literal)
     result, position = "", 0
     while position < len(replacement):

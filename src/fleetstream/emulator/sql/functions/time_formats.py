@@ -1,7 +1,7 @@
 """Conversion of the date formats of Trino's functions to DuckDB's strftime formats.
 
-`date_format` and `date_parse` use MySQL's formats (`%Y-%m-%d %H:%i`), `format_datetime` and
-`parse_datetime` use Joda-Time's (`yyyy-MM-dd HH:mm`).
+``date_format`` and ``date_parse`` use MySQL's formats (``%Y-%m-%d %H:%i``), ``format_datetime`` and
+``parse_datetime`` use Joda-Time's (``yyyy-MM-dd HH:mm``).
 """
 
 from __future__ import annotations

@@ -69,13 +69,13 @@ _FILL_AT = "CASE WHEN k > 0 AND s[k].f1 = t THEN s[k].f2 ELSE {2} END"
 
 
 def _at(moment: str, value: str) -> str:
-    """`value`, in which `t` is the moment, and `k` the index of the last point not after it."""
+    """``value``, where ``t`` is the moment, and ``k`` the index of the last point up to it."""
     index = "len(list_filter(s, lambda e: e.f1 <= t))"
     return let("t", moment, let("k", index, value))
 
 
 def _over(value: str) -> str:
-    """The series of `value` at every moment of the second argument."""
+    """The series of ``value`` at every moment of the second argument."""
     return f"list_transform({{1}}, lambda z: struct_pack(f1 := z, f2 := {_at('z', value)}))"
 
 
@@ -102,7 +102,7 @@ def _integral(unit: str) -> str:
 
 
 def _correlation(prepared: str) -> str:
-    """Pearson's coefficient of two series; `prepared` makes a list of doubles of the series {s}."""
+    """Pearson's coefficient of two series; ``prepared`` makes a list of doubles of {s}."""
     same = "list_transform({0}, lambda e: e.f1) = list_transform({1}, lambda e: e.f1)"
     x, y = (prepared.replace("{s}", f"{{{number}}}") for number in (0, 1))
     centred = "list_transform({l}, lambda e: e - list_avg({l}))"

@@ -1,6 +1,6 @@
 """Date, time and interval functions: the developer guide's page "Date / time functions".
 
-All times are UTC. Instants are computed in nanoseconds since 1970 (`epoch_ns`), because DuckDB's
+All times are UTC. Instants are computed in nanoseconds since 1970 (``epoch_ns``), because DuckDB's
 timestamp arithmetic has a resolution of microseconds.
 """
 
@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from fleetstream.emulator.sql.dialect import MONTHS, NANOSECONDS
 from fleetstream.emulator.sql.functions.signatures import ConstantType, Function, TypeVariable
 from fleetstream.emulator.sql.functions.time_formats import joda_to_strftime, mysql_to_strftime
-from fleetstream.emulator.sql.typed_sql import TypedSql, quote_in_template
+from fleetstream.emulator.sql.typed_sql import TypedSql, let, quote_in_template
 from fleetstream.emulator.sql.types import (
     BIGINT,
     DATE,
@@ -30,7 +30,7 @@ _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "qu
 
 
 def from_nanoseconds(nanoseconds: str) -> str:
-    """The timestamp that is `nanoseconds` after 1970."""
+    """The timestamp that is ``nanoseconds`` after 1970."""
     return f"make_timestamp_ns({nanoseconds})"
 
 
@@ -40,12 +40,12 @@ def to_nanoseconds(moment: str, of: SqlType) -> str:
 
 
 def add_nanoseconds(moment: str, of: SqlType, count: str) -> str:
-    """A timestamp or date plus `count` nanoseconds, of the same type."""
+    """A timestamp or date plus ``count`` nanoseconds, of the same type."""
     return _from_timestamp(from_nanoseconds(f"({to_nanoseconds(moment, of)} + {count})"), of)
 
 
 def add_months(moment: str, of: SqlType, count: str) -> str:
-    """A timestamp or date plus `count` months, of the same type, with the same time of day."""
+    """A timestamp or date plus ``count`` months, of the same type, with the same time of day."""
     day = f"CAST({moment} AS DATE)"
     shifted = f"CAST({day} + to_months(CAST({count} AS INTEGER)) AS DATE)"
     if of == DATE:
@@ -138,11 +138,10 @@ _OFFSET = (
     " (CAST(p.z[2:3] AS BIGINT) * 60 + CASE WHEN len(p.z) > 3 THEN CAST(right(p.z, 2) AS BIGINT)"
     " ELSE 0 END) * 60000000000 END"
 )
-_FROM_ISO8601 = (
-    "list_transform([regexp_extract({0}, '"
-    r"^([^T]+(?:T[^Z+-]*)?)(Z|[+-]\d\d(?::?\d\d)?)?$"
-    "', ['t', 'z'])], lambda p: make_timestamp_ns(epoch_ns(CAST(p.t AS TIMESTAMP_NS)) - "
-    f"{_OFFSET}))[1]"
+_FROM_ISO8601 = let(
+    "p",
+    r"regexp_extract({0}, '^([^T]+(?:T[^Z+-]*)?)(Z|[+-]\d\d(?::?\d\d)?)?$', ['t', 'z'])",
+    f"make_timestamp_ns(epoch_ns(CAST(p.t AS TIMESTAMP_NS)) - {_OFFSET})",
 )
 
 _PARTS = {
