@@ -1,5 +1,6 @@
 """A local Timestream in a separate process, for the tests of all parts."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 from tests.emulator.endpoint import client
 
 STOP_SECONDS = 30
+
+_numbers = itertools.count()
 
 
 class EmulatorProcess:
@@ -53,6 +56,12 @@ class EmulatorProcess:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def new_database(self) -> str:
+        """Create a database of a new name; returns the name."""
+        name = f"database{next(_numbers)}"
+        self.write.create_database(DatabaseName=name)
+        return name
 
     def stop(self) -> int:
         """Stop it by SIGTERM; returns its exit code."""

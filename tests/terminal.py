@@ -64,6 +64,13 @@ class Terminal:
             assert self._read(), f"ended too early:\n{self.text}"
         return self.text
 
+    def read_for(self, seconds: float) -> str:
+        """Read for so long; gives the screen."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert self._read(), f"ended too early:\n{self.text}"
+        return self.text
+
     def resize(self, columns: int, rows: int) -> None:
         """Change the terminal's size, as a window manager does."""
         self.screen.resize(rows, columns)

@@ -24,7 +24,8 @@ class Scene:
         return ["-r", "us-east-1", "-url", self.server.url, "-d", DATABASE, "-t", TABLE]
 
     def generate(self, *arguments: str) -> Generator:
-        return Generator(self.folder, *self.target(), *FLEET, "--seed", "11", *arguments)
+        options = (*FLEET, "--seed", "11", "--interval", "200ms")
+        return Generator(self.folder, *self.target(), *options, *arguments)
 
     def resume(self, *arguments: str) -> Generator:
         return Generator(self.folder, "--resume", str(self.folder / "run.json"), *arguments)

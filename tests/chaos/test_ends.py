@@ -66,8 +66,15 @@ def test_a_server_gone_for_good_then_replay(scene: MakeScene) -> None:
     assert present.items() <= truth.items()
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "processes"),
+    [
+        (signal.SIGINT, "1"),
+        (signal.SIGTERM, "2"),
+        (signal.SIGKILL, "1"),
+        (signal.SIGKILL, "2"),
+    ],
+)
 def test_a_generator_ended_then_resumed(
     scene: MakeScene, number: signal.Signals, processes: str
 ) -> None:

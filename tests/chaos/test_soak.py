@@ -31,7 +31,7 @@ def test_a_long_run_loses_nothing(scene: Callable[..., Scene]) -> None:
     act = scene(*FAULTS, store=True)
     until = time.monotonic() + 60 * MINUTES
     figures: Counter[str] = Counter()
-    run = act.generate()
+    run = act.generate("--interval", "1s")
     while time.monotonic() < until:
         time.sleep(luck.uniform(5, 20))
         if luck.random() < 0.5:

@@ -1,9 +1,7 @@
 """Disorder in whole runs: what comes late, out of order or twice is stored and accounted for."""
 
 import json
-import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,8 +10,8 @@ import pytest
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER
+from tests.chaos.generator import Generator
 from tests.emulator_process import EmulatorProcess
-from tests.terminal import FLEETSTREAM
 
 SMALL = ("--include-region", "eu-central-1", "--seed", "7")
 STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:05:00Z", "--interval", "1s")
@@ -36,7 +34,7 @@ def test_a_disordered_run_stores_all_of_it(tmp_path: Path, model: str) -> None:
 
 
 def test_processes_share_the_same_disorder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emulator: EmulatorProcess
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
@@ -44,17 +42,16 @@ def test_processes_share_the_same_disorder(
     counts = []
     now = time.time()
     stretch = ("--start", _iso(now - 60), "--end", _iso(now - 40), "--interval", "1s")
-    with EmulatorProcess() as server:
-        server.write.create_database(DatabaseName="fleet")
-        for processes in ("1", "2"):
-            table = f"table{processes}"
-            server.write.create_table(DatabaseName="fleet", TableName=table)
-            target = ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", table)
-            pace = (*stretch, "--manifest", "run.json", "--summary", "summary.json")
-            run = ("--processes", processes, *DISORDER, *SMALL, "--record-model", "multi")
-            assert main(["ingest", *target, *pace, *run]) == 0
-            assert main(["verify", "run.json"]) == 0
-            counts.append(json.loads(Path("summary.json").read_bytes())["disorder"])
+    database = emulator.new_database()
+    for processes in ("1", "2"):
+        table = f"table{processes}"
+        emulator.write.create_table(DatabaseName=database, TableName=table)
+        target = ("-r", "us-east-1", "-url", emulator.url, "-d", database, "-t", table)
+        pace = (*stretch, "--manifest", "run.json", "--summary", "summary.json")
+        run = ("--processes", processes, *DISORDER, *SMALL, "--record-model", "multi")
+        assert main(["ingest", *target, *pace, *run]) == 0
+        assert main(["verify", "run.json"]) == 0
+        counts.append(json.loads(Path("summary.json").read_bytes())["disorder"])
     assert all(count > 0 for count in counts[1].values())
     assert counts[0] == counts[1]
 
@@ -68,30 +65,20 @@ def test_what_is_held_back_survives_the_end_of_a_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
     """After a stop it was sent at last; after a kill a resumed run sends it."""
-    run = ("--late", "20%:1h", "--interval", "250ms")
-    process = subprocess.Popen(
-        [FLEETSTREAM, "ingest", *SMALL, *run, "--manifest", "run.json"],
-        cwd=tmp_path,
-        env=os.environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    time.sleep(5)
-    process.send_signal(number)
-    assert process.wait(60) == (0 if number == signal.SIGINT else -number)
-    manifest, target = tmp_path / "run.json", f"duckdb:{tmp_path / 'fleetstream.duckdb'}"
+    run = Generator(tmp_path, *SMALL, "--late", "20%:1h", "--interval", "100ms")
+    run.wait_until(10)
+    run.send(number)
+    code, printed = run.end()
+    assert code == (0 if number == signal.SIGINT else -number), printed
+    manifest, target = run.manifest, f"duckdb:{tmp_path / 'fleetstream.duckdb'}"
     if number == signal.SIGKILL:
         assert main(["verify", str(manifest), "--to", target]) == 0
         assert " of interrupted sweeps, " in capsys.readouterr().out
-        resumed = subprocess.Popen(
-            [FLEETSTREAM, "ingest", "--resume", "run.json"],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(5)
-        resumed.send_signal(signal.SIGINT)
-        assert resumed.wait(60) == 0
+        resumed = Generator(tmp_path, "--resume", "run.json")
+        resumed.wait_until(20)
+        resumed.send(signal.SIGINT)
+        code, printed = resumed.end()
+        assert code == 0, printed
     facts = json.loads(manifest.read_bytes())
     assert len(facts["unsettled"]) <= 1
     assert main(["verify", str(manifest), "--to", target]) == 0

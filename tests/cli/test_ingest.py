@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.timestream.request_builder import RequestBuilder
 from tests.recording import serving
@@ -245,11 +246,15 @@ def test_a_second_signal_leaves_at_once(number: signal.Signals, tmp_path: Path) 
 @pytest.mark.parametrize("option", ["-r", "--region", "-e", "--endpoint"])
 @pytest.mark.parametrize("address", ["-url", "--endpoint-url"])
 def test_region_and_endpoint_under_all_their_names(
-    option: str, address: str, tmp_path: Path
+    option: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
     server = SlowTarget(0)
     with serving(server):
-        ingest(tmp_path, option, "eu-west-1", address, server.url, *TABLE, *SMALL, "--autostop=1")
+        target = (option, "eu-west-1", address, server.url, *TABLE)
+        assert main(["ingest", *target, *SMALL, "--autostop=1"]) == 0
     assert sum(server.answered) == 260
     for signature in server.signatures:
         assert "/eu-west-1/timestream/aws4_request" in signature

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -182,24 +181,28 @@ HOUR = 3_600
 
 
 @pytest.fixture
-def timestream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[EmulatorProcess]:
-    """Tables that keep 6 hours in their memory store; `past` takes older records too."""
+def timestream(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, emulator: EmulatorProcess
+) -> tuple[str, ...]:
+    """Options of a database with tables that keep 6 hours in their memory store.
+
+    The table `past` takes older records too, `now` does not.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    with EmulatorProcess() as server:
-        server.write.create_database(DatabaseName="fleet")
-        server.write.create_table(DatabaseName="fleet", TableName="now")
-        server.write.create_table(
-            DatabaseName="fleet",
-            TableName="past",
-            RetentionProperties={
-                "MemoryStoreRetentionPeriodInHours": 6,
-                "MagneticStoreRetentionPeriodInDays": 30,
-            },
-            MagneticStoreWriteProperties={"EnableMagneticStoreWrites": True},
-        )
-        yield server
+    database = emulator.new_database()
+    emulator.write.create_table(DatabaseName=database, TableName="now")
+    emulator.write.create_table(
+        DatabaseName=database,
+        TableName="past",
+        RetentionProperties={
+            "MemoryStoreRetentionPeriodInHours": 6,
+            "MagneticStoreRetentionPeriodInDays": 30,
+        },
+        MagneticStoreWriteProperties={"EnableMagneticStoreWrites": True},
+    )
+    return ("-r", "us-east-1", "-url", emulator.url, "-d", database)
 
 
 @pytest.mark.parametrize(
@@ -214,14 +217,14 @@ def timestream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emul
     ],
 )
 def test_history_that_the_table_does_not_take_is_refused_beforehand(
-    timestream: EmulatorProcess,
+    timestream: tuple[str, ...],
     capsys: pytest.CaptureFixture[str],
     table: str,
     stretch: tuple[float, float],
     refusal: str | None,
 ) -> None:
     start, end = (_iso(int(time.time() + seconds)) for seconds in stretch)
-    target = ("-r", "us-east-1", "-url", timestream.url, "-d", "fleet", "-t", table)
+    target = (*timestream, "-t", table)
     run = ("--start", start, "--end", end, "--interval", "5m", "--summary", "summary.json")
     code = main(["ingest", *target, *FLEET, *run])
     if refusal is None:

@@ -21,52 +21,14 @@ FAULTS = ("Missing", "Extra", "Different", "Duplicate")
 DOUBLE = "measure_value::double"
 ROW = "rowid = (SELECT max(rowid) FROM telemetry WHERE measure_name = 'cpu_user')"
 
-TAMPERINGS = {
-    "a deleted row": (f"DELETE FROM telemetry WHERE {ROW}", {"Missing": 1}),
-    "a changed digit": (
-        f'UPDATE telemetry SET "{DOUBLE}" = "{DOUBLE}" + 0.01 WHERE {ROW}',
-        {"Different": 1},
-    ),
-    "a duplicated row": (
-        f"INSERT INTO telemetry FROM telemetry WHERE {ROW}",
-        {"Duplicate": 1},
-    ),
-    "a shifted timestamp": (
-        f"UPDATE telemetry SET time = time + INTERVAL 1 MICROSECOND WHERE {ROW}",
-        {"Missing": 1, "Extra": 1},
-    ),
-    "a foreign row": (
-        (
-            "INSERT INTO telemetry SELECT * REPLACE ('nobody' AS instance_name) "
-            f"FROM telemetry WHERE {ROW}"
-        ),
-        {"Extra": 1},
-    ),
-    "a row of another time": (
-        (
-            "INSERT INTO telemetry SELECT * REPLACE (TIMESTAMP '1999-12-31' AS time) "
-            f"FROM telemetry WHERE {ROW}"
-        ),
-        {"Extra": 1},
-    ),
-    "a row without a time": (
-        f"INSERT INTO telemetry SELECT * REPLACE (NULL AS time) FROM telemetry WHERE {ROW}",
-        {"Extra": 1},
-    ),
-    "a value that is gone": (
-        f'UPDATE telemetry SET "{DOUBLE}" = NULL WHERE {ROW}',
-        {"Different": 1},
-    ),
-}
-
 TIMESTREAM_TAMPERINGS = (
     "DELETE FROM data.points_1 WHERE rowid = 1000",
-    "UPDATE data.points_1 SET c0 = coalesce(c0, 0) + 0.01 WHERE rowid = 200000",
-    "INSERT INTO data.points_1 FROM data.points_1 WHERE rowid = 300000",
-    "UPDATE data.points_1 SET time = time + INTERVAL 1 MICROSECOND WHERE rowid = 400000",
+    "UPDATE data.points_1 SET c0 = coalesce(c0, 0) + 0.01 WHERE rowid = 20000",
+    "INSERT INTO data.points_1 FROM data.points_1 WHERE rowid = 30000",
+    "UPDATE data.points_1 SET time = time + INTERVAL 1 MICROSECOND WHERE rowid = 40000",
     (
         "INSERT INTO data.points_1 "
-        "SELECT * REPLACE (TIMESTAMP '1999-12-31' AS time) FROM data.points_1 WHERE rowid = 500000"
+        "SELECT * REPLACE (TIMESTAMP '1999-12-31' AS time) FROM data.points_1 WHERE rowid = 50000"
     ),
 )
 
@@ -98,11 +60,9 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", TAMPERINGS)
 def test_a_fault_among_a_million_rows_is_found(
-    million: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+    million: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    statement, expected = TAMPERINGS[name]
     copy = tmp_path / "copy.duckdb"
     shutil.copy(million / "fleet.duckdb", copy)
     verify = ["verify", str(million / "fleet.json"), "--to", f"duckdb:{copy}"]
@@ -110,10 +70,10 @@ def test_a_fault_among_a_million_rows_is_found(
     printed = capsys.readouterr().out
     assert printed.endswith("It matches.\n")
     assert "1,050,400 records" in printed
-    change(copy, statement)
+    change(copy, f"UPDATE telemetry SET time = time + INTERVAL 1 MICROSECOND WHERE {ROW}")
     assert main(verify) == 1
     printed = capsys.readouterr().out
-    assert found(printed) == expected
+    assert found(printed) == {"Missing": 1, "Extra": 1}
     assert printed.endswith("It does not match.\n")
 
 
@@ -213,13 +173,13 @@ def test_a_run_that_was_cut_may_lack_part_of_its_last_sweep_until_it_is_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = tmp_path / "fleet.json"
-    command = [FLEETSTREAM, "ingest", "--seed", "7", "--interval", "1s", "--start", "4m"]
+    command = [FLEETSTREAM, "ingest", "--seed", "7", "--interval", "1s", "--start", "2m"]
     process = subprocess.Popen(
         [*command, "--manifest", str(manifest)], cwd=tmp_path, stdout=subprocess.DEVNULL
     )
     while not manifest.exists():
         time.sleep(0.05)
-    time.sleep(1)
+    time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     target = ["--to", f"duckdb:{tmp_path / 'fleetstream.duckdb'}"]
@@ -320,16 +280,20 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("credentials")
-def test_every_fault_among_a_million_rows_of_timestream_is_found(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("start", ["-4m", pytest.param("-40m", marks=pytest.mark.soak)])
+def test_every_fault_among_many_rows_of_timestream_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], start: str
 ) -> None:
-    """Written and read through the service's API; tampered with behind its back."""
+    """Written and read through the service's API; tampered with behind its back.
+
+    There are 105,040 rows, or ten times as many.
+    """
     store, manifest = tmp_path / "store.duckdb", tmp_path / "fleet.json"
     with EmulatorProcess(store) as server:
         server.write.create_database(DatabaseName="fleet")
         server.write.create_table(DatabaseName="fleet", TableName="telemetry")
         target = ("-r", "us-east-1", "-url", server.url, "-d", "fleet", "-t", "telemetry")
-        stretch = ("--start", "-40m", "--interval", "60s", "--manifest", str(manifest))
+        stretch = ("--start", start, "--interval", "60s", "--manifest", str(manifest))
         assert main(["ingest", "--seed", "7", *target, *stretch]) == 0
         assert server.stop() == 0
         with duckdb.connect(store) as connection:

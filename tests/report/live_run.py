@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+from fleetstream.report import history as report_history
 from fleetstream.report.display import progress_display
 from fleetstream.report.history import recorded
 from fleetstream.report.log import LogFormat
@@ -29,12 +30,15 @@ def main(
     crashes: bool = False,
     size: int | None = None,
     throttled: bool = False,
+    current_seconds: float | None = None,
 ) -> None:
     """Deliver ``sweeps`` sweeps, 0 for no end, until stopped; end with a line that says how.
 
     Without ``drains``, what is in flight is not finished before a stop at once; ``crashes`` raises
-    an error instead of delivering anything.
+    an error instead of delivering anything; the current rate is that of ``current_seconds``.
     """
+    if current_seconds is not None:
+        report_history.CURRENT_SECONDS = current_seconds
     control, ledger = Control(), Ledger()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: control.ask())

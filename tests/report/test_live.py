@@ -140,14 +140,12 @@ def test_ctrl_c_still_is_a_signal(tmp_path: Path) -> None:
 
 
 def test_p_pauses_and_resumes(tmp_path: Path) -> None:
-    with live_run(tmp_path) as terminal:
+    with live_run(tmp_path, current_seconds=1.0) as terminal:
         terminal.wait_for(shown)
         terminal.process.send("p")
         terminal.wait_for(lambda text: "Paused; p resumes, q or Ctrl-C stops" in text)
-        # The current rate is 0 when there was no sweep for some seconds.
-        text = terminal.wait_for(
-            lambda text: re.search(r"Values/s +0\.0 ", text) is not None, timeout=60
-        )
+        # The current rate is 0 when there was no sweep for a while.
+        text = terminal.wait_for(lambda text: re.search(r"Values/s +0\.0 ", text) is not None)
         paused_at = sweeps_on(text)
         terminal.process.send("p")
         terminal.wait_for(lambda text: NOTICE in text and sweeps_on(text) > paused_at + 2)

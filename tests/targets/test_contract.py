@@ -153,7 +153,7 @@ def test_stores_batches_in_any_order_and_split(target: Running, model: RecordMod
     """Whatever the order and the overlap of rows, over any number of requests and openings."""
     whole = history(3, 5, 1)
 
-    @settings(max_examples=10)
+    @settings(max_examples=6)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         options = target.place()

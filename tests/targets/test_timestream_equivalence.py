@@ -15,7 +15,7 @@ from tests.targets.cases import SCHEMAS, through_reader
 from tests.telemetry import SECOND, generator
 from tests.wire import expected
 
-DATABASE, TABLE = "fleet", "telemetry"
+TABLE = "telemetry"
 
 FLEETS = {
     "one host": (generator(1, 3, ["eu-central-1"], ["athena"], missing_percent=20), 1),
@@ -26,37 +26,40 @@ FLEETS = {
 
 
 @pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatorProcess, EmulatorProcess]]:
-    """Two servers with an empty table each."""
+def targets(
+    monkeypatch: pytest.MonkeyPatch, emulator: EmulatorProcess
+) -> tuple[TargetOptions, TargetOptions]:
+    """Two empty tables."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    with EmulatorProcess() as one, EmulatorProcess() as other:
-        for server in (one, other):
-            server.write.create_database(DatabaseName=DATABASE)
-            server.write.create_table(DatabaseName=DATABASE, TableName=TABLE)
-        yield one, other
+    return new_table(emulator), new_table(emulator)
 
 
 @pytest.mark.parametrize("fleet", FLEETS)
 @pytest.mark.parametrize("model", list(RecordModel))
 def test_both_ways_store_the_same(
-    servers: tuple[EmulatorProcess, EmulatorProcess], fleet: str, model: RecordModel
+    emulator: EmulatorProcess,
+    targets: tuple[TargetOptions, TargetOptions],
+    fleet: str,
+    model: RecordModel,
 ) -> None:
-    ours, theirs = servers
+    ours, theirs = targets
     made, times = FLEETS[fleet]
     now = int(time.time()) * SECOND
     batches = list(made.batches(range(now - times * SECOND, now, SECOND)))
     wanted = [record for batch in batches for record in expected(batch, model)]
-    _write_fast(options(ours), batches, model)
-    _write_plainly(theirs, batches, model)
-    found = sorted(through_reader(options(ours), model))
+    _write_fast(ours, batches, model)
+    _write_plainly(emulator, theirs.database_name, batches, model)
+    found = sorted(through_reader(ours, model))
     assert found == sorted(each._replace(values=tuple(sorted(each.values))) for each in wanted)
-    assert found == sorted(through_reader(options(theirs), model))
+    assert found == sorted(through_reader(theirs, model))
 
 
-def options(server: EmulatorProcess) -> TargetOptions:
+def new_table(server: EmulatorProcess) -> TargetOptions:
+    database = server.new_database()
+    server.write.create_table(DatabaseName=database, TableName=TABLE)
     return TargetOptions(
-        database_name=DATABASE, table_name=TABLE, region="us-east-1", endpoint_url=server.url
+        database_name=database, table_name=TABLE, region="us-east-1", endpoint_url=server.url
     )
 
 
@@ -68,13 +71,16 @@ def _write_fast(target: TargetOptions, batches: list[pa.RecordBatch], model: Rec
 
 
 def _write_plainly(
-    server: EmulatorProcess, batches: list[pa.RecordBatch], model: RecordModel
+    server: EmulatorProcess,
+    database: str | None,
+    batches: list[pa.RecordBatch],
+    model: RecordModel,
 ) -> None:
     """One dict per record, which states everything itself, serialized by boto3."""
     records = [record for batch in batches for record in _dicts(batch, model)]
     for start in range(0, len(records), 100):
         server.write.write_records(
-            DatabaseName=DATABASE, TableName=TABLE, Records=records[start : start + 100]
+            DatabaseName=database, TableName=TABLE, Records=records[start : start + 100]
         )
 
 

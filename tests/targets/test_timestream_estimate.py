@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,10 +25,9 @@ SWEEPS = range(1_795_000_000_000_000, 1_795_000_100_000_000, 1_000_000)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess() as local:
-        local.write.create_database(DatabaseName=DATABASE)
-        yield local
+def server(emulator: EmulatorProcess) -> EmulatorProcess:
+    emulator.write.create_database(DatabaseName=DATABASE)
+    return emulator
 
 
 REGION = ("--include-region", "us-west-2")
