@@ -247,7 +247,7 @@ def test_what_is_fixed_does_not_depend_on_the_seed(seed: int, other: int) -> Non
     """The values of fixed variables, and the classes of mixtures."""
     one, two = generator(1, seed, ["us-west-2"]), generator(1, other, ["us-west-2"])
     for chunk in one.chunks:
-        fixed, same = (made.grid(chunk, []).fixed for made in (one, two))
+        fixed, same = (made.instances(chunk, []).grid.fixed for made in (one, two))
         assert fixed.keys() == same.keys()
         assert all(np.array_equal(fixed[name], same[name]) for name in fixed)
         assert set(fixed) == ({"disk_base", "cpu_user"} if chunk.kind == METRICS else set())

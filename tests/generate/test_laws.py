@@ -118,7 +118,7 @@ def test_normal(kind: str, name: str) -> None:
 
 def classes(made: Generator) -> np.ndarray:
     """The class of each host."""
-    found = [made.grid(chunk, []).fixed for chunk in made.chunks if chunk.kind == METRICS]
+    found = [made.instances(chunk, []).grid.fixed for chunk in made.chunks if chunk.kind == METRICS]
     return np.concatenate([fixed["cpu_user"] for fixed in found])
 
 

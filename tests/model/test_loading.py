@@ -203,14 +203,14 @@ BAD: dict[str, tuple[Change, str]] = {
         lambda d: law(d, law="normal", mean=0, sd=-1),
         "Expected `float` >= 0.0",
     ),
-    "unknown law": (lambda d: law(d, law="zipf"), "Invalid value 'zipf'"),
+    "unknown law": (lambda d: law(d, law="zapf"), "Invalid value 'zapf'"),
     "words as numbers": (
         lambda d: law(d, law="choice", shares={"A": 1.0}),
         "'cpu_system' needs the type VARCHAR if and only if its law is a choice",
     ),
     "fixed variable by expression": (
         lambda d: metrics(d)["variables"][0].update(value="disk_change"),
-        "the fixed variable 'disk_base' needs a law other than a mixture",
+        "the fixed variable 'disk_base' needs a law that does not depend on time",
     ),
     "negative decimals": (
         lambda d: metrics(d)["variables"][1].update(decimals=-1),
@@ -289,7 +289,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(ValueError, match=r"no model 'mars'; choose aws-devops, or name a file th"):
+    with pytest.raises(
+        ValueError, match=r"no model 'mars'; choose aws-devops, .*kubernetes.*, or name a file th"
+    ):
         load_model("mars")
 
 

@@ -64,7 +64,10 @@ class DisorderedBatches:
 
     def _prompt(self, chunk: Chunk, timestamp: int) -> Iterator[pa.RecordBatch]:
         """The measurements of a chunk to send in their own sweep; holds back the others."""
-        disorder, batch = self._disorder, self._generator.batch(chunk, [timestamp])
+        disorder = self._disorder
+        batch = next(self._generator.batches([timestamp], [chunk]), None)
+        if batch is None:
+            return
         fate, delay, twice = self._draws(chunk, timestamp)
         late_percent = disorder.late.percent if disorder.late else 0.0
         late = fate < late_percent
@@ -86,10 +89,12 @@ class DisorderedBatches:
             yield repeated
 
     def _draws(self, chunk: Chunk, timestamp: int) -> tuple[Numbers, Numbers, Numbers]:
-        """Per series, its fate (0–100), its delay (0–1), and whether it is sent twice (0–100)."""
-        grid = self._generator.grid(chunk, [timestamp])
+        """Per row, its fate (0–100), its delay (0–1), and whether it is sent twice (0–100)."""
+        instances = self._generator.instances(chunk, [timestamp])
+        alive = slice(None) if instances.alive is None else instances.alive[0]
         fate, delay, twice = (
-            grid.uniforms("disorder", name)[0] for name in ("fate", "delay", "twice")
+            instances.grid.uniforms("disorder", name)[0][alive]
+            for name in ("fate", "delay", "twice")
         )
         return fate * 100, delay, twice * 100
 

@@ -9,17 +9,19 @@ ordered by timestamp and then by series. Its columns are the dimensions
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.choices import Shard
-from fleetstream.generate.keys import Numbers, seeded
+from fleetstream.generate.instances import Instances, Population
+from fleetstream.generate.keys import Numbers
+from fleetstream.generate.lives import Booleans
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
 from fleetstream.generate.topology import SeriesTable, Topology
-from fleetstream.generate.values import Evaluator, Grid
+from fleetstream.generate.values import Evaluator
 from fleetstream.model import DataType, Measure, Model
 from fleetstream.model.laws import Choice
 
@@ -45,8 +47,9 @@ class Generator:
 
     ``parameters`` sets parameters of the model; ``include`` keeps only series with one of the named
     values of a dimension; ``shard`` keeps one part of them. ``seed`` is from 0 to 2⁶⁴ − 1.
-    ``signal`` and ``missing_percent`` change the measures that the model's overlay names. Raises
-    ValueError for what is out of range or unknown.
+    ``signal`` and ``missing_percent`` change the measures that the model's overlay names. ``step``
+    is the distance of timestamps in microseconds, which kinds with an interval need to find the
+    first timestamp of each. Raises ValueError for what is out of range or unknown.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Generator:
         shard: Shard | None = None,
         signal: Signal | None = None,
         missing_percent: float = 0.0,
+        step: int | None = None,
     ) -> None:
         if not 0 <= seed < 2**64:
             raise ValueError(f"The seed is {seed}, but must be an integer from 0 to 2^64 - 1.")
@@ -77,17 +81,17 @@ class Generator:
         self.seed = seed
         self.signal = signal
         topology = Topology(model, parameters or {}, include or {}, shard)
-        self.tables = {key: topology.table(key) for key in model.kinds}
         self.schemas = {key: batch_schema(model, key) for key in model.kinds}
-        self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
         self.evaluators = {
             key: Evaluator(kind, signal, overlay.signal, overlay.missing, missing_percent)
             for key, kind in model.kinds.items()
         }
-        self._keys = {key: seeded(table.identities, seed) for key, table in self.tables.items()}
-        self._fixed = {
-            key: self.evaluators[key].fixed(table.identities) for key, table in self.tables.items()
+        self._populations = {
+            key: Population(model, key, topology, seed, self.evaluators[key]) for key in model.kinds
         }
+        self.tables = {key: each.table for key, each in self._populations.items()}
+        self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
+        self._step = step
         self._repeated: dict[tuple[Chunk, int], list[pa.Array]] = {}
 
     @property
@@ -97,7 +101,7 @@ class Generator:
 
     @property
     def values_per_sweep(self) -> int:
-        """Values per timestamp when none is missing."""
+        """Values per timestamp when no value is missing and all series are alive and due."""
         kinds = self.model.kinds
         return sum(len(table) * len(kinds[key].measures) for key, table in self.tables.items())
 
@@ -120,40 +124,58 @@ class Generator:
     def batches(
         self, timestamps: Sequence[int], chunks: Sequence[Chunk] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """One batch per chunk, by default of all series, at timestamps in microseconds."""
+        """One batch per chunk, by default of all series, at timestamps in microseconds.
+
+        A chunk without series at these timestamps has none.
+        """
         for chunk in self.chunks if chunks is None else chunks:
-            yield self.batch(chunk, timestamps)
+            due = self._due(chunk.kind, timestamps)
+            if due:
+                batch = self.batch(chunk, due)
+                if batch.num_rows:
+                    yield batch
 
     def batch(self, chunk: Chunk, timestamps: Sequence[int]) -> pa.RecordBatch:
-        """The series of a chunk at timestamps in microseconds."""
-        grid, evaluator = self.grid(chunk, timestamps), self.evaluators[chunk.kind]
+        """The series of a chunk that are alive at timestamps in microseconds."""
+        instances, evaluator = self.instances(chunk, timestamps), self.evaluators[chunk.kind]
+        grid, alive = instances.grid, instances.alive
         values = evaluator.evaluate(grid)
         missing = evaluator.missing(grid)
-        mask = None if missing is None else missing.reshape(-1)
         arrays = [
-            _arrow(
-                measure, values[measure.name], mask if evaluator.can_be_missing(measure) else None
-            )
+            _arrow(measure, _flat(values[measure.name], alive), _flat(missing(measure), alive))
             for measure in self.model.kinds[chunk.kind].measures
         ]
-        time = np.repeat(grid.timestamps, len(chunk)).view("datetime64[us]")
+        if alive is not None:
+            rows = pa.array(np.nonzero(alive)[1])
+            dimensions = [column.take(rows) for column in instances.dimensions]
+            time = np.repeat(grid.timestamps, alive.sum(axis=1))
+        else:
+            dimensions = self._dimensions(chunk, instances, len(timestamps))
+            time = np.repeat(grid.timestamps, grid.shape[1])
         return pa.RecordBatch.from_arrays(
-            [*self._dimensions(chunk, len(timestamps)), pa.array(time), *arrays],
+            [*dimensions, pa.array(time.view("datetime64[us]")), *arrays],
             schema=self.schemas[chunk.kind],
         )
 
-    def grid(self, chunk: Chunk, timestamps: Sequence[int]) -> Grid:
-        """The keys of a chunk's cells."""
-        rows = slice(chunk.start, chunk.stop)
-        fixed = {name: values[rows] for name, values in self._fixed[chunk.kind].items()}
-        return Grid(np.array(timestamps, np.int64), self._keys[chunk.kind][rows], fixed)
+    def instances(self, chunk: Chunk, timestamps: Sequence[int]) -> Instances:
+        """The series of a chunk that are alive at any of the timestamps, and their cells."""
+        return self._populations[chunk.kind].at(chunk.start, chunk.stop, timestamps)
 
-    def _dimensions(self, chunk: Chunk, times: int) -> list[pa.Array]:
-        """The dimensions of a chunk's series, repeated per timestamp."""
-        table = self.tables[chunk.kind]
-        columns: list[pa.Array] = table.dimensions.slice(chunk.start, len(chunk)).columns
+    def _due(self, kind: str, timestamps: Sequence[int]) -> Sequence[int]:
+        """The timestamps at which a kind is measured: the first of each of its intervals."""
+        interval = self.model.kinds[kind].interval_us
+        if interval is None:
+            return timestamps
+        return [stamp for stamp in timestamps if stamp % interval < (self._step or 1)]
+
+    def _dimensions(self, chunk: Chunk, instances: Instances, times: int) -> list[pa.Array]:
+        """The dimensions of the series, repeated per timestamp."""
+        columns = instances.dimensions
         if times == 1:
             return columns
+        if instances.grid.births is not None:
+            rows = pa.array(np.tile(np.arange(instances.grid.shape[1]), times))
+            return [column.take(rows) for column in columns]
         # Targets remember what they derived from an array by its address, so arrays are kept and
         # used again; their lengths are powers of two so that few are kept.
         longest = 1 << (times - 1).bit_length()
@@ -176,9 +198,19 @@ def _chunks(table: SeriesTable, start: int = 0, stop: int | None = None) -> Iter
         yield Chunk(table.kind, first, min(first + ROWS, stop))
 
 
-def _arrow(measure: Measure, values: Numbers, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
+@overload
+def _flat(cells: Numbers, alive: Booleans | None) -> Numbers: ...
+@overload
+def _flat(cells: Booleans | None, alive: Booleans | None) -> Booleans | None: ...
+def _flat(cells: Numbers | Booleans | None, alive: Booleans | None) -> Numbers | Booleans | None:
+    """The cells that are alive, in the order of rows."""
+    if cells is None or alive is None:
+        return None if cells is None else cells.reshape(-1)
+    return cells[alive]
+
+
+def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Array:
     """A column in its Arrow type, null where it is missing."""
-    flat = values.reshape(-1)
     if measure.type is DataType.DOUBLE:
         return pa.array(flat, mask=missing)
     if measure.type is DataType.BIGINT:

@@ -60,6 +60,12 @@ class TextColumn:
     def take(self, rows: Indices) -> "TextColumn":
         return TextColumn(self.codes[rows], self.words)
 
+    @property
+    def array(self) -> pa.DictionaryArray:
+        """The column in Arrow's form."""
+        words = pa.array(self.words, pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(self.codes), words)
+
 
 @dataclass(frozen=True, slots=True)
 class IntegerColumn:
@@ -94,7 +100,9 @@ class Rows:
         return self.above.column(name).take(self.parents)
 
     def first(self, count: int) -> "Rows":
-        rows = np.arange(min(count, len(self)), dtype=np.int32)
+        return self.take(np.arange(min(count, len(self)), dtype=np.int32))
+
+    def take(self, rows: Indices) -> "Rows":
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         return Rows(self.above, self.parents[rows], columns)
 
@@ -126,28 +134,81 @@ class Topology:
         self._lists: dict[str, list[list[str]]] = {}
         """Attributes that list names, per member."""
         self._levels: dict[str, Rows] = {}
-        rows: Rows | None = None
         for level in model.levels:
-            rows = self._expand(level, rows)
+            *_, above, _ = [None, *model.line(level.name)]
+            rows = self._expand(level, None if above is None else self._levels[above.name])
             self._levels[level.name] = rows
 
     def table(self, key: str) -> SeriesTable:
-        """The series of a kind."""
+        """The series of a kind; dimensions that change over time are left out."""
         kind = self._model.kinds[key]
         rows = self._levels[kind.level]
-        columns = {name: rendered(template, rows) for name, template in kind.templates.items()}
+        series = self.series(key)
+        if len(series) < len(rows):
+            rows = rows.take(series)
+        changing = self._model.changing_dimensions(kind)
+        columns = {
+            name: rendered(template, rows)
+            for name, template in kind.templates.items()
+            if name not in changing
+        }
         identities = np.zeros(len(rows), np.uint64)
         for name, column in columns.items():
             identities += word_keys(name, column.words)[column.codes]
         ordered = np.sort(identities)
-        if np.any(ordered[1:] == ordered[:-1]):
+        if np.any(ordered[1:] == ordered[:-1]) and not any(changing.values()):
             raise ValueError(
                 f"Two series of the kind {key!r} have the same dimensions; add a dimension that "
                 "distinguishes them."
             )
-        arrays = {name: _arrow(column) for name, column in columns.items()}
+        arrays = {name: column.array for name, column in columns.items()}
         title = Template(kind.title or " ".join(kind.dimensions.values()))
-        return SeriesTable(key, pa.record_batch(arrays), identities, rows, title)
+        dimensions = pa.RecordBatch.from_arrays(list(arrays.values()), list(arrays))
+        return SeriesTable(key, dimensions, identities, rows, title)
+
+    def series(self, key: str) -> Indices:
+        """The rows of its level that are series of a kind; a shard has not all of them."""
+        level = self._model.kinds[key].level
+        rows = len(self._levels[level])
+        line = [each.name for each in self._model.line(level)]
+        if self._shard is None or self._model.shard_level in line:
+            return np.arange(rows, dtype=np.int32)
+        number, count = self._shard.number, self._shard.count
+        first, last = rows * (number - 1) // count, rows * number // count
+        return np.arange(first, last, dtype=np.int32)
+
+    def identities(self, level: str) -> Bits:
+        """A hash per row of a level of its text and of those above, independent of the seed."""
+        rows = self._levels[level]
+        total = np.zeros(len(rows), np.uint64)
+        for each in self._model.line(level):
+            column = rows.column(each.name)
+            assert isinstance(column, TextColumn)
+            total += word_keys(each.name, column.words)[column.codes]
+        return total
+
+    def above(self, level: str, ancestor: str) -> Indices:
+        """For each row of a level, its row of a level above, or of the same."""
+        rows, wanted = self._levels[level], self._levels[ancestor]
+        found = np.arange(len(rows), dtype=np.int32)
+        while rows is not wanted:
+            assert rows.above is not None
+            found = rows.parents[found]
+            rows = rows.above
+        return found
+
+    def integers(self, level: str, name: str) -> npt.NDArray[np.int64]:
+        """An integer of each row of a level."""
+        column = self._levels[level].column(name)
+        assert isinstance(column, IntegerColumn)
+        return column.values
+
+    def texts(self, level: str, name: str) -> pa.Array:
+        """What a template's field stands for in each row of a level, as a string array."""
+        column = self._levels[level].column(name)
+        if isinstance(column, TextColumn):
+            return column.array.cast(pa.string())
+        return pa.array(column.values)
 
     def _expand(self, level: Level, above: Rows | None) -> Rows:
         counts = self._counts(level, above)
@@ -162,6 +223,8 @@ class Topology:
             )
         parents, index = _expanded(counts, first, last)
         rows = Rows(above, parents)
+        siblings = IntegerColumn(counts.astype(np.int64)[parents])
+        rows.columns[f"{level.name}.siblings"] = siblings
         self._add_columns(level, rows, index)
         for name, values in self._filters.get(level.name, {}).items():
             rows.keep(_matching(name, rows.columns[level.name], values))
@@ -286,12 +349,6 @@ def _coded(words: list[str], places: npt.NDArray[np.integer]) -> TextColumn:
     position = {word: place for place, word in enumerate(distinct)}
     codes = np.array([position[word] for word in words], np.int32)
     return TextColumn(codes[places], distinct)
-
-
-def _arrow(column: TextColumn) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(
-        pa.array(column.codes), pa.array(column.words, pa.string())
-    )
 
 
 def _expanded(

@@ -3,12 +3,14 @@
 All arrays have the shape (timestamps, series).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from fleetstream.generate.counters import counter_values
+from fleetstream.generate.drivers import DriverRows
 from fleetstream.generate.keys import (
     Bits,
     Numbers,
@@ -18,11 +20,34 @@ from fleetstream.generate.keys import (
     name_key,
     uniform,
 )
+from fleetstream.generate.lattice import Times, smooth_normal
+from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.signals import Signal
 from fleetstream.model import Measure, SeriesKind, Variable
+from fleetstream.model.dynamics import Counter, Smooth
+from fleetstream.model.kinds import AGE
 from fleetstream.model.laws import Mixture
 
 Booleans = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverView:
+    """A driver as series follow it: ``of`` is the row of the driver for each series."""
+
+    rows: DriverRows
+    of: npt.NDArray[np.intp]
+
+    def part(self, series: slice) -> "DriverView":
+        """The view of some of the series, with no more rows than they follow."""
+        rows, of = np.unique(self.of[series], return_inverse=True)
+        part = DriverRows(
+            self.rows.name, self.rows.driver, self.rows.keys[rows], self.rows.utc_offsets[rows]
+        )
+        return DriverView(part, of)
+
+    def values(self, timestamps: Times) -> Numbers:
+        return self.rows.values(timestamps)[:, self.of]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +55,15 @@ class Grid:
     """Some series of a kind at some timestamps (microseconds).
 
     ``keys`` depend on seed and series, ``fixed`` has the values per series that depend on neither
-    seed nor time: of fixed variables, and the classes of mixtures.
+    seed nor time: of fixed variables, and the classes of mixtures. ``births`` is when each series
+    began (microseconds), None without a life cycle. ``drivers`` has those that the series follow.
     """
 
     timestamps: npt.NDArray[np.int64]
     keys: Bits
     fixed: Mapping[str, npt.NDArray[np.generic]]
+    births: Times | None = None
+    drivers: Mapping[str, DriverView] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -66,6 +94,10 @@ class Evaluator:
         self._signal_measure = signal_measure
         self._missing = frozenset(missing) & {measure.name for measure in kind.measures}
         self._missing_share = missing_percent / 100
+        expressions = [each.expression for each in kind.evaluation_order if each.expression]
+        names = {name for each in expressions for name in each.names}
+        self._followed = names & kind.driver_names
+        self._uses_age = AGE in names
 
     def fixed(self, identities: Bits) -> dict[str, npt.NDArray[np.generic]]:
         """What :attr:`Grid.fixed` holds for series of these identities."""
@@ -75,7 +107,7 @@ class Evaluator:
                 classes = source.value.classes(_fixed_uniforms(identities, source.name))
                 fixed[source.name] = classes.astype(np.uint8)
             elif isinstance(source, Variable) and source.fixed:
-                assert not isinstance(source.value, str)
+                assert not isinstance(source.value, str | Smooth | Counter)
                 values = source.value.quantile(_fixed_uniforms(identities, source.name))
                 fixed[source.name] = _rounded(values, source.decimals)
         return fixed
@@ -83,19 +115,32 @@ class Evaluator:
     def evaluate(self, grid: Grid) -> dict[str, Numbers]:
         """All variables and measures by name; words as indices into those of their law."""
         columns: dict[str, Numbers] = {}
+        for name in self._followed:
+            columns[name] = grid.drivers[name].values(grid.timestamps)
+        if self._uses_age:
+            assert grid.births is not None
+            columns[AGE] = (grid.timestamps[:, np.newaxis] - grid.births) / MICROSECONDS
         for source in self._kind.evaluation_order:
             values = self._values(source, grid, columns)
+            if isinstance(source, Measure):
+                values = _limited(values, source)
             columns[source.name] = _rounded(values, source.decimals)
         return columns
 
-    def missing(self, grid: Grid) -> Booleans | None:
-        """Which cells of the measures that can be missing have no value, None for none."""
-        if not self._missing or not self._missing_share:
-            return None
-        return grid.uniforms("missing", "") < self._missing_share
+    def missing(self, grid: Grid) -> Callable[[Measure], Booleans | None]:
+        """Returns which cells of a measure have no value, None for none."""
+        together: Booleans | None = None
+        if self._missing and self._missing_share:
+            together = grid.uniforms("missing", "") < self._missing_share
 
-    def can_be_missing(self, measure: Measure) -> bool:
-        return measure.name in self._missing
+        def cells(measure: Measure) -> Booleans | None:
+            absent = together if measure.name in self._missing else None
+            if measure.missing:
+                own = grid.uniforms("missing", measure.name) < measure.missing
+                absent = own if absent is None else absent | own
+            return absent
+
+        return cells
 
     def _values(
         self, source: Variable | Measure, grid: Grid, columns: Mapping[str, Numbers]
@@ -107,9 +152,20 @@ class Evaluator:
         if source.expression is not None:
             values = source.expression.evaluate(columns)
             return np.broadcast_to(np.asarray(values, np.float64), grid.shape)
-        uniforms = grid.uniforms("value", source.name)
         law = source.value
         assert not isinstance(law, str)
+        if isinstance(law, Smooth):
+            noise = smooth_normal(
+                grid.keys, source.name, grid.timestamps, law.period_us, law.octaves
+            )
+            return law.mean + law.sd * noise
+        if isinstance(law, Counter):
+            view = grid.drivers[law.driver] if law.driver is not None else None
+            rows, of = (view.rows, view.of) if view else (None, None)
+            return counter_values(
+                law, source.name, grid.keys, grid.timestamps, grid.births, rows, of
+            )
+        uniforms = grid.uniforms("value", source.name)
         if isinstance(law, Mixture):
             return law.quantile_of(uniforms, grid.fixed[source.name].astype(np.intp))
         return law.quantile(uniforms)
@@ -117,6 +173,15 @@ class Evaluator:
 
 def _fixed_uniforms(identities: Bits, name: str) -> Numbers:
     return uniform(mix(identities + name_key("fixed", name)))
+
+
+def _limited(values: Numbers, measure: Measure) -> Numbers:
+    """The values within the measure's minimum and maximum."""
+    if measure.minimum is not None:
+        values = np.maximum(values, measure.minimum)
+    if measure.maximum is not None:
+        values = np.minimum(values, measure.maximum)
+    return values
 
 
 def _rounded(values: Numbers, decimals: int | None) -> Numbers:

@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fleetstream.model.datatypes import DataType
+    from fleetstream.model.kinds import Measure, SeriesKind, Variable
     from fleetstream.model.levels import Level, Member
     from fleetstream.model.loader import builtin_models, load_model
-    from fleetstream.model.schema import (
-        Measure,
-        Model,
-        Overlay,
-        Parameter,
-        SeriesKind,
-        Variable,
-    )
+    from fleetstream.model.schema import Model, Overlay, Parameter
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -44,7 +38,13 @@ _MODULE_OF = {
     "Member": "levels",
     "builtin_models": "loader",
     "load_model": "loader",
-} | dict.fromkeys(("Measure", "Model", "Overlay", "Parameter", "SeriesKind", "Variable"), "schema")
+    "Measure": "kinds",
+    "Model": "schema",
+    "Overlay": "schema",
+    "Parameter": "schema",
+    "SeriesKind": "kinds",
+    "Variable": "kinds",
+}
 
 
 def __getattr__(name: str) -> Any:

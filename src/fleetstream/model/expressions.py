@@ -1,8 +1,8 @@
 """Expressions in model files: arithmetic over names and numbers, evaluated on NumPy arrays.
 
 The grammar is Python's, restricted to numbers, names (with dots: ``region.cells``), the operators
-``+ - * / // %``, parentheses, and the functions in :data:`FUNCTIONS`. Nothing else is evaluated, so
-an expression from a file cannot run code.
+``+ - * / // % **``, comparisons (1 where they hold, else 0), parentheses, and the functions in
+:data:`FUNCTIONS`. Nothing else is evaluated, so an expression from a file cannot run code.
 """
 
 import ast
@@ -14,10 +14,22 @@ from typing import Any
 
 import numpy as np
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": lambda *values: reduce(np.minimum, values),
-    "max": lambda *values: reduce(np.maximum, values),
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int | None]] = {
+    "min": (lambda *values: reduce(np.minimum, values), 1, None),
+    "max": (lambda *values: reduce(np.maximum, values), 1, None),
+    "clip": (np.clip, 3, 3),
+    "where": (lambda condition, yes, no: np.where(condition != 0, yes, no), 3, 3),
+    "abs": (np.abs, 1, 1),
+    "floor": (np.floor, 1, 1),
+    "ceil": (np.ceil, 1, 1),
+    "round": (np.rint, 1, 1),
+    "sqrt": (np.sqrt, 1, 1),
+    "exp": (np.exp, 1, 1),
+    "log": (np.log, 1, 1),
+    "sin": (np.sin, 1, 1),
+    "cos": (np.cos, 1, 1),
 }
+"""Each function, and the least and the greatest number of its arguments (None for any)."""
 
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -26,6 +38,16 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
+    ast.Pow: lambda base, exponent: np.power(np.asarray(base, np.float64), exponent),
+}
+
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
 }
 
 MAX_LENGTH = 1_000
@@ -99,13 +121,26 @@ class _Compiler:
                 function = _OPERATORS[type(op)]
                 first, second = self.compile(left, depth + 1), self.compile(right, depth + 1)
                 return lambda values: function(first(values), second(values))
-            case ast.Call(func=ast.Name(id=called), args=[_, *_], keywords=[]) if (
-                called in FUNCTIONS
+            case ast.Compare(left=left, ops=[comparison], comparators=[right]) if (
+                type(comparison) in _COMPARISONS
             ):
-                function = FUNCTIONS[called]
-                arguments = [self.compile(argument, depth + 1) for argument in node.args]
-                return lambda values: function(*(argument(values) for argument in arguments))
+                compare = _COMPARISONS[type(comparison)]
+                first, second = self.compile(left, depth + 1), self.compile(right, depth + 1)
+                return lambda values: np.int64(1) * compare(first(values), second(values))
+            case ast.Call(func=ast.Name(id=called), keywords=[]) if called in FUNCTIONS:
+                return self._call(node, called, depth)
         raise self._not_allowed(node)
+
+    def _call(self, node: ast.Call, called: str, depth: int) -> Evaluate:
+        function, least, greatest = FUNCTIONS[called]
+        if not least <= len(node.args) <= (greatest or len(node.args)):
+            wanted = f"{least} or more" if greatest is None else f"{least}"
+            raise ValueError(
+                f"{ast.get_source_segment(self._text, node)!r} has {len(node.args)} arguments, but "
+                f"{called} takes {wanted}"
+            )
+        arguments = [self.compile(argument, depth + 1) for argument in node.args]
+        return lambda values: function(*(argument(values) for argument in arguments))
 
     def _dotted(self, node: ast.expr) -> str:
         parts = []
@@ -119,7 +154,8 @@ class _Compiler:
     def _not_allowed(self, node: ast.expr) -> ValueError:
         return ValueError(
             f"{ast.get_source_segment(self._text, node)!r} is not allowed in an expression, which "
-            f"may have numbers, names, + - * / // %, parentheses, {' and '.join(FUNCTIONS)}"
+            f"may have numbers, names, + - * / // % **, comparisons, parentheses, and the "
+            f"functions {', '.join(FUNCTIONS)}"
         )
 
 

@@ -4,7 +4,9 @@ Each law turns uniform numbers between 0 and 1 into values by its quantile funct
 number makes one value, and ``str(law)`` describes the law for people.
 """
 
+import math
 from itertools import accumulate
+from statistics import NormalDist
 from typing import Annotated
 
 import msgspec
@@ -12,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fleetstream.model.normal import Numbers, normal_quantile
+from fleetstream.model.quantile_tables import gamma_table, poisson_bounds, zipf_bounds
 
 Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
 Whole = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
 """The parameters of laws: small enough that a double is exact to the unit, and finite."""
 
@@ -29,6 +33,11 @@ class Uniform(msgspec.Struct, frozen=True, tag_field="law", tag="uniform"):
 
     def quantile(self, uniform: Numbers) -> Numbers:
         return uniform * (self.high - self.low) + self.low
+
+    def cdf(self, value: float) -> float:
+        if value >= self.high:
+            return 1.0
+        return max((value - self.low) / (self.high - self.low), 0.0)
 
     def __str__(self) -> str:
         return f"uniform {self.low:g}–{self.high:g}"
@@ -62,8 +71,124 @@ class Normal(msgspec.Struct, frozen=True, tag_field="law", tag="normal"):
         values += self.mean
         return values
 
+    def cdf(self, value: float) -> float:
+        if not self.sd:
+            return float(value >= self.mean)
+        return NormalDist(self.mean, self.sd).cdf(value)
+
     def __str__(self) -> str:
         return f"normal, mean {self.mean:g}, sd {self.sd:g}"
+
+
+class Constant(msgspec.Struct, frozen=True, tag_field="law", tag="constant"):
+    """Always the same value."""
+
+    value: Number
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        return np.full_like(uniform, self.value)
+
+    def cdf(self, value: float) -> float:
+        return float(value >= self.value)
+
+    def __str__(self) -> str:
+        return f"constant {self.value:g}"
+
+
+class LogNormal(msgspec.Struct, frozen=True, tag_field="law", tag="lognormal"):
+    """A variable whose logarithm is normal with the standard deviation ``sigma``."""
+
+    median: Positive
+    sigma: Annotated[float, msgspec.Meta(ge=0, le=10)]
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        values = normal_quantile(uniform)
+        values *= self.sigma
+        np.exp(values, out=values)
+        values *= self.median
+        return values
+
+    def cdf(self, value: float) -> float:
+        if value <= 0:
+            return 0.0
+        if not self.sigma:
+            return float(value >= self.median)
+        return NormalDist().cdf(math.log(value / self.median) / self.sigma)
+
+    def __str__(self) -> str:
+        return f"lognormal, median {self.median:g}, sigma {self.sigma:g}"
+
+
+class Exponential(msgspec.Struct, frozen=True, tag_field="law", tag="exponential"):
+    """Exponential with a mean."""
+
+    mean: Positive
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        values = np.log1p(-uniform)
+        values *= -self.mean
+        return values
+
+    def cdf(self, value: float) -> float:
+        return -math.expm1(-value / self.mean) if value > 0 else 0.0
+
+    def __str__(self) -> str:
+        return f"exponential, mean {self.mean:g}"
+
+
+class Gamma(msgspec.Struct, frozen=True, tag_field="law", tag="gamma"):
+    """Gamma with a ``shape`` and a mean."""
+
+    shape: Annotated[float, msgspec.Meta(ge=0.1, le=1000)]
+    mean: Positive
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        scores, logarithms = gamma_table(self.shape)
+        values = np.interp(normal_quantile(uniform), scores, logarithms)
+        np.exp(values, out=values)
+        values *= self.mean / self.shape
+        return values
+
+    def cdf(self, value: float) -> float:
+        if value <= 0:
+            return 0.0
+        scores, logarithms = gamma_table(self.shape)
+        score = np.interp(math.log(value * self.shape / self.mean), logarithms, scores)
+        return NormalDist().cdf(float(score))
+
+    def __str__(self) -> str:
+        return f"gamma, shape {self.shape:g}, mean {self.mean:g}"
+
+
+class Poisson(msgspec.Struct, frozen=True, tag_field="law", tag="poisson"):
+    """Poisson with a mean: how many independent events happen."""
+
+    mean: Annotated[float, msgspec.Meta(gt=0, le=10_000)]
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        first, bounds = poisson_bounds(self.mean)
+        counts: Numbers = np.searchsorted(bounds, uniform, side="left").astype(np.float64)
+        counts += first
+        return counts
+
+    def __str__(self) -> str:
+        return f"Poisson, mean {self.mean:g}"
+
+
+class Zipf(msgspec.Struct, frozen=True, tag_field="law", tag="zipf"):
+    """An integer n from 1 to ``count``, with a probability proportional to n ** -exponent."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    exponent: Annotated[float, msgspec.Meta(ge=0, le=10)] = 1.0
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        bounds = zipf_bounds(self.count, self.exponent)
+        ranks: Numbers = np.searchsorted(bounds, uniform, side="left").astype(np.float64)
+        ranks += 1
+        return ranks
+
+    def __str__(self) -> str:
+        return f"Zipf, 1–{self.count:,}, exponent {self.exponent:g}"
 
 
 class Choice(msgspec.Struct, frozen=True, tag_field="law", tag="choice"):
@@ -89,7 +214,7 @@ class Part(msgspec.Struct, frozen=True):
     """One law of a mixture and the share of series that follow it."""
 
     share: float
-    of: Uniform | Integer | Normal
+    of: Uniform | Integer | Normal | LogNormal | Exponential | Gamma | Constant
 
 
 class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
@@ -123,7 +248,11 @@ class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
         return f"{parts}; limited to {self.low:g}–{self.high:g}"
 
 
-Law = Uniform | Integer | Normal | Choice | Mixture
+Continuous = Uniform | Normal | LogNormal | Exponential | Gamma
+"""The laws with a ``cdf(value)``, the probability of at most a value."""
+
+SimpleLaw = Continuous | Constant | Integer | Poisson | Zipf | Choice
+"""The laws that need nothing but a uniform number per value."""
 
 
 def _check_bounds(low: float, high: float) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from fleetstream.model.dynamics import Life
 from fleetstream.model.expressions import Expression
 from fleetstream.model.templates import Template
 
@@ -17,26 +18,34 @@ NameType = type[int] | type[str] | type[list[str]]
 Names = dict[str, NameType]
 """What can be referred to, and of which type it is."""
 
-RESERVED = frozenset({"index", "number", "member"})
+DYNAMIC = ("id", "release")
+"""Names after the dot that a level with a life cycle defines, and that change over time."""
+
+RESERVED = frozenset({"index", "number", "member", "siblings", *DYNAMIC})
 """Names after the dot that every level defines itself."""
 
 
 class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A level of the topology: each row of the level above has rows of this level below it.
 
+    The level above is the one listed before, or the one that ``under`` names.
     A level ``x`` has either ``members``, listed here or named by an attribute that lists them, or a
     ``count``, an expression, and a ``label``, a template. Expressions and templates of this level
     and of those below may refer to ``x.index`` (its position under its parent, from 0),
-    ``x.number`` (the same from 1), its members' attributes (``x.cells``), and ``x.n`` for each
-    further integer ``n`` that ``numbers`` defines by an expression; those of kinds and of the
-    levels below also to ``x`` (its text).
+    ``x.number`` (the same from 1), ``x.siblings`` (how many there are under its parent), its
+    members' attributes (``x.cells``), and ``x.n`` for each further integer ``n`` that ``numbers``
+    defines by an expression; those of kinds and of the levels below also to ``x`` (its text). With
+    a ``life``, dimensions may also refer to ``x.id``, a text that identifies the instance in a
+    slot, and to ``x.release``, a number that grows.
     """
 
     name: str
     members: list[Member] | str | None = None
     count: str | None = None
     label: str | None = None
+    under: str | None = None
     numbers: dict[str, str] = {}
+    life: Life | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -60,7 +69,7 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.count is not None:
             check_integers(self.count, names)
-        names |= {f"{self.name}.index": int, f"{self.name}.number": int}
+        names |= {f"{self.name}.{each}": int for each in ("index", "number", "siblings")}
         if isinstance(self.members, list):
             for attribute, value in self.members[0].items():
                 names[f"{self.name}.{attribute}"] = type(value)
@@ -75,14 +84,33 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def names_by_level(levels: Sequence[Level], parameters: Iterable[str]) -> dict[str, Names]:
     """The names that each level and those above define. Raises ValueError for an undefined one."""
-    names: Names = dict.fromkeys(parameters, int)
-    found = {}
+    first: Names = dict.fromkeys(parameters, int)
+    found: dict[str, Names] = {}
+    before = first
     for level in levels:
-        if level.name in names:
+        if level.name in found or level.name in first:
             raise ValueError(f"two levels or parameters have the name {level.name!r}")
+        if level.under is not None and level.under not in found:
+            raise ValueError(
+                f"the level {level.name!r} is under {level.under!r}, but no level of that name is "
+                "listed before it"
+            )
+        names = dict(before if level.under is None else found[level.under])
         level.add_names(names)
-        found[level.name] = dict(names)
+        found[level.name] = before = names
     return found
+
+
+def line_of(levels: Sequence[Level], name: str) -> list[Level]:
+    """The level of that name and those above it, from the outermost on."""
+    line: list[Level] = []
+    for level in reversed(levels):
+        if level.name == name:
+            line.append(level)
+            place = [each.name for each in levels].index(name)
+            before = levels[place - 1].name if place else None
+            name = level.under or before or ""
+    return line[::-1]
 
 
 def check_integers(text: str, names: Mapping[str, NameType]) -> None:

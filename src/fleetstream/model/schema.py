@@ -1,20 +1,20 @@
 """The structure of a model file, and the model itself: the same immutable objects."""
 
-from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Mapping
 
 import msgspec
 
 from fleetstream.model.datatypes import DataType
-from fleetstream.model.expressions import Expression
-from fleetstream.model.laws import Choice, Law, Mixture
-from fleetstream.model.levels import Level, check_template, names_by_level
-from fleetstream.model.templates import Template
-
-TIME_COLUMN = "time"
-"""A name that dimensions and measures cannot have, since the time of a record has it."""
-
-MAX_DECIMALS = 12
+from fleetstream.model.dynamics import Driver
+from fleetstream.model.kinds import SeriesKind
+from fleetstream.model.levels import (
+    DYNAMIC,
+    Level,
+    Names,
+    check_template,
+    line_of,
+    names_by_level,
+)
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,121 +41,13 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing: list[str] = []
 
 
-class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """A value that measures refer to and that is not written itself.
-
-    A variable that is ``fixed`` has one value per series, independent of seed and time.
-    """
-
-    name: str
-    value: Law | str
-    fixed: bool = False
-    decimals: int | None = None
-    """Decimals to round to before use; None does not round."""
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        if self.fixed and isinstance(self.value, str | Mixture):
-            raise ValueError(f"the fixed variable {self.name!r} needs a law other than a mixture")
-        _check_decimals(self.name, self.decimals or 0)
-
-    @cached_property
-    def expression(self) -> Expression | None:
-        """The parsed expression, None where the value is drawn from a law."""
-        return Expression(self.value) if isinstance(self.value, str) else None
-
-
-class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """A measure of each series of a kind.
-
-    ``value`` is a law or an expression over variables and measures of the same series, which are
-    rounded to their decimals before they are used. ``unit`` follows UCUM where UCUM has the unit.
-    """
-
-    name: str
-    value: Law | str
-    type: DataType = DataType.DOUBLE
-    unit: str = ""
-    decimals: int = 0
-    group: str = ""
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        if (self.type is DataType.VARCHAR) != isinstance(self.value, Choice):
-            raise ValueError(
-                f"the measure {self.name!r} needs the type VARCHAR if and only if its law is a "
-                "choice"
-            )
-        _check_decimals(self.name, self.decimals)
-        if self.type is DataType.BIGINT and self.decimals:
-            raise ValueError(f"the BIGINT {self.name!r} cannot have decimals")
-
-    @cached_property
-    def expression(self) -> Expression | None:
-        """The parsed expression, None where the value is drawn from a law."""
-        return Expression(self.value) if isinstance(self.value, str) else None
-
-
-class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """A kind of series: one series per row of a level, all with the same dimensions and measures.
-
-    ``dimensions`` maps each dimension's name to the template of its values; ``title`` is the
-    template of a short name for people, and ``noun`` what the series are, in the plural.
-    """
-
-    noun: str
-    level: str
-    dimensions: dict[str, str]
-    measures: list[Measure]
-    variables: list[Variable] = []
-    title: str = ""
-
-    def __post_init__(self) -> None:
-        names = [each.name for each in self.variables] + [each.name for each in self.measures]
-        if len(set(names)) < len(names) or self.dimensions.keys() & set(names):
-            raise ValueError("dimensions, variables and measures of a kind need different names")
-        if not self.dimensions or not self.measures:
-            raise ValueError("a kind needs at least one dimension and one measure")
-        if TIME_COLUMN in {*self.dimensions, *names}:
-            raise ValueError(f"no dimension, variable or measure can have the name {TIME_COLUMN!r}")
-        _ = self.evaluation_order
-
-    @cached_property
-    def templates(self) -> dict[str, Template]:
-        """The parsed templates of the dimensions."""
-        return {name: Template(text) for name, text in self.dimensions.items()}
-
-    @cached_property
-    def evaluation_order(self) -> list[Variable | Measure]:
-        """Variables and measures so that each comes after those that its expression refers to."""
-        all_sources: list[Variable | Measure] = [*self.variables, *self.measures]
-        sources = {each.name: each for each in all_sources}
-        needs = {
-            name: each.expression.names if each.expression else frozenset[str]()
-            for name, each in sources.items()
-        }
-        for name, names in needs.items():
-            if unknown := names - sources.keys():
-                raise ValueError(f"{name!r} refers to {min(unknown)!r}, which is not defined")
-            for other in names:
-                if isinstance(sources[other].value, Choice):
-                    raise ValueError(f"{name!r} calculates with {other!r}, which has no numbers")
-        try:
-            return [sources[name] for name in TopologicalSorter(needs).static_order()]
-        except CycleError as error:
-            raise ValueError(f"{error.args[1][0]!r} refers to itself") from None
-
-    def measure(self, name: str) -> Measure | None:
-        """The measure of that name, None where there is none."""
-        return next((each for each in self.measures if each.name == name), None)
-
-
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A system to simulate.
 
-    ``levels`` go from the outermost to the innermost; their order and that of kinds and measures is
-    the order of the output and affects no value. A run that is split among machines divides the
-    rows of ``shard_level``. Files of a lake are partitioned by the dimension ``partition``.
+    Each of the ``levels`` is listed after the one above it; their order and that of kinds and
+    measures is the order of the output and affects no value. A run that is split among machines
+    divides the rows of ``shard_level``, and the series of each kind that is not below it. Files of
+    a lake are partitioned by the dimension ``partition``.
     """
 
     name: str
@@ -165,6 +57,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     description: str = ""
     partition: str | None = None
     parameters: dict[str, Parameter] = {}
+    drivers: dict[str, Driver] = {}
     overlay: Overlay = Overlay()
 
     def __post_init__(self) -> None:
@@ -178,11 +71,96 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             if name not in names:
                 raise ValueError(f"{what} is {name!r}, but there is no such level")
         for kind in self.kinds.values():
-            for text in (*kind.dimensions.values(), kind.title):
-                check_template(text, names[kind.level])
+            living = self.life_level(kind.level)
+            changing = {f"{living.name}.{name}": str for name in DYNAMIC} if living else {}
+            check_template(kind.title, names[kind.level])
+            for text in kind.dimensions.values():
+                check_template(text, names[kind.level] | changing)
+            kind.check_names(self.drivers, has_life=living is not None)
+        self._check_drivers(names)
+        self._check_lives()
         if self.partition is not None and self.partition not in self.dimensions:
             raise ValueError(f"partition is {self.partition!r}, but there is no such dimension")
         self._check_overlay()
+
+    def life_level(self, level: str) -> Level | None:
+        """The level with a life cycle that a level is or is below; None where there is none."""
+        return next((each for each in reversed(self.line(level)) if each.life is not None), None)
+
+    def line(self, level: str) -> list[Level]:
+        """A level and those above it, from the outermost on."""
+        return line_of(self.levels, level)
+
+    @property
+    def interval_us(self) -> int | None:
+        """The shortest interval of a kind in microseconds, None where no kind has one."""
+        intervals = [kind.interval_us for kind in self.kinds.values()]
+        return min((each for each in intervals if each is not None), default=None)
+
+    def changing_dimensions(self, kind: SeriesKind) -> dict[str, bool]:
+        """The dimensions of a kind that change over time; whether each tells instances apart."""
+        living = self.life_level(kind.level)
+        if living is None:
+            return {}
+        identity, *others = (f"{living.name}.{name}" for name in DYNAMIC)
+        return {
+            name: identity in template.fields
+            for name, template in kind.templates.items()
+            if {identity, *others} & set(template.fields)
+        }
+
+    def _check_drivers(self, names: Mapping[str, Names]) -> None:
+        for name, driver in self.drivers.items():
+            if driver.level is not None and driver.level not in names:
+                raise ValueError(f"the driver {name!r} has an unknown level, {driver.level!r}")
+            offset = driver.utc_offset
+            known = {} if driver.level is None else names[driver.level]
+            if offset is not None and known.get(offset) is not int:
+                raise ValueError(
+                    f"the utc_offset of the driver {name!r} is {offset!r}, which is not an integer "
+                    "of its level or those above"
+                )
+
+    def _check_lives(self) -> None:
+        for level in self.levels:
+            if level.life is None:
+                continue
+            if len([each for each in self.line(level.name) if each.life]) > 1:
+                raise ValueError(
+                    f"the level {level.name!r} has a life, but a level above it has one too"
+                )
+            releases, scale = level.life.releases, level.life.scale
+            if releases and releases.level not in self._upto(level.name):
+                raise ValueError(
+                    f"the releases of the level {level.name!r} are those of {releases.level!r}, "
+                    "which is not a level above it"
+                )
+            if scale is not None:
+                self._check_followed(scale, f"the level {level.name!r}", level.name)
+        for key, kind in self.kinds.items():
+            for name in kind.driver_names:
+                self._check_followed(name, f"the kind {key!r}", kind.level)
+            for name in kind.counter_drivers:
+                if len(set(self.drivers[name].months)) > 1:
+                    raise ValueError(
+                        f"a counter of the kind {key!r} follows the driver {name!r}, but counters "
+                        "cannot follow months"
+                    )
+
+    def _check_followed(self, driver: str, what: str, level: str) -> None:
+        """Raises ValueError where what is at a level cannot follow a driver."""
+        if driver not in self.drivers:
+            raise ValueError(f"{what} follows {driver!r}, but there is no such driver")
+        followed = self.drivers[driver].level
+        if followed is not None and followed not in self._upto(level):
+            raise ValueError(
+                f"{what} follows the driver {driver!r} of the level {followed!r}, which is not "
+                "above it"
+            )
+
+    def _upto(self, level: str) -> list[str]:
+        """The names of a level and those above it."""
+        return [each.name for each in self.line(level)]
 
     def _check_overlay(self) -> None:
         measures = [measure for kind in self.kinds.values() for measure in kind.measures]
@@ -200,8 +178,3 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def dimensions(self) -> list[str]:
         """The dimensions of all kinds, each once."""
         return list(dict.fromkeys(name for kind in self.kinds.values() for name in kind.dimensions))
-
-
-def _check_decimals(name: str, decimals: int) -> None:
-    if not 0 <= decimals <= MAX_DECIMALS:
-        raise ValueError(f"the decimals of {name!r} must be from 0 to {MAX_DECIMALS}")

@@ -43,6 +43,11 @@ class Template:
             for literal, name, spec in self._parts
         )
 
+    @property
+    def parts(self) -> tuple[tuple[str, str | None, str], ...]:
+        """Literal text, the field that follows it (None at the end), and its format."""
+        return self._parts
+
     @cached_property
     def _parts(self) -> tuple[tuple[str, str | None, str], ...]:
         parts = []

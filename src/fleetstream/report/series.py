@@ -31,19 +31,33 @@ def values_over_time(
 ) -> Values:
     """The values of a measure for the first ``series`` series of a kind.
 
-    ``timestamps`` are in microseconds. One row per timestamp, one column per series; NaN where a
-    value is missing; words as indices into those of the measure's law.
+    ``timestamps`` are in microseconds. One row per timestamp, one column per series, or per slot
+    where series have a life cycle; NaN where a value is missing or nothing is alive; words as
+    indices into those of the measure's law.
     """
     columns = [np.empty((len(timestamps), 0))]
     for start in range(0, series, ROWS):
         chunk = Chunk(kind, start, min(start + ROWS, series))
         step = max(ROWS // len(chunk), 1)
         rows = [
-            _numbers(generator.batch(chunk, timestamps[first : first + step]), measure)
+            _matrix(generator, chunk, measure, timestamps[first : first + step])
             for first in range(0, len(timestamps), step)
         ]
-        columns.append(np.concatenate([*rows, np.empty(0)]).reshape(-1, len(chunk)))
+        columns.append(np.concatenate([*rows, np.empty((0, len(chunk)))]))
     return np.concatenate(columns, axis=1)
+
+
+def _matrix(generator: Generator, chunk: Chunk, measure: str, timestamps: Sequence[int]) -> Values:
+    """The values of a chunk, of shape (timestamps, rows of the chunk)."""
+    values = _numbers(generator.batch(chunk, timestamps), measure)
+    instances = generator.instances(chunk, timestamps)
+    if instances.slots is None:
+        return values.reshape(-1, len(chunk))
+    alive = instances.alive
+    times, found = np.nonzero(np.ones(instances.grid.shape, np.bool_) if alive is None else alive)
+    matrix = np.full((len(timestamps), len(chunk)), np.nan)
+    matrix[times, instances.slots[found]] = values
+    return matrix
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> Values:

@@ -15,17 +15,12 @@ from fleetstream.generate.moments import (
     from_datetime,
     now,
 )
+from fleetstream.model.durations import UNITS, milliseconds
 
 LATEST = 253_402_300_800 * MICROSECONDS
 """The end of the year 9999, the last that ISO 8601 can write."""
 
 LONGEST_INTERVAL = 366 * 86_400 * MICROSECONDS
-
-LONGEST_DURATION = 1_000_000 * 86_400
-"""Seconds in a million days."""
-
-_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-"""Milliseconds in each unit of durations."""
 
 
 def read_integer(text: str) -> int:
@@ -98,7 +93,7 @@ def read_record_model(text: str) -> RecordModel:
 
 def read_duration(text: str) -> float:
     """Seconds, from a number with a unit (ms, s, m, h or d), or from 0."""
-    return float(_milliseconds(text) / 1_000)
+    return float(milliseconds(text) / 1_000)
 
 
 def write_duration(seconds: float) -> str:
@@ -109,43 +104,30 @@ def write_duration(seconds: float) -> str:
 
 def read_interval(text: str) -> int:
     """Microseconds of a duration that is a number of whole milliseconds, 1 ms to 366 d."""
-    microseconds = _milliseconds(text) * MILLISECOND
-    if not MILLISECOND <= microseconds <= LONGEST_INTERVAL or microseconds % MILLISECOND:
+    interval = milliseconds(text) * MILLISECOND
+    if not MILLISECOND <= interval <= LONGEST_INTERVAL or interval % MILLISECOND:
         raise ValueError(f"{text} is not an interval; it must be whole milliseconds, 1ms to 366d.")
-    return int(microseconds)
+    return int(interval)
 
 
 def read_lag(text: str) -> int:
     """Microseconds of a duration that is a number of whole milliseconds."""
-    milliseconds = _milliseconds(text)
-    if milliseconds % 1:
+    lag = milliseconds(text)
+    if lag % 1:
         raise ValueError(f"{text} is too precise; write whole milliseconds, such as 250ms.")
-    return int(milliseconds) * MILLISECOND
+    return int(lag) * MILLISECOND
 
 
 def write_microseconds(microseconds: int) -> str:
     return _in_units(Decimal(microseconds) / MILLISECOND) if microseconds else "0"
 
 
-def _milliseconds(text: str) -> Decimal:
-    """A duration in milliseconds, exactly."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
-    if not match and text != "0":
-        raise ValueError(
-            f"{text!r} is not a duration; write it with a unit, such as 30s, 5m or 24h."
-        )
-    milliseconds = Decimal(match[1]) * _UNITS[match[2]] if match else Decimal()
-    if milliseconds > LONGEST_DURATION * 1_000:
-        raise ValueError(f"{text} is too long; the longest duration is 1,000,000 days.")
-    return milliseconds
-
-
-def _in_units(milliseconds: Decimal) -> str:
+def _in_units(duration: Decimal) -> str:
     """Milliseconds in the largest unit that makes them an integer, else in seconds."""
-    for unit, size in _UNITS.items():
-        if milliseconds % size == 0:
-            return f"{int(milliseconds / size)}{unit}"
-    return f"{milliseconds / 1_000:f}s"
+    for unit, size in UNITS.items():
+        if duration % size == 0:
+            return f"{int(duration / size)}{unit}"
+    return f"{duration / 1_000:f}s"
 
 
 def read_moment(text: str) -> int:
@@ -155,7 +137,7 @@ def read_moment(text: str) -> int:
     """
     age = re.fullmatch(r"([-+]?)(\d+(?:\.\d+)?(?:ms|s|m|h|d))", text)
     if age:
-        distance = int(_milliseconds(age[2]) * MILLISECOND)
+        distance = int(milliseconds(age[2]) * MILLISECOND)
         microseconds = now() + (distance if age[1] == "+" else -distance)
     else:
         try:

@@ -21,7 +21,8 @@ from fleetstream.generate.choices import (
 from fleetstream.generate.moments import MICROSECONDS, MILLISECOND, next_multiple
 from fleetstream.generate.moments import now as current_time
 from fleetstream.model import DEFAULT_MODEL
-from fleetstream.run.notation import LATEST, LONGEST_DURATION, LONGEST_INTERVAL
+from fleetstream.model.durations import LONGEST_DURATION
+from fleetstream.run.notation import LATEST, LONGEST_INTERVAL
 from fleetstream.targets.registry import TargetOptions
 
 if TYPE_CHECKING:
@@ -145,21 +146,27 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def resolved(self, now: int | None = None) -> "RunSpec":
         """The same with everything fixed that depends on the current time.
 
-        A missing seed is the current second, a missing interval of history the default, and the
-        missing end of history is now. ``now`` is in microseconds. Raises ValueError where that
-        leaves nothing to do.
+        A missing seed is the current second, a missing interval that of the model or, for history,
+        the default, and the missing end of history is now. ``now`` is in microseconds. Raises
+        ValueError where that leaves nothing to do, or the model is not valid.
         """
         now = current_time() if now is None else now
         changes: dict[str, int] = {}
         if self.seed is None:
             changes["seed"] = now // MICROSECONDS
+        if self.interval is None:
+            from fleetstream.model import load_model
+
+            interval = load_model(self.model).interval_us
+            if interval is None and self.start is not None:
+                interval = DEFAULT_INTERVAL
+            if interval is not None:
+                changes["interval"] = interval
         if self.start is not None:
             if self.start > now and self.end is None:
                 raise ValueError(
                     "--start is in the future; choose a time in the past, or give --end too."
                 )
-            if self.interval is None:
-                changes["interval"] = DEFAULT_INTERVAL
             if self.end is None and not self.follow:
                 changes["end"] = now
         return msgspec.structs.replace(self, **changes)
@@ -227,6 +234,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             shard=self.shard,
             signal=self.signal,
             missing_percent=self.missing_cpu,
+            step=self.interval,
         )
 
 

@@ -6,7 +6,7 @@ from math import isnan
 import msgspec
 import numpy as np
 
-from fleetstream.generate.generator import Chunk, Generator
+from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model import DataType, Measure
 from fleetstream.model.laws import Choice
@@ -146,12 +146,14 @@ def _excerpt(generator: Generator, timestamps: Sequence[int]) -> Excerpt:
 
 
 def _examples(generator: Generator, timestamp: int) -> list[SeriesExample]:
-    """The first series of each kind that has any."""
+    """The first series of each kind that has any at a timestamp."""
     examples = []
     for key, kind in generator.model.kinds.items():
-        if not len(generator.tables[key]):
+        chunks = [each for each in generator.chunks if each.kind == key]
+        batch = next(generator.batches([timestamp], chunks[:1]), None)
+        if batch is None:
             continue
-        row = generator.batch(Chunk(key, 0, 1), [timestamp]).to_pylist()[0]
+        row = batch.slice(0, 1).to_pylist()[0]
         examples.append(
             SeriesExample(
                 noun=kind.noun,

@@ -54,11 +54,14 @@ class TimeLines:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Shares of values in the bins between ``edges``, as generated and as stated."""
+    """Shares of values in the bins between ``edges``, as generated and as stated.
+
+    ``stated`` is None where values depend on each other over time, so that no law states them.
+    """
 
     edges: npt.NDArray[np.float64]
     generated: npt.NDArray[np.float64]
-    stated: npt.NDArray[np.float64]
+    stated: npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +159,24 @@ def _distribution(
         counts = np.bincount(generated.astype(np.int64), minlength=len(measure.value.words))
         stated_shares = np.array(list(measure.value.shares.values()))
         return WordShares(measure.value.words, counts / max(len(generated), 1), stated_shares)
-    repeats = max(SAMPLED_VALUES // (len(sampled) * size), 1)
-    stated = stated_values(generator, kind, measure.name, sampled, repeats)
-    return _histogram(measure.decimals, generated, stated.reshape(-1))
+    stated = None
+    model = generator.model.kinds[kind]
+    if not model.is_dynamic and generator.model.life_level(model.level) is None:
+        repeats = max(SAMPLED_VALUES // (len(sampled) * size), 1)
+        stated = stated_values(generator, kind, measure.name, sampled, repeats).reshape(-1)
+    return _histogram(measure.decimals, generated, stated)
 
 
-def _histogram(decimals: int, generated: Values, stated: Values) -> Histogram:
+def _histogram(decimals: int, generated: Values, stated: Values | None) -> Histogram:
     """Bins end between the numbers that the decimals allow, with as many of them in each."""
     unit = 10.0**-decimals
-    every = np.concatenate([generated, stated])
-    low, high = every.min(), every.max()
+    every = generated if stated is None else np.concatenate([generated, stated])
+    low, high = (every.min(), every.max()) if len(every) else (0.0, 0.0)
     bins = min(BINS, key=lambda count: (round((high - low) / unit) + 1) % count)
     edges = np.linspace(low - unit / 2, high + unit / 2, bins + 1)
-    shares = [
-        np.histogram(values, edges)[0] / max(len(values), 1) for values in (generated, stated)
-    ]
-    return Histogram(edges, shares[0], shares[1])
+    shares, stated_shares = (
+        None if values is None else np.histogram(values, edges)[0] / max(len(values), 1)
+        for values in (generated, stated)
+    )
+    assert shares is not None
+    return Histogram(edges, shares, stated_shares)

@@ -90,7 +90,8 @@ def _draw_distribution(axes: Axes, figure: MeasureFigure) -> None:
         axes.set_title("share of values", fontsize="small")
     else:
         axes.stairs(shown.generated, shown.edges, fill=True, alpha=0.6, label="generated")
-        axes.stairs(shown.stated, shown.edges, color="black", linewidth=1.2, label="stated")
+        if shown.stated is not None:
+            axes.stairs(shown.stated, shown.edges, color="black", linewidth=1.2, label="stated")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_xlabel(figure.measure.unit)
         axes.set_title(_wrapped(figure.law), fontsize="small")

@@ -22,7 +22,8 @@ def stated_values(
     fixed variable) is that of the generator's series, since a small fleet differs from the shares
     that the model states for a large one. Missing values are left out of account.
     """
-    grids = [generator.grid(chunk, timestamps) for chunk in generator.chunks if chunk.kind == kind]
+    chunks = [chunk for chunk in generator.chunks if chunk.kind == kind]
+    grids = [generator.instances(chunk, timestamps).grid for chunk in chunks]
     fixed = {
         name: np.tile(np.concatenate([grid.fixed[name] for grid in grids]), repeats)
         for name in (grids[0].fixed if grids else ())

@@ -32,7 +32,9 @@ def show_measure(figure: MeasureFigure, *, coloured: bool) -> None:
     """Print a measure over time, and below it its distribution."""
     columns, height = shutil.get_terminal_size()
     lines = list(_over_time(figure.lines, columns))
-    title = "share of values; │ is the stated share"
+    title = "share of values"
+    if figure.distribution.stated is not None:
+        title += "; │ is the stated share"
     if isinstance(figure.distribution, Histogram):
         title += f": {figure.law}"
     heading = [Text(line, "bold") for line in textwrap.wrap(title, columns)]
@@ -125,22 +127,25 @@ def _letter(place: int) -> str:
 
 def _distribution(shown: Histogram | WordShares, columns: int, rows: int) -> Iterator[Text]:
     """One bar per word or bin."""
+    stated: Values | None
     if isinstance(shown, WordShares):
         names, generated, stated = list(shown.words), shown.generated, shown.stated
     else:
         names, generated, stated = _bins(shown, min(rows, MAX_BINS))
     name_columns = max(map(len, names))
     width = max(columns - name_columns - _SHARE_COLUMNS - 2, 1)
-    most = max(*generated, *stated, 1e-9)
-    for name, share, expected in zip(names, generated, stated, strict=True):
+    known = () if stated is None else stated
+    most = max(*generated, *known, 1e-9)
+    for place, (name, share) in enumerate(zip(names, generated, strict=True)):
         bar = list(f"{'█' * round(share / most * width):<{width + 1}}")
-        bar[round(expected / most * width)] = "│"
+        if stated is not None:
+            bar[round(stated[place] / most * width)] = "│"
         yield Text.assemble(
             name.rjust(name_columns), " ", ("".join(bar), COLOURS[0]), f"{share:8.2%}"
         )
 
 
-def _bins(histogram: Histogram, wanted: int) -> tuple[list[str], Values, Values]:
+def _bins(histogram: Histogram, wanted: int) -> tuple[list[str], Values, Values | None]:
     """The histogram with neighbouring bins joined to ``wanted``, and their bounds as text."""
     edges, count = histogram.edges, len(histogram.generated)
     firsts = np.arange(min(wanted, count)) * count // min(wanted, count)
@@ -148,10 +153,11 @@ def _bins(histogram: Histogram, wanted: int) -> tuple[list[str], Values, Values]
     # Edges lie between the numbers that a value can be, so rounding them is no loss.
     texts = [f"{round(edge, digits) + 0.0:,.{digits}f}" for edge in [*edges[firsts], edges[-1]]]
     names = [f"{low} to {high}" for low, high in pairwise(texts)]
+    stated = histogram.stated
     return (
         names,
         np.add.reduceat(histogram.generated, firsts),
-        np.add.reduceat(histogram.stated, firsts),
+        None if stated is None else np.add.reduceat(stated, firsts),
     )
 
 

@@ -1,0 +1,109 @@
+"""The values of drivers, and their integrals over time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
+from fleetstream.generate.lattice import Times, smooth_normal
+from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.model.dynamics import Driver
+from fleetstream.model.normal import normal_quantile
+
+HOUR, WEEK_HOURS = 3_600, 168
+
+MONDAY = 4 * 86_400
+"""Seconds from the Unix epoch, a Thursday, to its first Monday."""
+
+YEAR_SECONDS = 31_556_952
+"""The mean year of the Gregorian calendar."""
+
+
+@dataclass(frozen=True)
+class DriverRows:
+    """A driver for some rows of its level, each with its seeded key and its UTC offset in hours."""
+
+    name: str
+    driver: Driver
+    keys: Bits
+    utc_offsets: npt.NDArray[np.int64]
+
+    def values(self, times: Times) -> Numbers:
+        """Values of shape (times, rows) at times in microseconds."""
+        driver = self.driver
+        values = np.interp(self._week_hours(times), np.arange(WEEK_HOURS + 1), weekly(driver))
+        if len(driver.months) > 1:
+            values = values * _monthly(driver, times)[:, np.newaxis]
+        values = values * self.factors
+        if driver.noise:
+            noise = smooth_normal(self.keys, self.name, times, driver.period_us, 3)
+            values *= np.exp(driver.noise * noise - driver.noise**2 / 2)
+        return values
+
+    def integral(self, times: Times) -> Numbers:
+        """The integral of the weekly curve over time, without noise, in seconds.
+
+        From an arbitrary moment until each of the times, of shape (times, rows).
+        """
+        return self._integral(self._local(times), self.factors)
+
+    def integral_at(self, times: Times, rows: npt.NDArray[np.intp]) -> Numbers:
+        """:meth:`integral` for each of ``rows`` at a time of its own: one value per row."""
+        local = times / MICROSECONDS + self.utc_offsets[rows] * HOUR - MONDAY
+        return self._integral(local, self.factors[rows])
+
+    @property
+    def least(self) -> Numbers:
+        """The lowest value of the weekly curve per row."""
+        least: Numbers = weekly(self.driver).min() * self.factors
+        return least
+
+    @property
+    def factors(self) -> Numbers:
+        """The factor of each row, one on average."""
+        spread = self.driver.spread
+        if not spread:
+            return np.ones(len(self.keys))
+        scores = normal_quantile(uniform(mix(self.keys + name_key("driver", self.name))))
+        factors: Numbers = np.exp(spread * scores - spread**2 / 2)
+        return factors
+
+    def _integral(self, local: Numbers, factors: Numbers) -> Numbers:
+        curve = weekly(self.driver)
+        whole = np.concatenate([[0.0], np.cumsum((curve[:-1] + curve[1:]) / 2)])
+        hours = local / HOUR
+        weeks = np.floor(hours / WEEK_HOURS)
+        hours = hours - weeks * WEEK_HOURS
+        cells = np.minimum(hours.astype(np.intp), WEEK_HOURS - 1)
+        part = hours - cells
+        within = part * (curve[cells] + part * (curve[cells + 1] - curve[cells]) / 2)
+        area: Numbers = (weeks * whole[-1] + whole[cells] + within) * HOUR * factors
+        return area
+
+    def _local(self, times: Times) -> Numbers:
+        """Local seconds since a Monday, of shape (times, rows)."""
+        seconds = times[:, np.newaxis] / MICROSECONDS
+        local: Numbers = seconds + self.utc_offsets * HOUR - MONDAY
+        return local
+
+    def _week_hours(self, times: Times) -> Numbers:
+        hours: Numbers = self._local(times) / HOUR % WEEK_HOURS
+        return hours
+
+
+def weekly(driver: Driver) -> Numbers:
+    """The curve of a week at its 169 full hours from Monday on, the last like the first."""
+    hours = np.resize(np.array(driver.hours), 24)
+    weekdays = np.resize(np.array(driver.weekdays), 7)
+    curve: Numbers = np.multiply.outer(weekdays, hours).reshape(-1)
+    return np.append(curve, curve[0])
+
+
+def _monthly(driver: Driver, times: Times) -> Numbers:
+    """The factor of the season, with straight lines between the middles of the months."""
+    months = np.array(driver.months)
+    position = times / MICROSECONDS / YEAR_SECONDS % 1 * 12 - 0.5
+    around = np.concatenate([months[-1:], months, months[:1]])
+    factors: Numbers = np.interp(position, np.arange(-1, 13), around)
+    return factors

@@ -1,0 +1,223 @@
+"""The series of a kind at some timestamps: all of them, or those that are alive."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fleetstream.generate.drivers import DriverRows
+from fleetstream.generate.keys import Bits, mix, seeded
+from fleetstream.generate.lattice import Times
+from fleetstream.generate.lives import Booleans, SlotLives, Slots
+from fleetstream.generate.topology import Topology
+from fleetstream.generate.values import DriverView, Evaluator, Grid
+from fleetstream.model import Model
+from fleetstream.model.templates import Template
+
+Rows = npt.NDArray[np.intp]
+
+_ALPHABET = np.frombuffer(b"0123456789abcdefghjkmnpqrstvwxyz", np.uint8)
+"""Crockford's base 32, in which 0 and o, 1 and l are not confused."""
+
+ID_LENGTH = 8
+"""Characters of an instance's identifier: 40 bits."""
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Some series at some timestamps.
+
+    ``alive`` says which cells of the grid exist, None if all do; ``dimensions`` has one array per
+    dimension with one element per series. With a life cycle, ``slots`` is the slot of each series,
+    counted from the first that was asked for.
+    """
+
+    grid: Grid
+    dimensions: list[pa.Array]
+    alive: Booleans | None = None
+    slots: Rows | None = None
+
+
+class Population:
+    """The series of a kind under one seed."""
+
+    def __init__(
+        self, model: Model, key: str, topology: Topology, seed: int, evaluator: Evaluator
+    ) -> None:
+        kind = model.kinds[key]
+        self.table = topology.table(key)
+        self._names = list(kind.dimensions)
+        self._evaluator = evaluator
+        self._keys = seeded(self.table.identities, seed)
+        self._fixed = evaluator.fixed(self.table.identities)
+        self._drivers = {
+            name: _driver_view(model, topology, name, key, seed) for name in kind.driver_names
+        }
+        self._life: _KindLife | None = None
+        level = model.life_level(kind.level)
+        if level is not None:
+            self._life = _KindLife(model, key, topology, seed)
+            if self._life.templates:
+                places = seeded(topology.identities(kind.level), seed)[topology.series(key)]
+                self._keys = mix(self._keys + places)
+
+    def at(self, start: int, stop: int, timestamps: Sequence[int]) -> Instances:
+        """The series of the rows ``[start, stop)`` of the table at timestamps in microseconds."""
+        times = np.array(timestamps, np.int64)
+        rows = slice(start, stop)
+        drivers = {name: view.part(rows) for name, view in self._drivers.items()}
+        if self._life is None:
+            fixed = {name: values[rows] for name, values in self._fixed.items()}
+            columns = self.table.dimensions.slice(start, stop - start).columns
+            return Instances(Grid(times, self._keys[rows], fixed, None, drivers), columns)
+        return self._living(self._life, start, stop, times, drivers)
+
+    def _living(
+        self,
+        life: "_KindLife",
+        start: int,
+        stop: int,
+        times: Times,
+        drivers: Mapping[str, DriverView],
+    ) -> Instances:
+        lives = life.at(start, stop, times)
+        slots, firsts, alive = _distinct(lives)
+        births = lives.births[firsts, slots]
+        rows = slots + start
+        keys = self._keys[rows]
+        fixed: dict[str, npt.NDArray[np.generic]]
+        if life.templates:
+            tokens = lives.tokens[firsts, slots]
+            keys = mix(keys + mix(tokens.copy()))
+            fixed = self._evaluator.fixed(self.table.identities[rows] + keys)
+        else:
+            fixed = {name: values[rows] for name, values in self._fixed.items()}
+        views = {name: DriverView(view.rows, view.of[slots]) for name, view in drivers.items()}
+        changing = life.rendered(rows, keys, lives.releases[firsts, slots])
+        static = self.table.dimensions
+        dimensions = [
+            changing[name] if name in changing else static[name].take(pa.array(rows))
+            for name in self._names
+        ]
+        whole = None if alive.all() else alive
+        return Instances(Grid(times, keys, fixed, births, views), dimensions, whole, slots)
+
+
+class _KindLife:
+    """The life cycles of the rows of a kind."""
+
+    def __init__(self, model: Model, key: str, topology: Topology, seed: int) -> None:
+        kind = model.kinds[key]
+        level = model.life_level(kind.level)
+        assert level is not None
+        assert level.life is not None
+        self._name = level.name
+        series = topology.series(key)
+        owners = topology.above(kind.level, level.name)[series]
+        keys = seeded(topology.identities(level.name), seed)
+        releases = level.life.releases
+        release_keys = keys
+        if releases is not None:
+            scope = seeded(topology.identities(releases.level), seed)
+            release_keys = scope[topology.above(level.name, releases.level)]
+        index = topology.integers(level.name, f"{level.name}.index")
+        siblings = topology.integers(level.name, f"{level.name}.siblings")
+        places = index / np.maximum(siblings, 1)
+        self._slots = Slots(level.life, keys[owners], release_keys[owners], places[owners])
+        scale = level.life.scale
+        self._scale: DriverView | None = None
+        if scale is not None:
+            self._scale = _driver_view(model, topology, scale, key, seed)
+        self.templates = {name: kind.templates[name] for name in model.changing_dimensions(kind)}
+        self._fields = {
+            field: topology.texts(kind.level, field).take(pa.array(series))
+            for template in self.templates.values()
+            for field in template.fields
+            if field not in (f"{level.name}.id", f"{level.name}.release")
+        }
+
+    def at(self, start: int, stop: int, times: Times) -> SlotLives:
+        """The lives of the rows ``[start, stop)``."""
+        rows, all_slots = slice(start, stop), self._slots
+        slots = Slots(
+            all_slots.life,
+            all_slots.keys[rows],
+            all_slots.release_keys[rows],
+            all_slots.places[rows],
+        )
+        scale = None
+        if self._scale is not None:
+            scale = self._scale.part(rows).values(slots.decisions(times))
+        return slots.at(times, scale)
+
+    def rendered(self, rows: Rows, keys: Bits, releases: Times) -> dict[str, pa.Array]:
+        """The dimensions that change, for instances in these rows of the kind."""
+        values = {name: texts.take(pa.array(rows)) for name, texts in self._fields.items()}
+        values[f"{self._name}.id"] = _identifiers(keys)
+        values[f"{self._name}.release"] = pa.array(releases)
+        return {name: _joined(each, values) for name, each in self.templates.items()}
+
+
+def _driver_view(model: Model, topology: Topology, name: str, kind: str, seed: int) -> DriverView:
+    """A driver, and which of its rows each series of a kind follows."""
+    driver, level, series = model.drivers[name], model.kinds[kind].level, topology.series(kind)
+    if driver.level is None:
+        keys, offsets = seeded(np.zeros(1, np.uint64), seed), np.zeros(1, np.int64)
+        return DriverView(DriverRows(name, driver, keys, offsets), np.zeros(len(series), np.intp))
+    keys = seeded(topology.identities(driver.level), seed)
+    offsets = np.zeros(len(keys), np.int64)
+    if driver.utc_offset is not None:
+        offsets = topology.integers(driver.level, driver.utc_offset)
+    of = topology.above(level, driver.level)[series].astype(np.intp)
+    return DriverView(DriverRows(name, driver, keys, offsets), of)
+
+
+def _distinct(lives: SlotLives) -> tuple[Rows, Rows, Booleans]:
+    """The instances that are alive at any time, ordered by slot and time.
+
+    Returns the slot of each, the index of a time in its life, and which is alive at each time, of
+    shape (times, instances).
+    """
+    times, slots = lives.alive.shape
+    begins = np.ones((slots, times), np.bool_)
+    same = (lives.tokens[1:] == lives.tokens[:-1]) & (lives.births[1:] == lives.births[:-1])
+    begins[:, 1:] = ~same.T
+    numbers = (np.cumsum(begins.reshape(-1)) - 1).reshape(slots, times)
+    first = np.flatnonzero(begins.reshape(-1))
+    alive = np.zeros((times, len(first)), np.bool_)
+    alive[np.arange(times)[:, np.newaxis], numbers.T] = lives.alive
+    some = np.flatnonzero(alive.any(axis=0))
+    return first[some] // times, first[some] % times, alive[:, some]
+
+
+def _identifiers(keys: Bits) -> pa.Array:
+    """A text of :data:`ID_LENGTH` characters per key."""
+    shifts = np.arange(ID_LENGTH, dtype=np.uint64) * np.uint64(5)
+    letters = _ALPHABET[(keys[:, np.newaxis] >> shifts) & np.uint64(31)]
+    offsets = np.arange(len(keys) + 1, dtype=np.int32) * np.int32(ID_LENGTH)
+    return pa.StringArray.from_buffers(
+        len(keys), pa.py_buffer(offsets.tobytes()), pa.py_buffer(letters.tobytes())
+    )
+
+
+def _joined(template: Template, values: Mapping[str, pa.Array]) -> pa.Array:
+    """A template for every element of its fields' arrays, dictionary-encoded."""
+    pieces: list[pa.Array | pa.Scalar] = []
+    for literal, name, width in template.parts:
+        if literal:
+            pieces.append(pa.scalar(literal))
+        if name is not None:
+            text = values[name].cast(pa.string())
+            pieces.append(_padded(text, width) if width else text)
+    joined = pc.binary_join_element_wise(*pieces, pa.scalar("")).dictionary_encode()
+    return joined.cast(pa.dictionary(pa.int32(), pa.string()))
+
+
+def _padded(text: pa.Array, width: str) -> pa.Array:
+    """Text of a least width, as Python's format strings make it."""
+    if width.startswith("0"):
+        return pc.utf8_lpad(text, int(width), "0")
+    return pc.utf8_rpad(text, int(width), " ")

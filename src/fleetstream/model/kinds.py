@@ -1,0 +1,212 @@
+"""Kinds of series: their dimensions, variables and measures."""
+
+from collections.abc import Collection
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+
+import msgspec
+
+from fleetstream.model.datatypes import DataType
+from fleetstream.model.durations import DurationText, microseconds
+from fleetstream.model.dynamics import Counter, Histogram, Law, Share, Smooth
+from fleetstream.model.expressions import Expression
+from fleetstream.model.histograms import expanded
+from fleetstream.model.laws import Choice, Mixture
+from fleetstream.model.templates import Template
+
+TIME_COLUMN = "time"
+"""A name that dimensions and measures cannot have, since the time of a record has it."""
+
+AGE = "age"
+"""In expressions, the seconds since the instance of a series began."""
+
+MAX_DECIMALS = 12
+
+
+class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """A value that measures refer to and that is not written itself.
+
+    A variable that is ``fixed`` has one value per series, independent of seed and time.
+    """
+
+    name: str
+    value: Law | str
+    fixed: bool = False
+    decimals: int | None = None
+    """Decimals to round to before use; None does not round."""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.fixed and isinstance(self.value, str | Mixture | Smooth | Counter):
+            raise ValueError(
+                f"the fixed variable {self.name!r} needs a law that does not depend on time and is "
+                "not a mixture"
+            )
+        _check_decimals(self.name, self.decimals or 0)
+
+    @cached_property
+    def expression(self) -> Expression | None:
+        """The parsed expression, None where the value is drawn from a law."""
+        return Expression(self.value) if isinstance(self.value, str) else None
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """A measure of each series of a kind.
+
+    ``value`` is a law or an expression over variables and measures of the same series, which are
+    rounded to their decimals before they are used, over drivers, and :data:`AGE`. It is limited to
+    ``minimum`` and ``maximum``, and missing with the probability ``missing``. ``unit`` follows UCUM
+    where UCUM has the unit.
+    """
+
+    name: str
+    value: Law | str
+    type: DataType = DataType.DOUBLE
+    unit: str = ""
+    decimals: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+    missing: Share = 0.0
+    group: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.type is DataType.VARCHAR) != isinstance(self.value, Choice):
+            raise ValueError(
+                f"the measure {self.name!r} needs the type VARCHAR if and only if its law is a "
+                "choice"
+            )
+        _check_decimals(self.name, self.decimals)
+        if self.type is DataType.BIGINT and self.decimals:
+            raise ValueError(f"the BIGINT {self.name!r} cannot have decimals")
+        if (self.minimum, self.maximum) != (None, None) and isinstance(self.value, Choice):
+            raise ValueError(f"the words of {self.name!r} have no minimum or maximum")
+        if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:  # type: ignore[operator]
+            raise ValueError(f"the minimum of {self.name!r} is above its maximum")
+
+    @cached_property
+    def expression(self) -> Expression | None:
+        """The parsed expression, None where the value is drawn from a law."""
+        return Expression(self.value) if isinstance(self.value, str) else None
+
+
+class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """A kind of series: one series per row of a level, all with the same dimensions and measures.
+
+    ``dimensions`` maps each dimension's name to the template of its values; ``title`` is the
+    template of a short name for people, and ``noun`` what the series are, in the plural. A kind
+    with an ``interval`` is measured in the first sweep of each such period only. Each of the
+    ``histograms`` stands for several measures, which follow the others.
+    """
+
+    noun: str
+    level: str
+    dimensions: dict[str, str]
+    measures: list[Measure] = []
+    variables: list[Variable] = []
+    histograms: list[Histogram] = []
+    title: str = ""
+    interval: DurationText | None = None
+
+    def __post_init__(self) -> None:
+        for histogram in self.histograms:
+            variables, measures = expanded(histogram)
+            msgspec.structs.force_setattr(
+                self, "variables", [*self.variables, *(Variable(**each) for each in variables)]
+            )
+            msgspec.structs.force_setattr(
+                self, "measures", [*self.measures, *(Measure(**each) for each in measures)]
+            )
+        msgspec.structs.force_setattr(self, "histograms", [])
+        _ = self.interval_us
+        names = [each.name for each in self.variables] + [each.name for each in self.measures]
+        if len(set(names)) < len(names) or self.dimensions.keys() & set(names):
+            raise ValueError("dimensions, variables and measures of a kind need different names")
+        if not self.dimensions or not self.measures:
+            raise ValueError("a kind needs at least one dimension and one measure")
+        for reserved in (TIME_COLUMN, AGE):
+            if reserved in {*self.dimensions, *names}:
+                raise ValueError(
+                    f"no dimension, variable or measure can have the name {reserved!r}"
+                )
+
+    @cached_property
+    def interval_us(self) -> int | None:
+        """The interval in microseconds, None where every sweep measures the kind."""
+        return None if self.interval is None else microseconds(self.interval)
+
+    @cached_property
+    def templates(self) -> dict[str, Template]:
+        """The parsed templates of the dimensions."""
+        return {name: Template(text) for name, text in self.dimensions.items()}
+
+    @cached_property
+    def evaluation_order(self) -> list[Variable | Measure]:
+        """Variables and measures so that each comes after those that its expression refers to.
+
+        Names that are not defined in the kind are left to :meth:`check_names`.
+        """
+        all_sources: list[Variable | Measure] = [*self.variables, *self.measures]
+        sources = {each.name: each for each in all_sources}
+        needs = {
+            name: each.expression.names & sources.keys() if each.expression else frozenset[str]()
+            for name, each in sources.items()
+        }
+        for name, names in needs.items():
+            for other in names:
+                if isinstance(sources[other].value, Choice):
+                    raise ValueError(f"{name!r} calculates with {other!r}, which has no numbers")
+        try:
+            return [sources[name] for name in TopologicalSorter(needs).static_order()]
+        except CycleError as error:
+            raise ValueError(f"{error.args[1][0]!r} refers to itself") from None
+
+    @cached_property
+    def driver_names(self) -> frozenset[str]:
+        """The drivers that expressions and counters follow."""
+        sources = self.evaluation_order
+        used = {name for each in sources if each.expression for name in each.expression.names}
+        return frozenset(used - {AGE, *(each.name for each in sources)}) | self.counter_drivers
+
+    @cached_property
+    def is_dynamic(self) -> bool:
+        """Whether values depend on those before and after, so that no law describes them alone."""
+        return bool(self.driver_names) or any(
+            isinstance(each.value, Smooth | Counter)
+            or (each.expression is not None and AGE in each.expression.names)
+            for each in self.evaluation_order
+        )
+
+    @cached_property
+    def counter_drivers(self) -> frozenset[str]:
+        """The drivers that counters follow."""
+        laws = [each.value for each in self.evaluation_order]
+        drivers = [law.driver for law in laws if isinstance(law, Counter)]
+        return frozenset(name for name in drivers if name is not None)
+
+    def check_names(self, drivers: Collection[str], *, has_life: bool) -> None:
+        """Raises ValueError for a name in an expression or law that is not defined."""
+        for source in self.evaluation_order:
+            law = source.value
+            used: set[str] = set()
+            if isinstance(law, Counter) and law.driver is not None:
+                used.add(law.driver)
+            if source.expression is not None:
+                used |= source.expression.names - {each.name for each in self.evaluation_order}
+                if AGE in used and not has_life:
+                    raise ValueError(
+                        f"{source.name!r} refers to {AGE!r}, but no level of its series has a life"
+                    )
+            if unknown := used - {AGE, *drivers}:
+                raise ValueError(
+                    f"{source.name!r} refers to {min(unknown)!r}, which is not defined"
+                )
+
+    def measure(self, name: str) -> Measure | None:
+        """The measure of that name, None where there is none."""
+        return next((each for each in self.measures if each.name == name), None)
+
+
+def _check_decimals(name: str, decimals: int) -> None:
+    if not 0 <= decimals <= MAX_DECIMALS:
+        raise ValueError(f"the decimals of {name!r} must be from 0 to {MAX_DECIMALS}")
