@@ -63,6 +63,7 @@ def content(**life: Any) -> dict[str, Any]:
                         "buckets": [0.01, 0.1, 1.0],
                         "rate": 50.0,
                         "driver": "load",
+                        "spread": 0.5,
                     }
                 ],
             },

@@ -8,12 +8,10 @@ import numpy.typing as npt
 from fleetstream.generate.drivers import DriverRows
 from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
 from fleetstream.generate.lattice import Times, smooth_uniform, smooth_uniform_at
+from fleetstream.generate.lives import BEGINNING
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model.dynamics import Counter
 from fleetstream.model.normal import normal_quantile
-
-EPOCH = 1_577_836_800 * MICROSECONDS
-"""2020-01-01, from which series without a life cycle are counted."""
 
 
 def counter_values(
@@ -35,7 +33,7 @@ def counter_values(
     where b is noise between −1 and 1 whose slope is at most 3 / period, so the slope of the total
     is never below (1 − noise) · rate · least of the driver.
     """
-    begins = np.full(len(keys), EPOCH) if births is None else births
+    begins = np.full(len(keys), BEGINNING) if births is None else births
     least: Any = 1.0
     if driver is None or of is None:
         grown = (timestamps[:, np.newaxis] - begins) / MICROSECONDS
@@ -44,7 +42,7 @@ def counter_values(
         least = driver.least[of]
     rate: Any = law.rate
     if law.spread:
-        scores = normal_quantile(uniform(mix(keys + name_key("spread", name))))
+        scores = normal_quantile(uniform(mix(keys + name_key("spread", law.spread_name or name))))
         rate = law.rate * np.exp(law.spread * scores - law.spread**2 / 2)
     if law.noise:
         size = law.noise * least * law.period_us / MICROSECONDS / 3

@@ -124,14 +124,16 @@ class Generator:
     def batches(
         self, timestamps: Sequence[int], chunks: Sequence[Chunk] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """One batch per chunk, by default of all series, at timestamps in microseconds.
+        """Batches of chunks, by default of all series, at timestamps in microseconds.
 
-        A chunk without series at these timestamps has none.
+        There is one per chunk, but none of a chunk without series at these timestamps, and several
+        where series are replaced often.
         """
         for chunk in self.chunks if chunks is None else chunks:
             due = self._due(chunk.kind, timestamps)
-            if due:
-                batch = self.batch(chunk, due)
+            population = self._populations[chunk.kind]
+            for part in population.split(chunk.start, chunk.stop, due) if due else ():
+                batch = self.batch(chunk, part)
                 if batch.num_rows:
                     yield batch
 

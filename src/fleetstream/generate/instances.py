@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,12 @@ class Population:
         self._names = list(kind.dimensions)
         self._evaluator = evaluator
         self._keys = seeded(self.table.identities, seed)
-        self._fixed = evaluator.fixed(self.table.identities)
+        integers = {
+            name: topology.integers(kind.level, name)[topology.series(key)]
+            for name in kind.integer_names
+        }
+        self._integers: dict[str, npt.NDArray[np.generic]] = {**integers}
+        self._fixed = evaluator.fixed(self.table.identities) | self._integers
         self._drivers = {
             name: _driver_view(model, topology, name, key, seed) for name in kind.driver_names
         }
@@ -63,6 +69,19 @@ class Population:
             if self._life.templates:
                 places = seeded(topology.identities(kind.level), seed)[topology.series(key)]
                 self._keys = mix(self._keys + places)
+
+    def split(self, start: int, stop: int, timestamps: Sequence[int]) -> list[Sequence[int]]:
+        """The timestamps in parts in which most slots of the rows hold one instance only.
+
+        All instances of a part are evaluated at all of its timestamps.
+        """
+        if self._life is None or len(timestamps) == 1:
+            return [timestamps]
+        lives = self._life.at(start, stop, np.array(timestamps, np.int64))
+        changes = np.cumsum(_replaced(lives).sum(axis=1)) // max(stop - start, 1)
+        ends = np.flatnonzero(np.diff(changes)) + 2
+        bounds = [0, *ends.tolist(), len(timestamps)]
+        return [timestamps[a:b] for a, b in pairwise(bounds) if a < b]
 
     def at(self, start: int, stop: int, timestamps: Sequence[int]) -> Instances:
         """The series of the rows ``[start, stop)`` of the table at timestamps in microseconds."""
@@ -93,6 +112,7 @@ class Population:
             tokens = lives.tokens[firsts, slots]
             keys = mix(keys + mix(tokens.copy()))
             fixed = self._evaluator.fixed(self.table.identities[rows] + keys)
+            fixed |= {name: values[rows] for name, values in self._integers.items()}
         else:
             fixed = {name: values[rows] for name, values in self._fixed.items()}
         views = {name: DriverView(view.rows, view.of[slots]) for name, view in drivers.items()}
@@ -183,14 +203,19 @@ def _distinct(lives: SlotLives) -> tuple[Rows, Rows, Booleans]:
     """
     times, slots = lives.alive.shape
     begins = np.ones((slots, times), np.bool_)
-    same = (lives.tokens[1:] == lives.tokens[:-1]) & (lives.births[1:] == lives.births[:-1])
-    begins[:, 1:] = ~same.T
+    begins[:, 1:] = _replaced(lives).T
     numbers = (np.cumsum(begins.reshape(-1)) - 1).reshape(slots, times)
     first = np.flatnonzero(begins.reshape(-1))
     alive = np.zeros((times, len(first)), np.bool_)
     alive[np.arange(times)[:, np.newaxis], numbers.T] = lives.alive
     some = np.flatnonzero(alive.any(axis=0))
     return first[some] // times, first[some] % times, alive[:, some]
+
+
+def _replaced(lives: SlotLives) -> Booleans:
+    """Whether a slot's instance is another than at the time before, of shape (times − 1, slots)."""
+    other: Booleans = lives.tokens[1:] != lives.tokens[:-1]
+    return other | (lives.births[1:] != lives.births[:-1])
 
 
 def _identifiers(keys: Bits) -> pa.Array:

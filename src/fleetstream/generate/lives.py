@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
 from fleetstream.generate.lattice import Times
+from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model.dynamics import Life
 
 CELLS_PER_EVENT = 4
@@ -20,6 +21,9 @@ CELLS_PER_EVENT = 4
 
 CELLS_BACK = 64
 """An event is assumed this many cells back; there is none since with probability 1e-8."""
+
+BEGINNING = 1_577_836_800 * MICROSECONDS
+"""2020-01-01, when series begin that nothing replaces."""
 
 Booleans = npt.NDArray[np.bool_]
 
@@ -59,7 +63,7 @@ class Slots:
         """
         life = self.life
         shape = (len(times), len(self.keys))
-        births = np.zeros(shape, np.int64)
+        births = np.full(shape, BEGINNING)
         tokens = np.zeros(shape, np.uint64)
         releases = np.zeros(shape, np.int64)
         if life.lifetime_us is not None:

@@ -55,8 +55,9 @@ class Grid:
     """Some series of a kind at some timestamps (microseconds).
 
     ``keys`` depend on seed and series, ``fixed`` has the values per series that depend on neither
-    seed nor time: of fixed variables, and the classes of mixtures. ``births`` is when each series
-    began (microseconds), None without a life cycle. ``drivers`` has those that the series follow.
+    seed nor time: of fixed variables, the classes of mixtures, and integers of levels. ``births``
+    is when each series began (microseconds), None without a life cycle. ``drivers`` has those that
+    the series follow.
     """
 
     timestamps: npt.NDArray[np.int64]
@@ -117,9 +118,12 @@ class Evaluator:
         columns: dict[str, Numbers] = {}
         for name in self._followed:
             columns[name] = grid.drivers[name].values(grid.timestamps)
+        for name in self._kind.integer_names:
+            columns[name] = grid.fixed[name].astype(np.float64)[np.newaxis, :]
         if self._uses_age:
             assert grid.births is not None
-            columns[AGE] = (grid.timestamps[:, np.newaxis] - grid.births) / MICROSECONDS
+            age = (grid.timestamps[:, np.newaxis] - grid.births) / MICROSECONDS
+            columns[AGE] = np.maximum(age, 0.0)  # cells before the birth are left out later
         for source in self._kind.evaluation_order:
             values = self._values(source, grid, columns)
             if isinstance(source, Measure):

@@ -97,15 +97,16 @@ class Counter(
 ):
     """A total that never decreases: it grows at ``rate`` per second, times a ``driver``.
 
-    It starts from 0 when the series begins or restarts; where the series has no life cycle, at the
+    It starts from 0 when the series begins or restarts; where nothing replaces the series, at the
     beginning of the year 2020. The factor of a series is lognormal with the standard deviation
-    ``spread`` of the logarithm. ``noise`` is the share of the rate that varies at random, within
-    ``period``.
+    ``spread`` of the logarithm; counters with the same ``spread_name``, by default their own name,
+    have the same. ``noise`` is the share of the rate that varies at random, within ``period``.
     """
 
     rate: Positive
     driver: str | None = None
     spread: Spread = 0.0
+    spread_name: str = ""
     noise: Annotated[float, msgspec.Meta(ge=0, le=0.9)] = 0.5
     period: DurationText = "1m"
 

@@ -60,6 +60,7 @@ def _counter(histogram: Histogram, name: str, rate: float) -> dict[str, Any]:
         rate=rate,
         driver=histogram.driver,
         spread=histogram.spread,
+        spread_name=histogram.name,
         noise=histogram.noise,
         period=histogram.period,
     )

@@ -54,7 +54,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A measure of each series of a kind.
 
     ``value`` is a law or an expression over variables and measures of the same series, which are
-    rounded to their decimals before they are used, over drivers, and :data:`AGE`. It is limited to
+    rounded to their decimals before they are used, over drivers, over integers of the levels
+    (``silo.number``), and :data:`AGE`. It is limited to
     ``minimum`` and ``maximum``, and missing with the probability ``missing``. ``unit`` follows UCUM
     where UCUM has the unit.
     """
@@ -164,9 +165,20 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @cached_property
     def driver_names(self) -> frozenset[str]:
         """The drivers that expressions and counters follow."""
+        used = {name for name in self._foreign_names if "." not in name}
+        return frozenset(used - {AGE}) | self.counter_drivers
+
+    @cached_property
+    def integer_names(self) -> frozenset[str]:
+        """The integers of levels, such as ``silo.number``, that expressions refer to."""
+        return frozenset(name for name in self._foreign_names if "." in name)
+
+    @cached_property
+    def _foreign_names(self) -> set[str]:
+        """The names in expressions that are not of variables or measures of the kind."""
         sources = self.evaluation_order
         used = {name for each in sources if each.expression for name in each.expression.names}
-        return frozenset(used - {AGE, *(each.name for each in sources)}) | self.counter_drivers
+        return used - {each.name for each in sources}
 
     @cached_property
     def is_dynamic(self) -> bool:
@@ -184,8 +196,13 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         drivers = [law.driver for law in laws if isinstance(law, Counter)]
         return frozenset(name for name in drivers if name is not None)
 
-    def check_names(self, drivers: Collection[str], *, has_life: bool) -> None:
-        """Raises ValueError for a name in an expression or law that is not defined."""
+    def check_names(
+        self, drivers: Collection[str], integers: Collection[str], *, has_life: bool
+    ) -> None:
+        """Raises ValueError for a name in an expression or law that is not defined.
+
+        ``integers`` are those of the kind's level and the levels above it.
+        """
         for source in self.evaluation_order:
             law = source.value
             used: set[str] = set()
@@ -197,7 +214,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                     raise ValueError(
                         f"{source.name!r} refers to {AGE!r}, but no level of its series has a life"
                     )
-            if unknown := used - {AGE, *drivers}:
+            if unknown := used - {AGE, *drivers, *(name for name in integers if "." in name)}:
                 raise ValueError(
                     f"{source.name!r} refers to {min(unknown)!r}, which is not defined"
                 )

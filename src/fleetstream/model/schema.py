@@ -76,7 +76,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             check_template(kind.title, names[kind.level])
             for text in kind.dimensions.values():
                 check_template(text, names[kind.level] | changing)
-            kind.check_names(self.drivers, has_life=living is not None)
+            integers = [name for name, of in names[kind.level].items() if of is int]
+            kind.check_names(self.drivers, integers, has_life=living is not None)
         self._check_drivers(names)
         self._check_lives()
         if self.partition is not None and self.partition not in self.dimensions:
