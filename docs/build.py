@@ -1,7 +1,7 @@
 """Writes every page and picture that is made from the program: `make docs`."""
 
-from docs import outputs, pictures, reference, schema, values
+from docs import model_reference, outputs, pictures, reference, schema, shipped, values
 
 if __name__ == "__main__":
-    for part in (reference, schema, values, pictures, outputs):
+    for part in (reference, schema, values, model_reference, shipped, pictures, outputs):
         part.build()

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleetstream.generate.generator import Generator
-from fleetstream.model import load_model
+from fleetstream.model import SeriesKind, load_model
 
 PAGE = Path(__file__).with_name("measures.md")
 
@@ -52,29 +52,39 @@ def page() -> str:
     ]
     parts.append(f"## Topology\n\n{topology(generator)}")
     for key, kind in model.kinds.items():
-        parts.append(f"## `{key}`: one series per row of the level `{kind.level}`\n")
-        parts.append("Dimensions: " + ", ".join(f"`{name}`" for name in kind.dimensions) + ".\n")
-        rows = ["| group | measure | type | unit | decimals | values | meaning |", "|---" * 7 + "|"]
-        for measure in kind.measures:
-            law = str(measure.value)
-            cells = (
-                measure.group,
-                f"`{measure.name}`",
-                measure.type,
-                measure.unit,
-                str(measure.decimals) if measure.unit else "",
-                f"`{law}`" if measure.expression else law,
-                measure.description,
-            )
-            rows.append("| " + " | ".join(cells) + " |")
-        parts.append("\n".join(rows) + "\n")
-        if kind.variables:
-            parts.append("Variables that these expressions use, which are not written:\n")
-            for variable in kind.variables:
-                fixed = ", fixed per series" if variable.fixed else ""
-                parts.append(f"- `{variable.name}`: {variable.value}{fixed}; {variable.description}")
-            parts.append("")
+        parts += kind_parts(key, kind)
     return "\n".join(parts)
+
+
+def kind_parts(key: str, kind: SeriesKind) -> list[str]:
+    """The dimensions, measures and variables of a kind."""
+    parts = [f"## `{key}`: one series per row of the level `{kind.level}`\n"]
+    parts.append("Dimensions: " + ", ".join(f"`{name}`" for name in kind.dimensions) + ".\n")
+    if kind.interval is not None:
+        parts.append(f"Measured every {kind.interval}.\n")
+    rows = ["| group | measure | type | unit | decimals | values | meaning |", "|---" * 7 + "|"]
+    for measure in kind.measures:
+        law = str(measure.value)
+        cells = (
+            measure.group,
+            f"`{measure.name}`",
+            measure.type,
+            measure.unit,
+            str(measure.decimals) if measure.unit else "",
+            f"`{law}`" if measure.expression else law,
+            measure.description,
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+    parts.append("\n".join(rows) + "\n")
+    if kind.variables:
+        parts.append("Variables that these expressions use, which are not written:\n")
+        for variable in kind.variables:
+            fixed = ", fixed per series" if variable.fixed else ""
+            law = f"`{variable.value}`" if variable.expression else str(variable.value)
+            meaning = f"; {variable.description}" if variable.description else ""
+            parts.append(f"- `{variable.name}`: {law}{fixed}{meaning}")
+        parts.append("")
+    return parts
 
 
 def topology(generator: Generator) -> str:

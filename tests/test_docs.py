@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from docs import outputs, pictures, record, reference, schema, values
+from docs import model_reference, outputs, pictures, record, reference, schema, shipped, values
 from PIL import Image
 
 from tests.terminal import FLEETSTREAM
@@ -19,6 +19,17 @@ def test_command_line_reference() -> None:
 
 def test_values() -> None:
     assert values.PAGE.read_text() == values.page(), "stale; run `make docs`"
+
+
+def test_model_reference() -> None:
+    assert model_reference.PAGE.read_text() == model_reference.page(), "stale; run `make docs`"
+
+
+@pytest.mark.parametrize("name", shipped.described())
+def test_pages_of_models(name: str) -> None:
+    assert shipped.path(name).read_text() == shipped.page(name), "stale; run `make docs`"
+    assert (ROOT / "docs" / "images" / f"{name}.png").exists()
+    assert f"(models/{name}.md)" in (ROOT / "docs" / "models.md").read_text()
 
 
 def test_summary_schema() -> None:

@@ -214,8 +214,9 @@ def _distinct(lives: SlotLives) -> tuple[Rows, Rows, Booleans]:
 
 def _replaced(lives: SlotLives) -> Booleans:
     """Whether a slot's instance is another than at the time before, of shape (times − 1, slots)."""
-    other: Booleans = lives.tokens[1:] != lives.tokens[:-1]
-    return other | (lives.births[1:] != lives.births[:-1])
+    changed: Booleans = lives.tokens[1:] != lives.tokens[:-1]
+    changed |= lives.births[1:] != lives.births[:-1]
+    return changed
 
 
 def _identifiers(keys: Bits) -> pa.Array:

@@ -1,0 +1,145 @@
+"""Writes `docs/model-reference.md`, every field of a model file, from the classes that read it."""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fleetstream.model import dynamics, kinds, laws, levels, schema
+from fleetstream.model.expressions import FUNCTIONS
+
+PAGE = Path(__file__).with_name("model-reference.md")
+
+PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
+    ("The file", "", schema.Model),
+    ("A parameter", "`[parameters.NAME]`", schema.Parameter),
+    ("A level", "`[[levels]]`", levels.Level),
+    ("The life cycle of a level", "`[levels.life]`", dynamics.Life),
+    ("Releases", "`[levels.life.releases]`", dynamics.Releases),
+    ("A driver", "`[drivers.NAME]`", dynamics.Driver),
+    ("A kind of series", "`[kinds.NAME]`", kinds.SeriesKind),
+    ("A variable", "`[[kinds.NAME.variables]]`", kinds.Variable),
+    ("A measure", "`[[kinds.NAME.measures]]`", kinds.Measure),
+    ("A histogram", "`[[kinds.NAME.histograms]]`", dynamics.Histogram),
+    ("Measures that options change", "`[overlay]`", schema.Overlay),
+)
+
+LAWS: tuple[type[msgspec.Struct], ...] = (
+    *(laws.Constant, laws.Uniform, laws.Integer, laws.Normal, laws.LogNormal, laws.Exponential),
+    *(laws.Gamma, laws.Poisson, laws.Zipf, laws.Choice, laws.Mixture),
+    *(dynamics.Smooth, dynamics.Counter),
+)
+
+
+UNLIMITED = 1e12
+"""Greatest values from here on are no limit that anyone meets."""
+
+
+def build() -> None:
+    """Write the page."""
+    PAGE.write_text(page())
+
+
+def page() -> str:
+    """The page as it should be."""
+    parts = [
+        "# Model files\n\nEvery field of a model file, written by `make docs`. "
+        "[models.md](models.md) introduces them.\n"
+    ]
+    for title, table, struct in PARTS:
+        heading = f"## {title}" + (f": {table}" if table else "")
+        parts += [f"{heading}\n", _described(struct), _fields(struct)]
+    parts.append("## Laws\n\nA law is a table with its name as `law`, and its parameters.\n")
+    for struct in LAWS:
+        tag = struct.__struct_config__.tag
+        parts += [f"### `{tag}`\n", _described(struct), _fields(struct)]
+    names = ", ".join(
+        f"`{name}`" + ("" if least == 1 and most == 1 else f" ({_count(least, most)} arguments)")
+        for name, (_, least, most) in FUNCTIONS.items()
+    )
+    parts.append(
+        "## Expressions\n\nNumbers, names, parentheses, `+ - * / // % **`, the comparisons "
+        "`< <= > >= == !=`, which are 1 where they hold and else 0, and the functions "
+        f"{names}. Angles are in radians.\n"
+    )
+    return "\n".join(parts)
+
+
+def _count(least: int, most: int | None) -> str:
+    return f"{least} or more" if most is None else str(least)
+
+
+def _described(struct: type[msgspec.Struct]) -> str:
+    text = re.sub(r":\w+:`~?\.?([^`]*)`", r"`\1`", inspect.getdoc(struct) or "")
+    return text.replace("``", "`") + "\n"
+
+
+def _fields(struct: type[msgspec.Struct]) -> str:
+    rows = ["| field | type | default |", "|---|---|---|"]
+    for field in msgspec.structs.fields(struct):
+        rows.append(f"| `{field.encode_name}` | {_type(field.type)} | {_default(field)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(field: Any) -> str:
+    if field.required:
+        return "required"
+    default = field.default
+    if default is msgspec.NODEFAULT:
+        default = field.default_factory()
+    if default is None or default == "":
+        return ""
+    if isinstance(default, msgspec.Struct):
+        return ""
+    if isinstance(default, tuple | list | dict):
+        return f"`{list(default)}`" if default else ""
+    return f"`{default}`"
+
+
+def _type(hint: Any) -> str:
+    """The type of a field, for people who write TOML."""
+    info = msgspec.inspect.type_info(hint)
+    return _named(info)
+
+
+def _named(info: Any) -> str:
+    match info:
+        case msgspec.inspect.StrType():
+            return "a duration" if info.pattern else "text"
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.IntType():
+            return "integer" + _range(info)
+        case msgspec.inspect.FloatType():
+            return "number" + _range(info)
+        case msgspec.inspect.EnumType():
+            return ", ".join(f"`{each.value}`" for each in info.cls)
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
+            return f"list of {_named(info.item_type)}"
+        case msgspec.inspect.DictType():
+            return f"table of {_named(info.value_type)}"
+        case msgspec.inspect.StructType():
+            return f"table ({info.cls.__name__})"
+        case msgspec.inspect.UnionType():
+            kinds_ = [each for each in info.types if not isinstance(each, msgspec.inspect.NoneType)]
+            found = ["law" if _is_law(each) else _named(each) for each in kinds_]
+            return " or ".join(dict.fromkeys(found))
+    raise TypeError(f"no words for {info!r}")
+
+
+def _is_law(info: Any) -> bool:
+    return isinstance(info, msgspec.inspect.StructType) and info.cls in LAWS
+
+
+def _range(info: Any) -> str:
+    low = info.ge if info.ge is not None else info.gt
+    if low is None or info.le is None or info.le >= UNLIMITED:
+        return f" above {info.gt:g}" if info.gt is not None else ""
+    begin = "above " if info.gt is not None else "from "
+    return f", {begin}{low:,g} to {info.le:,g}"
+
+
+if __name__ == "__main__":
+    build()

@@ -1,0 +1,113 @@
+"""Shipped models, and those of the documentation, through whole runs."""
+
+import re
+import time
+import tomllib
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from fleetstream.cli import main
+from fleetstream.generate.choices import RecordModel
+from fleetstream.model import DEFAULT_MODEL, builtin_models
+from tests.emulator_process import EmulatorProcess
+from tests.influx_server import InfluxDB
+
+ROOT = Path(__file__).parents[2]
+MODELS = [name for name in builtin_models() if name != DEFAULT_MODEL]
+TARGETS = ["duckdb", "parquet", "influx", "timestream"]
+CASES = [
+    (model, target, record_model)
+    for (model, target), record_model in zip(
+        [(model, target) for model in MODELS for target in TARGETS],
+        cycle([RecordModel.SINGLE, RecordModel.MULTI, RecordModel.MULTI, RecordModel.SINGLE, None]),
+        strict=False,
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
+    with InfluxDB(tmp_path_factory.mktemp("influx")) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+
+
+@pytest.mark.parametrize(("model", "target", "record_model"), CASES)
+def test_shipped_models_go_to_every_target_and_verify(
+    request: pytest.FixtureRequest, model: str, target: str, record_model: RecordModel | None
+) -> None:
+    to = (f"{target}:{model}",)
+    if target == "influx":
+        server = request.getfixturevalue("influx")
+        server.query(f'CREATE DATABASE "{model}"')
+        to = (f"influx:{server.url}", "--database-name", model)
+    if target == "timestream":
+        emulator = request.getfixturevalue("emulator")
+        assert isinstance(emulator, EmulatorProcess)
+        database = emulator.new_database()
+        emulator.write.create_table(DatabaseName=database, TableName="telemetry")
+        to = ("timestream", "-r", "us-east-1", "-url", emulator.url, "-d", database)
+        to = (*to, "-t", "telemetry")
+    run = ("--model", model, "--seed", "7", "--record-model", record_model or RecordModel.MULTI)
+    stretch = ("--start", "-16m", "--interval", "1m", "--manifest", "run.json")
+    assert main(["ingest", *run, *stretch, "--to", *to]) == 0
+    assert main(["verify", "run.json"]) == 0
+
+
+@pytest.mark.parametrize("model", ["iot-trucks", "kubernetes", "web-shop"])
+def test_a_live_run_and_history_agree(model: str) -> None:
+    """Bit for bit, and so do two processes and a part of the series at a time."""
+    run = ("--model", model, "--seed", "7", "--interval", "200ms")
+    assert main(["ingest", *run, "--autostop", "4", "--to", "duckdb:live.duckdb"]) == 0
+    with duckdb.connect("live.duckdb") as connection:
+        query = "SELECT epoch_ms(min(time)), epoch_ms(max(time)) FROM telemetry"
+        first, last = connection.execute(query).fetchone() or (0, 0)
+    stretch = ("--start", _iso(first), "--end", _iso(last + 200))
+    for number in ("1/2", "2/2"):
+        part = ("--shard", number, "--to", "duckdb:past.duckdb")
+        assert main(["ingest", *run, *stretch, *part]) == 0
+    with duckdb.connect() as connection:
+        connection.execute("ATTACH 'live.duckdb' AS live; ATTACH 'past.duckdb' AS past")
+        for one, other in (("live", "past"), ("past", "live")):
+            query = f"FROM (FROM {one}.telemetry EXCEPT ALL FROM {other}.telemetry)"
+            assert connection.execute(f"SELECT count(*) {query}").fetchone() == (0,)
+
+
+def _iso(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03}Z"
+
+
+def examples(language: str) -> list[str]:
+    text = (ROOT / "docs" / "models.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
+    names = []
+    for number, text in enumerate(examples("toml")):
+        names.append(tomllib.loads(text)["name"])
+        Path(f"{names[-1]}{number}.toml").write_text(text)
+        model = ("--model", f"{names[-1]}{number}.toml", "--seed", "7")
+        stretch = ("--start", "2026-11-02", "--end", "2026-11-02T02:00:00Z", "--interval", "1m")
+        manifest = ("--manifest", f"{number}.json", "--to", f"duckdb:{number}.duckdb")
+        assert main(["ingest", *model, *stretch, *manifest]) == 0
+        assert main(["verify", f"{number}.json"]) == 0
+    assert names == ["pumps", "pumps", "api", "workers"]
+    Path("pumps0.toml").rename("pumps.toml")
+    capsys.readouterr()
+    for text in examples("python"):
+        exec(compile(text, "docs/models.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "north   │     3 │  1080" in printed
+    assert "south   │     5 │  1800" in printed
