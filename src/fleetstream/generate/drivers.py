@@ -1,6 +1,7 @@
 """The values of drivers, and their integrals over time."""
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -53,13 +54,13 @@ class DriverRows:
         local = times / MICROSECONDS + self.utc_offsets[rows] * HOUR - MONDAY
         return self._integral(local, self.factors[rows])
 
-    @property
+    @cached_property
     def least(self) -> Numbers:
         """The lowest value of the weekly curve per row."""
         least: Numbers = weekly(self.driver).min() * self.factors
         return least
 
-    @property
+    @cached_property
     def factors(self) -> Numbers:
         """The factor of each row, one on average."""
         spread = self.driver.spread
@@ -71,7 +72,7 @@ class DriverRows:
 
     def _integral(self, local: Numbers, factors: Numbers) -> Numbers:
         curve = weekly(self.driver)
-        whole = np.concatenate([[0.0], np.cumsum((curve[:-1] + curve[1:]) / 2)])
+        whole = _areas(self.driver)
         hours = local / HOUR
         weeks = np.floor(hours / WEEK_HOURS)
         hours = hours - weeks * WEEK_HOURS
@@ -92,12 +93,20 @@ class DriverRows:
         return hours
 
 
+@cache
 def weekly(driver: Driver) -> Numbers:
     """The curve of a week at its 169 full hours from Monday on, the last like the first."""
     hours = np.resize(np.array(driver.hours), 24)
     weekdays = np.resize(np.array(driver.weekdays), 7)
     curve: Numbers = np.multiply.outer(weekdays, hours).reshape(-1)
     return np.append(curve, curve[0])
+
+
+@cache
+def _areas(driver: Driver) -> Numbers:
+    """The area below the curve of a week until each of its full hours."""
+    curve = weekly(driver)
+    return np.concatenate([[0.0], np.cumsum((curve[:-1] + curve[1:]) / 2)])
 
 
 def _monthly(driver: Driver, times: Times) -> Numbers:

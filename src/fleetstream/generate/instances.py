@@ -1,7 +1,7 @@
 """The series of a kind at some timestamps: all of them, or those that are alive."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -70,6 +70,8 @@ class Population:
                 places = seeded(topology.identities(kind.level), seed)[topology.series(key)]
                 self._keys = mix(self._keys + places)
 
+        self._parts: dict[tuple[int, int], _Part] = {}
+
     def split(self, start: int, stop: int, timestamps: Sequence[int]) -> list[Sequence[int]]:
         """The timestamps in parts in which most slots of the rows hold one instance only.
 
@@ -77,7 +79,7 @@ class Population:
         """
         if self._life is None or len(timestamps) == 1:
             return [timestamps]
-        lives = self._life.at(start, stop, np.array(timestamps, np.int64))
+        lives = self._part(start, stop).lives(np.array(timestamps, np.int64))
         changes = np.cumsum(_replaced(lives).sum(axis=1)) // max(stop - start, 1)
         ends = np.flatnonzero(np.diff(changes)) + 2
         bounds = [0, *ends.tolist(), len(timestamps)]
@@ -86,44 +88,103 @@ class Population:
     def at(self, start: int, stop: int, timestamps: Sequence[int]) -> Instances:
         """The series of the rows ``[start, stop)`` of the table at timestamps in microseconds."""
         times = np.array(timestamps, np.int64)
-        rows = slice(start, stop)
-        drivers = {name: view.part(rows) for name, view in self._drivers.items()}
-        if self._life is None:
+        part = self._part(start, stop)
+        if self._life is not None:
+            return self._living(part, start, times)
+        if part.instances is None:
+            rows = slice(start, stop)
             fixed = {name: values[rows] for name, values in self._fixed.items()}
             columns = self.table.dimensions.slice(start, stop - start).columns
-            return Instances(Grid(times, self._keys[rows], fixed, None, drivers), columns)
-        return self._living(self._life, start, stop, times, drivers)
+            part.instances = Instances(
+                Grid(times, self._keys[rows], fixed, None, part.drivers), columns
+            )
+        return replace(part.instances, grid=replace(part.instances.grid, timestamps=times))
 
-    def _living(
-        self,
-        life: "_KindLife",
-        start: int,
-        stop: int,
-        times: Times,
-        drivers: Mapping[str, DriverView],
+    def _part(self, start: int, stop: int) -> "_Part":
+        part = self._parts.get((start, stop))
+        if part is None:
+            drivers = {name: view.part(slice(start, stop)) for name, view in self._drivers.items()}
+            slots = None if self._life is None else self._life.part(slice(start, stop))
+            part = self._parts[start, stop] = _Part(drivers, slots)
+        return part
+
+    def _living(self, part: "_Part", start: int, times: Times) -> Instances:
+        lives = part.lives(times)
+        if len(times) > 1:
+            slots, firsts, alive = _distinct(lives)
+            made = self._instances(part, lives, slots, firsts, start)
+            return replace(
+                made,
+                grid=replace(made.grid, timestamps=times),
+                alive=None if alive.all() else alive,
+            )
+        known = part.instances
+        if known is None or not part.holds(lives):
+            slots = np.arange(lives.alive.shape[1])
+            known = self._instances(part, lives, slots, np.zeros_like(slots), start)
+            part.remember(lives, known)
+        alive = lives.alive
+        return replace(
+            known,
+            grid=replace(known.grid, timestamps=times),
+            alive=None if alive.all() else alive,
+        )
+
+    def _instances(
+        self, part: "_Part", lives: SlotLives, slots: Rows, firsts: Rows, start: int
     ) -> Instances:
-        lives = life.at(start, stop, times)
-        slots, firsts, alive = _distinct(lives)
-        births = lives.births[firsts, slots]
+        """The instances in slots, each as it is at the index of a time in its life."""
+        assert self._life is not None
         rows = slots + start
         keys = self._keys[rows]
         fixed: dict[str, npt.NDArray[np.generic]]
-        if life.templates:
-            tokens = lives.tokens[firsts, slots]
-            keys = mix(keys + mix(tokens.copy()))
+        if self._life.templates:
+            keys = mix(keys + mix(lives.tokens[firsts, slots]))
             fixed = self._evaluator.fixed(self.table.identities[rows] + keys)
             fixed |= {name: values[rows] for name, values in self._integers.items()}
         else:
             fixed = {name: values[rows] for name, values in self._fixed.items()}
-        views = {name: DriverView(view.rows, view.of[slots]) for name, view in drivers.items()}
-        changing = life.rendered(rows, keys, lives.releases[firsts, slots])
+        views = {name: DriverView(view.rows, view.of[slots]) for name, view in part.drivers.items()}
+        changing = self._life.rendered(rows, keys, lives.releases[firsts, slots])
         static = self.table.dimensions
         dimensions = [
             changing[name] if name in changing else static[name].take(pa.array(rows))
             for name in self._names
         ]
-        whole = None if alive.all() else alive
-        return Instances(Grid(times, keys, fixed, births, views), dimensions, whole, slots)
+        births = lives.births[firsts, slots]
+        grid = Grid(np.empty(0, np.int64), keys, fixed, births, views)
+        return Instances(grid, dimensions, None, slots)
+
+
+@dataclass(slots=True)
+class _Part:
+    """Some rows of a kind, and the instances that were in them last.
+
+    ``slots`` has the rows' slots, and the driver that scales them, where they have a life cycle.
+    """
+
+    drivers: Mapping[str, DriverView]
+    slots: tuple[Slots, DriverView | None] | None
+    instances: Instances | None = None
+    _lives: SlotLives | None = None
+
+    def lives(self, times: Times) -> SlotLives:
+        assert self.slots is not None
+        slots, scaled_by = self.slots
+        scale = None if scaled_by is None else scaled_by.values(slots.decisions(times))
+        return slots.at(times, scale)
+
+    def holds(self, lives: SlotLives) -> bool:
+        """Whether the instances are still those."""
+        known = self._lives
+        return (
+            known is not None
+            and np.array_equal(known.tokens, lives.tokens)
+            and np.array_equal(known.births, lives.births)
+        )
+
+    def remember(self, lives: SlotLives, instances: Instances) -> None:
+        self._lives, self.instances = lives, instances
 
 
 class _KindLife:
@@ -159,19 +220,11 @@ class _KindLife:
             if field not in (f"{level.name}.id", f"{level.name}.release")
         }
 
-    def at(self, start: int, stop: int, times: Times) -> SlotLives:
-        """The lives of the rows ``[start, stop)``."""
-        rows, all_slots = slice(start, stop), self._slots
-        slots = Slots(
-            all_slots.life,
-            all_slots.keys[rows],
-            all_slots.release_keys[rows],
-            all_slots.places[rows],
-        )
-        scale = None
-        if self._scale is not None:
-            scale = self._scale.part(rows).values(slots.decisions(times))
-        return slots.at(times, scale)
+    def part(self, rows: slice) -> tuple[Slots, DriverView | None]:
+        """The slots of some rows, and the driver that scales them."""
+        slots = self._slots
+        part = Slots(slots.life, slots.keys[rows], slots.release_keys[rows], slots.places[rows])
+        return part, None if self._scale is None else self._scale.part(rows)
 
     def rendered(self, rows: Rows, keys: Bits, releases: Times) -> dict[str, pa.Array]:
         """The dimensions that change, for instances in these rows of the kind."""

@@ -6,7 +6,7 @@ alive is found by looking back to the latest event, in as many cells as it takes
 :data:`CELLS_BACK`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ CELLS_BACK = 64
 
 BEGINNING = 1_577_836_800 * MICROSECONDS
 """2020-01-01, when series begin that nothing replaces."""
+
+NEVER = np.iinfo(np.int64).max
+"""The time of what does not happen."""
 
 Booleans = npt.NDArray[np.bool_]
 
@@ -47,14 +50,14 @@ class Slots:
     """Slots with a life cycle; all arrays have one element per slot.
 
     ``keys`` and ``release_keys`` are seeded keys of the slots and of the rows whose releases they
-    run. ``places`` is the position of each slot among its siblings as a share from 0 to 1, and
-    ``presence_keys`` decide about presence.
+    run. ``places`` is the position of each slot among its siblings as a share from 0 to 1.
     """
 
     life: Life
     keys: Bits
     release_keys: Bits
     places: Numbers
+    _memory: dict[str, "EventCells"] = field(default_factory=dict, compare=False)
 
     def at(self, times: Times, scale: Numbers | None) -> SlotLives:
         """The instances at ``times``; ``scale`` has the values of the scaling driver.
@@ -67,13 +70,13 @@ class Slots:
         tokens = np.zeros(shape, np.uint64)
         releases = np.zeros(shape, np.int64)
         if life.lifetime_us is not None:
-            births, cells = latest_events(self.keys, "replaced", times, life.lifetime_us)
+            births, cells = self._latest("replaced", self.keys, times, life.lifetime_us, None)
             tokens = cells.astype(np.uint64)
         if life.releases is not None:
             delays = uniform(mix(self.keys + name_key("rollout")))
             shifts = (delays * life.releases.rollout_us).astype(np.int64)
-            released, releases = latest_events(
-                self.release_keys, "released", times, life.releases.every_us, shifts
+            released, releases = self._latest(
+                "released", self.release_keys, times, life.releases.every_us, shifts
             )
             births = np.maximum(births, released)
             tokens = mix(tokens + mix(releases.astype(np.uint64)))
@@ -92,33 +95,78 @@ class Slots:
         """When an autoscaler decided last before each of the times."""
         return times // self.life.hold_us * self.life.hold_us
 
+    def _latest(
+        self, name: str, keys: Bits, times: Times, mean_gap: int, shifts: Times | None
+    ) -> tuple[Times, Times]:
+        length = max(mean_gap // CELLS_PER_EVENT, 1)
+        first, last = cell_range(times, length, shifts)
+        known = self._memory.get(name)
+        if known is None or (known.first, known.last) != (first, last):
+            known = event_cells(keys + name_key(name), length, first, last)
+            self._memory[name] = known
+        return known.latest(times, shifts)
 
-def latest_events(
-    keys: Bits, name: str, times: Times, mean_gap: int, shifts: Times | None = None
-) -> tuple[Times, Times]:
-    """The latest event of each key until each time: its time and its cell.
 
-    Both have the shape (times, keys). The events of a key come ``shifts`` microseconds later than
-    those of its lattice.
+@dataclass(frozen=True, slots=True)
+class EventCells:
+    """The events of keys in the cells from ``first`` to ``last``.
+
+    ``events`` has their times, of shape (cells, keys), :data:`NEVER` where there is none;
+    ``before`` is the time and the cell of each key's latest event in an earlier cell.
     """
-    length = max(mean_gap // CELLS_PER_EVENT, 1)
-    shape = (len(times), len(keys))
-    shifted = np.broadcast_to(times[:, np.newaxis], shape) - (0 if shifts is None else shifts)
-    shifted = shifted.reshape(-1)
-    wide = np.broadcast_to(keys + name_key(name), shape).reshape(-1)
-    cells = shifted // length
-    events, found = np.zeros(len(wide), np.int64), np.zeros(len(wide), np.int64)
-    open_ = np.arange(len(wide))
-    for back in range(CELLS_BACK):
-        candidates = cells[open_] - back
-        bits = mix(wide[open_] + mix(candidates.astype(np.uint64)))
-        happens = (bits & np.uint64(CELLS_PER_EVENT - 1)) == 0
-        at = candidates * length + (uniform(mix(bits)) * length).astype(np.int64)
-        hit = (happens if back < CELLS_BACK - 1 else True) & (at <= shifted[open_])
-        rows = open_[hit]
-        events[rows], found[rows] = at[hit], candidates[hit]
-        open_ = open_[~hit]
-        if not len(open_):
+
+    first: int
+    last: int
+    events: Times
+    before: tuple[Times, Times]
+
+    def latest(self, times: Times, shifts: Times | None = None) -> tuple[Times, Times]:
+        """The latest event of each key until each time, and its cell, of shape (times, keys).
+
+        The events of a key come ``shifts`` microseconds later than those of its lattice.
+        """
+        latest, found = (
+            np.repeat(values[np.newaxis, :], len(times), axis=0) for values in self.before
+        )
+        wanted = times[:, np.newaxis] - (0 if shifts is None else shifts)
+        for place, events in enumerate(self.events):
+            happened = events <= wanted
+            np.copyto(latest, events, where=happened)
+            np.copyto(found, self.first + place, where=happened)
+        if shifts is not None:
+            latest += shifts
+        return latest, found
+
+
+def cell_range(times: Times, length: int, shifts: Times | None) -> tuple[int, int]:
+    """The first and the last cell in which an event may lie between the first and last time."""
+    earliest, latest = int(times.min()), int(times.max())
+    if shifts is not None and len(shifts):
+        earliest, latest = earliest - int(shifts.max()), latest - int(shifts.min())
+    return earliest // length, latest // length
+
+
+def event_cells(keys: Bits, length: int, first: int, last: int) -> EventCells:
+    """The events of keys in cells of ``length`` microseconds."""
+    events = np.full((last - first + 1, len(keys)), NEVER)
+    for place, cell in enumerate(range(first, last + 1)):
+        happens, at = _events(keys, cell, length)
+        events[place, happens] = at[happens]
+    before, found = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+    missing = np.arange(len(keys))
+    for back in range(1, CELLS_BACK + 1):
+        happens, at = _events(keys[missing], first - back, length)
+        if back == CELLS_BACK:
+            happens[:] = True
+        before[missing[happens]], found[missing[happens]] = at[happens], first - back
+        missing = missing[~happens]
+        if not len(missing):
             break
-    events = events.reshape(shape) + (0 if shifts is None else shifts)
-    return events, found.reshape(shape)
+    return EventCells(first, last, events, (before, found))
+
+
+def _events(keys: Bits, cell: int, length: int) -> tuple[Booleans, Times]:
+    """Whether each key has an event in a cell, and when."""
+    bits = mix(keys + mix(np.array([cell], np.int64).astype(np.uint64)))
+    happens: Booleans = (bits & np.uint64(CELLS_PER_EVENT - 1)) == 0
+    return happens, cell * length + (uniform(mix(bits)) * length).astype(np.int64)
