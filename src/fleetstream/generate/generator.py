@@ -9,14 +9,17 @@ ordered by timestamp and then by series. Its columns are the dimensions
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import overload
 
 import numpy as np
 import pyarrow as pa
 
 from fleetstream.generate.choices import Shard
+from fleetstream.generate.incidents import IncidentRows
 from fleetstream.generate.instances import Instances, Population
-from fleetstream.generate.keys import Numbers
+from fleetstream.generate.keys import Numbers, seeded
+from fleetstream.generate.labels import Label, labels_of
 from fleetstream.generate.lives import Booleans
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
@@ -49,7 +52,8 @@ class Generator:
     values of a dimension; ``shard`` keeps one part of them. ``seed`` is from 0 to 2⁶⁴ − 1.
     ``signal`` and ``missing_percent`` change the measures that the model's overlay names. ``step``
     is the distance of timestamps in microseconds, which kinds with an interval need to find the
-    first timestamp of each. Raises ValueError for what is out of range or unknown.
+    first timestamp of each. Without ``incidents``, those of the model do not happen. Raises
+    ValueError for what is out of range or unknown.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Generator:
         signal: Signal | None = None,
         missing_percent: float = 0.0,
         step: int | None = None,
+        incidents: bool = True,
     ) -> None:
         if not 0 <= seed < 2**64:
             raise ValueError(f"The seed is {seed}, but must be an integer from 0 to 2^64 - 1.")
@@ -83,11 +88,17 @@ class Generator:
         topology = Topology(model, parameters or {}, include or {}, shard)
         self.schemas = {key: batch_schema(model, key) for key in model.kinds}
         self.evaluators = {
-            key: Evaluator(kind, signal, overlay.signal, overlay.missing, missing_percent)
+            key: Evaluator(key, kind, signal, overlay.signal, overlay.missing, missing_percent)
             for key, kind in model.kinds.items()
         }
+        self._incidents = {
+            name: IncidentRows(name, incident, seeded(topology.identities(incident.level), seed))
+            for name, incident in (model.incidents if incidents else {}).items()
+        }
+        self._topology = topology
         self._populations = {
-            key: Population(model, key, topology, seed, self.evaluators[key]) for key in model.kinds
+            key: Population(model, key, topology, seed, self.evaluators[key], self._incidents)
+            for key in model.kinds
         }
         self.tables = {key: each.table for key, each in self._populations.items()}
         self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
@@ -158,6 +169,18 @@ class Generator:
             [*dimensions, pa.array(time.view("datetime64[us]")), *arrays],
             schema=self.schemas[chunk.kind],
         )
+
+    def labels(self, begin: int, end: int) -> list[Label]:
+        """The incidents that affect any moment from ``begin`` until before ``end``, by start.
+
+        Times are in microseconds. No values are generated.
+        """
+        found = [
+            label
+            for rows in self._incidents.values()
+            for label in labels_of(rows, self._topology, begin, end)
+        ]
+        return sorted(found, key=attrgetter("start", "id"))
 
     def instances(self, chunk: Chunk, timestamps: Sequence[int]) -> Instances:
         """The series of a chunk that are alive at any of the timestamps, and their cells."""

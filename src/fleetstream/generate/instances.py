@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleetstream.generate.drivers import DriverRows
+from fleetstream.generate.incidents import IncidentRows, IncidentView
 from fleetstream.generate.keys import Bits, mix, seeded
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans, SlotLives, Slots
@@ -46,7 +47,13 @@ class Population:
     """The series of a kind under one seed."""
 
     def __init__(
-        self, model: Model, key: str, topology: Topology, seed: int, evaluator: Evaluator
+        self,
+        model: Model,
+        key: str,
+        topology: Topology,
+        seed: int,
+        evaluator: Evaluator,
+        incidents: Mapping[str, IncidentRows],
     ) -> None:
         kind = model.kinds[key]
         self.table = topology.table(key)
@@ -62,6 +69,15 @@ class Population:
         self._drivers = {
             name: _driver_view(model, topology, name, key, seed) for name in kind.driver_names
         }
+        line = [level.name for level in model.line(kind.level)]
+        series = topology.series(key)
+        self._incidents = [
+            IncidentView(
+                rows, topology.above(kind.level, rows.incident.level)[series].astype(np.intp)
+            )
+            for rows in incidents.values()
+            if rows.incident.level in line and rows.incident.concerns(key, kind.driver_names)
+        ]
         self._life: _KindLife | None = None
         level = model.life_level(kind.level)
         if level is not None:
@@ -96,7 +112,7 @@ class Population:
             fixed = {name: values[rows] for name, values in self._fixed.items()}
             columns = self.table.dimensions.slice(start, stop - start).columns
             part.instances = Instances(
-                Grid(times, self._keys[rows], fixed, None, part.drivers), columns
+                Grid(times, self._keys[rows], fixed, None, part.drivers, part.incidents), columns
             )
         return replace(part.instances, grid=replace(part.instances.grid, timestamps=times))
 
@@ -105,7 +121,8 @@ class Population:
         if part is None:
             drivers = {name: view.part(slice(start, stop)) for name, view in self._drivers.items()}
             slots = None if self._life is None else self._life.part(slice(start, stop))
-            part = self._parts[start, stop] = _Part(drivers, slots)
+            incidents = [view.part(slice(start, stop)) for view in self._incidents]
+            part = self._parts[start, stop] = _Part(drivers, incidents, slots)
         return part
 
     def _living(self, part: "_Part", start: int, times: Times) -> Instances:
@@ -152,7 +169,8 @@ class Population:
             for name in self._names
         ]
         births = lives.births[firsts, slots]
-        grid = Grid(np.empty(0, np.int64), keys, fixed, births, views)
+        incidents = [IncidentView(view.rows, view.of[slots]) for view in part.incidents]
+        grid = Grid(np.empty(0, np.int64), keys, fixed, births, views, incidents)
         return Instances(grid, dimensions, None, slots)
 
 
@@ -164,6 +182,7 @@ class _Part:
     """
 
     drivers: Mapping[str, DriverView]
+    incidents: Sequence[IncidentView]
     slots: tuple[Slots, DriverView | None] | None
     instances: Instances | None = None
     _lives: SlotLives | None = None

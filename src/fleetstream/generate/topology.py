@@ -203,6 +203,10 @@ class Topology:
         assert isinstance(column, IntegerColumn)
         return column.values
 
+    def places(self, level: str) -> dict[str, pa.Array]:
+        """The text of each row of a level, and of its rows above, by level."""
+        return {each.name: self.texts(level, each.name) for each in self._model.line(level)}
+
     def texts(self, level: str, name: str) -> pa.Array:
         """What a template's field stands for in each row of a level, as a string array."""
         column = self._levels[level].column(name)

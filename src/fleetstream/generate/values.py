@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fleetstream.generate.counters import counter_values
 from fleetstream.generate.drivers import DriverRows
+from fleetstream.generate.incidents import Active, IncidentView
 from fleetstream.generate.keys import (
     Bits,
     Numbers,
@@ -57,7 +58,7 @@ class Grid:
     ``keys`` depend on seed and series, ``fixed`` has the values per series that depend on neither
     seed nor time: of fixed variables, the classes of mixtures, and integers of levels. ``births``
     is when each series began (microseconds), None without a life cycle. ``drivers`` has those that
-    the series follow.
+    the series follow, ``incidents`` those that may happen to them.
     """
 
     timestamps: npt.NDArray[np.int64]
@@ -65,10 +66,16 @@ class Grid:
     fixed: Mapping[str, npt.NDArray[np.generic]]
     births: Times | None = None
     drivers: Mapping[str, DriverView] = field(default_factory=dict)
+    incidents: Sequence[IncidentView] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.timestamps), len(self.keys)
+
+    def active(self) -> list[Active]:
+        """The incidents that are going on at any of the timestamps."""
+        found = (view.active(self.timestamps) for view in self.incidents)
+        return [each for each in found if each is not None]
 
     def uniforms(self, purpose: str, name: str) -> Numbers:
         """A uniform number in (0, 1) per cell; another purpose or name gives independent ones."""
@@ -76,7 +83,7 @@ class Grid:
 
 
 class Evaluator:
-    """Computes the values of a kind.
+    """Computes the values of the kind with a key.
 
     ``signal`` replaces the measure ``signal_measure``; at each cell, the measures ``missing`` are
     all missing with a probability of ``missing_percent`` per cent.
@@ -84,12 +91,14 @@ class Evaluator:
 
     def __init__(
         self,
+        key: str,
         kind: SeriesKind,
         signal: Signal | None,
         signal_measure: str | None,
         missing: Sequence[str],
         missing_percent: float,
     ) -> None:
+        self._key = key
         self._kind = kind
         self._signal = signal
         self._signal_measure = signal_measure
@@ -116,8 +125,11 @@ class Evaluator:
     def evaluate(self, grid: Grid) -> dict[str, Numbers]:
         """All variables and measures by name; words as indices into those of their law."""
         columns: dict[str, Numbers] = {}
+        incidents = grid.active()
         for name in self._followed:
             columns[name] = grid.drivers[name].values(grid.timestamps)
+            for incident in incidents:
+                columns[name] = incident.on_driver(name, columns[name])
         for name in self._kind.integer_names:
             columns[name] = grid.fixed[name].astype(np.float64)[np.newaxis, :]
         if self._uses_age:
@@ -126,6 +138,8 @@ class Evaluator:
             columns[AGE] = np.maximum(age, 0.0)  # cells before the birth are left out later
         for source in self._kind.evaluation_order:
             values = self._values(source, grid, columns)
+            for incident in incidents:
+                values = incident.on_target(self._key, source.name, values)
             if isinstance(source, Measure):
                 values = _limited(values, source)
             columns[source.name] = _rounded(values, source.decimals)
@@ -137,12 +151,16 @@ class Evaluator:
         if self._missing and self._missing_share:
             together = grid.uniforms("missing", "") < self._missing_share
 
+        incidents = grid.active()
+
         def cells(measure: Measure) -> Booleans | None:
-            absent = together if measure.name in self._missing else None
+            reasons = [each.drops(self._key, measure.name) for each in incidents]
+            if measure.name in self._missing:
+                reasons.append(together)
             if measure.missing:
-                own = grid.uniforms("missing", measure.name) < measure.missing
-                absent = own if absent is None else absent | own
-            return absent
+                reasons.append(grid.uniforms("missing", measure.name) < measure.missing)
+            known = [each for each in reasons if each is not None]
+            return np.logical_or.reduce(known) if known else None
 
         return cells
 

@@ -6,6 +6,8 @@ import msgspec
 
 from fleetstream.model.datatypes import DataType
 from fleetstream.model.dynamics import Driver
+from fleetstream.model.incident_checks import check_incidents
+from fleetstream.model.incidents import Incident
 from fleetstream.model.kinds import SeriesKind
 from fleetstream.model.levels import (
     DYNAMIC,
@@ -58,6 +60,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     partition: str | None = None
     parameters: dict[str, Parameter] = {}
     drivers: dict[str, Driver] = {}
+    incidents: dict[str, Incident] = {}
     overlay: Overlay = Overlay()
 
     def __post_init__(self) -> None:
@@ -80,6 +83,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             kind.check_names(self.drivers, integers, has_life=living is not None)
         self._check_drivers(names)
         self._check_lives()
+        check_incidents(self)
         if self.partition is not None and self.partition not in self.dimensions:
             raise ValueError(f"partition is {self.partition!r}, but there is no such dimension")
         self._check_overlay()

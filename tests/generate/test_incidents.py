@@ -1,0 +1,180 @@
+"""Incidents: labels are exactly where values differ from those without incidents."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetstream.generate.generator import Generator
+from fleetstream.generate.labels import Label
+from fleetstream.model import Model, load_model
+from tests.generate.living import LIFE, START, content
+from tests.generate.models import Cell, cells
+from tests.telemetry import SECOND
+
+STEP = 60 * SECOND
+DAY = 86_400 * SECOND
+
+EFFECTS: dict[str, dict[str, Any]] = {
+    "spike": {"kind": "task", "target": "level", "add": "50 * severity"},
+    "multiply": {"kind": "task", "target": "level", "multiply": "2 + severity"},
+    "trend": {"kind": "task", "target": "level", "add": "0.5 + elapsed * severity"},
+    "flat line": {"kind": "task", "target": "level", "replace": "-123"},
+    "wave": {"kind": "task", "target": "level", "add": "9 + 3 * sin(elapsed / 30)"},
+    "gap": {"kind": "task", "target": "level", "drop": True},
+    "silence": {"kind": "task", "drop": True},
+    "driver": {"driver": "load", "multiply": "3 + severity"},
+}
+
+CHANGED = {
+    "spike": {"level", "scaled"},
+    "multiply": {"level", "scaled"},
+    "trend": {"level", "scaled"},
+    "flat line": {"level", "scaled"},
+    "wave": {"level", "scaled"},
+    "gap": {"level"},
+    "driver": {"scaled", "load_now"},
+}
+"""The measures that each effect changes; silence changes all."""
+
+
+def document(effects: list[dict[str, Any]], level: str = "group", **other: Any) -> dict[str, Any]:
+    model = content()
+    model["kinds"]["task"]["measures"][3].pop("minimum")
+    for kind in model["kinds"].values():
+        kind.pop("interval", None)
+    incident = {"level": level, "every": "8h", "shortest": "10m", "longest": "2h", **other}
+    model["incidents"] = {"trouble": {**incident, "effects": effects}}
+    return model
+
+
+def pair(model: Model, seed: int = 3) -> tuple[Generator, Generator]:
+    """The generator with and without incidents."""
+    return (
+        Generator(model, seed, step=STEP, parameters={"slots": 4}),
+        Generator(model, seed, step=STEP, parameters={"slots": 4}, incidents=False),
+    )
+
+
+def covered(label: Label, cell: Cell, group_of: dict[str, str]) -> bool:
+    _, dimensions, _, stamp = cell
+    group = dict(dimensions)["group"]
+    return label.place["group"] == group and label.start <= stamp < label.end
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_values_differ_exactly_where_a_label_says_so(name: str) -> None:
+    model = msgspec.convert(document([EFFECTS[name]]), Model)
+    stamps = range(START, START + DAY, STEP)
+    with_, without = (cells(made, stamps) for made in pair(model))
+    labels = pair(model)[0].labels(START, START + DAY)
+    assert labels
+    assert with_.keys() == without.keys()
+    different = {cell for cell, value in with_.items() if value != without[cell]}
+    measures = CHANGED.get(name, {cell[2] for cell in without if cell[0] == "task"})
+    expected = {
+        cell
+        for cell, value in without.items()
+        if cell[2] in measures
+        and value is not None
+        and any(covered(label, cell, {}) for label in labels)
+    }
+    assert different == expected
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 5_000), st.integers(1, 600))
+def test_labels_of_any_stretch_are_those_of_a_longer_one(first: int, length: int) -> None:
+    made, _ = pair(msgspec.convert(document([EFFECTS["spike"]]), Model))
+    begin, end = START + first * STEP, START + (first + length) * STEP
+    wide = made.labels(begin - DAY, end + DAY)
+    assert made.labels(begin, end) == [x for x in wide if x.start < end and x.end > begin]
+
+
+def test_how_often_and_how_long() -> None:
+    model = msgspec.convert(document([EFFECTS["spike"]], level="slot", mildest=0.4), Model)
+    made = Generator(model, 3, parameters={"slots": 200})
+    labels = made.labels(START, START + 20 * DAY)
+    assert len(labels) == pytest.approx(400 * 20 * 3, rel=0.05)
+    spans = np.array([label.end - label.start for label in labels]) / (60 * SECOND)
+    assert spans.max() <= 120
+    assert np.mean(spans >= 10) > 0.9  # others are cut short by the next
+    severities = np.array([label.severity for label in labels])
+    assert severities.min() >= 0.4
+    assert severities.max() <= 1
+    assert severities.mean() == pytest.approx(0.7, abs=0.01)
+    assert len({label.id for label in labels}) == len(labels)
+
+
+def test_incidents_that_overlap_combine_and_each_keeps_its_label() -> None:
+    one, two = EFFECTS["spike"], {"kind": "task", "target": "level", "multiply": "2"}
+    text = document([one])
+    text["incidents"]["other"] = {**text["incidents"]["trouble"], "effects": [two]}
+    made, plain = pair(msgspec.convert(text, Model))
+    labels = made.labels(START, START + 5 * DAY)
+    assert {label.incident for label in labels} == {"trouble", "other"}
+    by_name = {name: [x for x in labels if x.incident == name] for name in ("trouble", "other")}
+    both = next(
+        (a, b)
+        for a in by_name["trouble"]
+        for b in by_name["other"]
+        if a.place == b.place and max(a.start, b.start) + STEP < min(a.end, b.end)
+    )
+    stamp = (max(each.start for each in both) // STEP + 1) * STEP
+    with_, without = (cells(each, [stamp]) for each in (made, plain))
+    for cell, value in without.items():
+        if cell[2] == "level" and covered(both[0], cell, {}):
+            assert isinstance(value, float)
+            found = with_[cell]
+            assert found == pytest.approx((value + 50 * both[0].severity) * 2, abs=0.01)
+
+
+def test_timestamps_alone_and_together_give_the_same_under_incidents() -> None:
+    text = document([EFFECTS["spike"], EFFECTS["driver"]])
+    text["levels"][1]["life"] = LIFE
+    made, _ = pair(msgspec.convert(text, Model))
+    stamps = range(START, START + DAY // 8, 5 * STEP)
+    alone: dict[Cell, object] = {}
+    for stamp in stamps:
+        alone |= cells(made, [stamp])
+    assert cells(made, stamps) == alone
+
+
+def test_the_web_shop_has_all_its_incidents() -> None:
+    model = load_model("web-shop")
+    labels = Generator(model, 7).labels(START, START + 30 * DAY)
+    assert {label.incident for label in labels} == set(model.incidents)
+    surge = next(label for label in labels if label.incident == "traffic-surge")
+    assert surge.place.keys() == {"region"}
+    assert surge.effects == ("multiply load",)
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "level": ({"level": "nowhere"}, "the level of the incident 'trouble' is 'nowhere'"),
+    "too long": ({"longest": "3h"}, "must last at most a quarter of 8h"),
+    "backwards": ({"mildest": 0.9, "worst": 0.1}, "mildest must not be above worst"),
+    "no effect": ({"effects": []}, "an incident needs at least one effect"),
+    "kind": ({"effects": [{"kind": "x", "drop": True}]}, "no such kind"),
+    "target": ({"effects": [{"kind": "task", "target": "x", "add": "1"}]}, "no such value"),
+    "driver": ({"effects": [{"driver": "x", "add": "1"}]}, "no such driver"),
+    "counter": ({"effects": [{"kind": "task", "target": "done", "add": "1"}]}, "only be dropped"),
+    "name": ({"effects": [{"driver": "load", "add": "load"}]}, "an effect refers to 'load'"),
+    "two": ({"effects": [{"driver": "load", "add": "1", "multiply": "2"}]}, "exactly one of"),
+    "neither": ({"effects": [{"add": "1"}]}, "either a driver or a kind"),
+    "above": (
+        {"level": "slot", "effects": [{"kind": "group", "drop": True}]},
+        "not above the kind 'group'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_incident(case: str) -> None:
+    change, sentence = BAD[case]
+    text = document([EFFECTS["spike"]])
+    text["incidents"]["trouble"].update(change)
+    with pytest.raises(msgspec.ValidationError, match=sentence):
+        msgspec.convert(text, Model)
