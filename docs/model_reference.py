@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fleetstream.model import dynamics, kinds, laws, levels, schema
+from fleetstream.model import dynamics, incidents, kinds, laws, levels, schema
 from fleetstream.model.expressions import FUNCTIONS
 
 PAGE = Path(__file__).with_name("model-reference.md")
@@ -23,6 +23,8 @@ PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("A variable", "`[[kinds.NAME.variables]]`", kinds.Variable),
     ("A measure", "`[[kinds.NAME.measures]]`", kinds.Measure),
     ("A histogram", "`[[kinds.NAME.histograms]]`", dynamics.Histogram),
+    ("An incident", "`[incidents.NAME]`", incidents.Incident),
+    ("An effect of an incident", "`[[incidents.NAME.effects]]`", incidents.Effect),
     ("Measures that options change", "`[overlay]`", schema.Overlay),
 )
 

@@ -63,6 +63,7 @@ def page(name: str) -> str:
         *_parameters(model),
         *_levels(model),
         *_drivers(model),
+        *_incidents(model),
     ]
     for key, kind in model.kinds.items():
         parts += kind_parts(key, kind)
@@ -104,6 +105,17 @@ def _drivers(model: Model) -> list[str]:
     for name, driver in model.drivers.items():
         level = f"`{driver.level}`" if driver.level else "the whole system"
         rows.append(f"| `{name}` | {level} | {driver.description} |")
+    return [*rows, ""]
+
+
+def _incidents(model: Model) -> list[str]:
+    if not model.incidents:
+        return []
+    rows = ["## Incidents\n", "| incident | at | every | lasts | meaning |", "|---|---|---|---|---|"]
+    for name, incident in model.incidents.items():
+        lasts = f"{incident.shortest} to {incident.longest}"
+        cells = (f"`{name}`", f"`{incident.level}`", incident.every, lasts, incident.description)
+        rows.append(f"| {' | '.join(cells)} |")
     return [*rows, ""]
 
 

@@ -25,6 +25,19 @@ if TYPE_CHECKING:
     from fleetstream.verify import Findings
 
 
+LABEL_COLUMNS = {
+    "id": pa.string(),
+    "incident": pa.string(),
+    "place": pa.map_(pa.string(), pa.string()),
+    "start": pa.timestamp("us", "UTC"),
+    "end": pa.timestamp("us", "UTC"),
+    "severity": pa.float64(),
+    "effects": pa.list_(pa.string()),
+    "description": pa.string(),
+}
+"""The columns of :func:`labels`."""
+
+
 def series(kind: str | None = None, **options: Any) -> pa.Table:
     """The series of a kind, by default the model's first: one row each, one column per dimension.
 
@@ -53,6 +66,37 @@ def telemetry(kind: str | None = None, **options: Any) -> pa.RecordBatchReader:
             yield from generator.batches(timestamps[first : first + size], chunks)
 
     return pa.RecordBatchReader.from_batches(generator.schemas[name], batches())
+
+
+def labels(manifest: Path | str | None = None, **options: Any) -> pa.Table:
+    """The incidents of a stretch of time, by their start, without generating values.
+
+    The stretch is that of the run of a ``manifest``, or from ``start`` to ``end`` of the options,
+    which also name model and seed. There is one row per incident: ``id``, ``incident`` (its name in
+    the model), ``place`` (a map of levels and texts), ``start`` and ``end`` (UTC; the first moment
+    that is not affected), ``severity`` (0–1), ``effects`` (a list of texts), and ``description``.
+    """
+    if manifest is None:
+        spec = make_spec(**options).resolved()
+        stretch = planned_timestamps(spec)
+        begin, end = stretch.start, stretch.stop
+    elif options:
+        raise ValueError("A manifest has all options of its run; give either it or options.")
+    else:
+        read = read_manifest(Path(manifest))
+        spec, stamps = read.spec, sorted({*read.timestamps(), *read.unsettled})
+        begin, end = (stamps[0], stamps[-1] + 1) if stamps else (0, 0)
+    found = spec.generator().labels(begin, end) if begin < end else []
+    columns = {
+        name: pa.array([_plain(getattr(label, name)) for label in found], kind)
+        for name, kind in LABEL_COLUMNS.items()
+    }
+    return pa.table(columns)
+
+
+def _plain(value: Any) -> Any:
+    """A field of a label as Arrow takes it."""
+    return list(value.items()) if isinstance(value, dict) else value
 
 
 def verify_runs(

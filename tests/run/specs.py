@@ -44,6 +44,7 @@ def specs(draw: st.DrawFn, *, resolved: bool = False) -> RunSpec:
                 "include_ms": NAMES,
                 "missing_cpu": PERCENTAGES,
                 "sin_frq_cpu": st.sampled_from(list(PERIODS)),
+                "incidents": st.sampled_from(["on", "off"]),
                 "saw_frq_cpu": st.sampled_from(list(PERIODS)),
                 "autostop": st.integers(0, 10**9),
                 "rate": st.integers(0, 10**9),

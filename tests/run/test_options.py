@@ -77,6 +77,7 @@ PAIRS: list[tuple[Callable[[str], Any], Callable[[Any], str], st.SearchStrategy[
     (notation.read_percentage, notation.write_percentage, PERCENTAGES),
     (notation.read_names, notation.write_names, NAMES.filter(bool)),
     (notation.read_shard, str, SHARDS),
+    (notation.read_switch, str, st.sampled_from(["on", "off"])),
     (notation.read_frequency, str, st.sampled_from(list(PERIODS))),
     (notation.read_record_model, str, st.sampled_from(RecordModel)),
     (notation.read_duration, notation.write_duration, st.floats(0, 10**9)),

@@ -91,6 +91,12 @@ def read_record_model(text: str) -> RecordModel:
     return RecordModel(text)
 
 
+def read_switch(text: str) -> str:
+    if text not in ("on", "off"):
+        raise ValueError(f"{text!r} is neither on nor off.")
+    return text
+
+
 def read_duration(text: str) -> float:
     """Seconds, from a number with a unit (ms, s, m, h or d), or from 0."""
     return float(milliseconds(text) / 1_000)

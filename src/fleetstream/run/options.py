@@ -25,6 +25,7 @@ from fleetstream.run.notation import (
     read_percentage,
     read_record_model,
     read_shard,
+    read_switch,
     write_duration,
     write_lateness,
     write_microseconds,
@@ -144,6 +145,9 @@ OPTIONS: tuple[Option, ...] = (
            read_percentage, write_number),
     *_signal("sin", "sine"),
     *_signal("saw", "sawtooth"),
+    Option("incidents", Group.VALUES,
+           "on | off: whether the model's incidents happen; all values that they do not affect are "
+           "the same (default: on)", "SWITCH", read_switch),
     Option("autostop", Group.SCHEDULE, "stop after N measurements of every series (default: 0, "
            "never)", "N", at_least(0), common=True),
     Option("interval", Group.SCHEDULE,

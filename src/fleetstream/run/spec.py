@@ -5,7 +5,7 @@ takes it.
 """
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -67,6 +67,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sin_frq_cpu: str = "m"
     saw_signal_cpu: Percent = 0.0
     saw_frq_cpu: str = "m"
+    incidents: Literal["on", "off"] = "on"
 
     autostop: Natural = 0
     interval: Interval | None = None
@@ -235,6 +236,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             signal=self.signal,
             missing_percent=self.missing_cpu,
             step=self.interval,
+            incidents=self.incidents == "on",
         )
 
 

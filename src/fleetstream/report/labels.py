@@ -1,0 +1,75 @@
+"""Labels of incidents for people and for programs."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+
+SUFFIXES = (".csv", ".json", ".parquet")
+
+
+def write_labels(labels: pa.Table, path: Path) -> None:
+    """Write labels in the form that the suffix of the path names.
+
+    Raises ValueError where it names none, and OSError where the file cannot be written.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path} does not end with one of {', '.join(SUFFIXES)}.")
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        parquet.write_table(labels, path)
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        if path.suffix == ".csv":
+            _write_csv(labels, file)
+        else:
+            json.dump([_row(row) for row in labels.to_pylist()], file, indent=1)
+            file.write("\n")
+
+
+def show_labels(labels: pa.Table) -> None:
+    """Print labels as a table."""
+    if not labels.num_rows:
+        print("No incident happens in this time.")
+        return
+    rows = [["start", "end", "severity", "incident", "where"]]
+    for row in labels.to_pylist():
+        start, end = (f"{row[name]:%Y-%m-%d %H:%M:%S}" for name in ("start", "end"))
+        where = " / ".join(text for _, text in row["place"])
+        rows.append([start, end, f"{row['severity']:.2f}", row["incident"], where])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        print("  ".join(padded).rstrip())
+    print(f"\n{labels.num_rows:,} incidents; times are UTC.")
+
+
+def _write_csv(labels: pa.Table, file: TextIO) -> None:
+    writer = csv.writer(file)
+    writer.writerow(labels.column_names)
+    writer.writerows(_cells(labels))
+
+
+def _cells(labels: pa.Table) -> Iterator[list[Any]]:
+    for row in labels.to_pylist():
+        plain = _row(row)
+        plain["place"] = " ".join(f"{level}={text}" for level, text in plain["place"].items())
+        plain["effects"] = "; ".join(plain["effects"])
+        yield list(plain.values())
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """A label as JSON can have it."""
+    times = {name: row[name].isoformat().replace("+00:00", "Z") for name in ("start", "end")}
+    return {**row, "place": dict(row["place"]), **times}
+
+
+def print_json(labels: pa.Table) -> None:
+    """Print labels as a JSON array."""
+    json.dump([_row(row) for row in labels.to_pylist()], sys.stdout, indent=1)
+    print()
