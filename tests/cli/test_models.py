@@ -59,6 +59,8 @@ def test_shipped_models_go_to_every_target_and_verify(
         to = ("timestream", "-r", "us-east-1", "-url", emulator.url, "-d", database)
         to = (*to, "-t", "telemetry")
     run = ("--model", model, "--seed", "7", "--record-model", record_model or RecordModel.MULTI)
+    if model.startswith(DEFAULT_MODEL):
+        run = (*run, "--include-region", "eu-central-1")
     stretch = ("--start", "-16m", "--interval", "1m", "--manifest", "run.json")
     assert main(["ingest", *run, *stretch, "--to", *to]) == 0
     assert main(["verify", "run.json"]) == 0
