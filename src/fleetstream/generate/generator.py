@@ -121,8 +121,13 @@ class Generator:
 
         ``shares`` is the number of shares that the series are divided into.
         """
-        series = max(map(len, self.chunks), default=1)
-        return max(ROWS * shares // series, 1)
+        rows = max((len(chunk) * self._due_share(chunk.kind) for chunk in self.chunks), default=1)
+        return max(int(ROWS * shares / rows), 1)
+
+    def _due_share(self, kind: str) -> float:
+        """The share of timestamps at which a kind is measured."""
+        interval = self.model.kinds[kind].interval_us
+        return 1.0 if interval is None else min((self._step or 1) / interval, 1.0)
 
     def share(self, number: int, count: int) -> tuple[Chunk, ...]:
         """The ``number``-th (from 0) of ``count`` nearly equal shares of the series."""
@@ -152,8 +157,9 @@ class Generator:
         """The series of a chunk that are alive at timestamps in microseconds."""
         instances, evaluator = self.instances(chunk, timestamps), self.evaluators[chunk.kind]
         grid, alive = instances.grid, instances.alive
-        values = evaluator.evaluate(grid)
-        missing = evaluator.missing(grid)
+        incidents = grid.active()
+        values = evaluator.evaluate(grid, incidents)
+        missing = evaluator.missing(grid, incidents)
         arrays = [
             _arrow(measure, _flat(values[measure.name], alive), _flat(missing(measure), alive))
             for measure in self.model.kinds[chunk.kind].measures

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import CELLS_PER_EVENT, NEVER, Booleans, EventCells, event_cells
+from fleetstream.generate.lives import CELLS_PER_EVENT, NEVER, Booleans, event_cells
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model.incidents import Effect, Incident
 
@@ -32,6 +32,16 @@ class Occurrences:
     ends: Times
     severities: Numbers
 
+    def where(self, wanted: Booleans) -> "Occurrences":
+        """Those that are wanted."""
+        return Occurrences(
+            self.rows[wanted],
+            self.cells[wanted],
+            self.starts[wanted],
+            self.ends[wanted],
+            self.severities[wanted],
+        )
+
 
 @dataclass(frozen=True)
 class IncidentRows:
@@ -40,36 +50,33 @@ class IncidentRows:
     name: str
     incident: Incident
     keys: Bits
-    _memory: dict[tuple[int, int], EventCells] = field(default_factory=dict, compare=False)
+    _memory: dict[tuple[int, int], Occurrences] = field(default_factory=dict, compare=False)
 
     def between(self, begin: int, end: int) -> Occurrences:
         """All incidents that affect any moment from ``begin`` until before ``end``."""
         length = max(self.incident.every_us // CELLS_PER_EVENT, 1)
+        cells = begin // length - 1, (end - 1) // length + 1
+        known = self._memory.get(cells)
+        if known is None:
+            self._memory.clear()
+            known = self._memory[cells] = self._occurrences(length, *cells)
+        return known.where((known.starts < end) & (known.ends > begin))
+
+    def _occurrences(self, length: int, first: int, last: int) -> Occurrences:
+        """The incidents that begin in the cells from ``first`` to ``last``."""
         keys = self.keys + name_key("incident", self.name)
-        known = self._events(keys, length, begin // length - 1, (end - 1) // length + 1)
-        rows, places = np.nonzero(known.events.T != NEVER)
-        cells = known.first + places
-        starts = known.events[places, rows]
-        draws = uniform(mix(keys[rows] + mix(cells.astype(np.uint64)) + name_key("duration")))
-        incident = self.incident
+        events = event_cells(keys, length, first, last).events
+        rows, places = np.nonzero(events.T != NEVER)
+        cells, starts = first + places, events[places, rows]
+        incident, own = self.incident, keys[rows] + mix(cells.astype(np.uint64))
+        draws = uniform(mix(own + name_key("duration")))
         spans = incident.shortest_us + draws * (incident.longest_us - incident.shortest_us)
         ends = starts + spans.astype(np.int64)
         follows = np.append(rows[1:] == rows[:-1], [False])
         ends = np.where(follows, np.minimum(ends, np.append(starts[1:], [NEVER])), ends)
-        draws = uniform(mix(keys[rows] + mix(cells.astype(np.uint64)) + name_key("severity")))
+        draws = uniform(mix(own + name_key("severity")))
         severities = incident.mildest + draws * (incident.worst - incident.mildest)
-        affects = (starts < end) & (ends > begin)
-        return Occurrences(
-            rows[affects], cells[affects], starts[affects], ends[affects], severities[affects]
-        )
-
-    def _events(self, keys: Bits, length: int, first: int, last: int) -> EventCells:
-        """The events of these cells, kept until others are asked for."""
-        known = self._memory.get((first, last))
-        if known is None:
-            self._memory.clear()
-            known = self._memory[first, last] = event_cells(keys, length, first, last)
-        return known
+        return Occurrences(rows, cells, starts, ends, severities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +97,19 @@ class IncidentView:
         if not len(times) or not len(self.of):
             return None
         found = self.rows.between(int(times.min()), int(times.max()) + 1)
-        if not len(found.rows):
+        hit = np.zeros(len(self.rows.keys), np.bool_)
+        hit[found.rows] = True
+        series = np.flatnonzero(hit[self.of])
+        if not len(series):
             return None
-        shape = (len(times), len(self.rows.keys))
-        number = np.full(shape, -1)
-        for place, (row, start, end) in enumerate(
-            zip(found.rows.tolist(), found.starts.tolist(), found.ends.tolist(), strict=True)
-        ):
-            number[(times >= start) & (times < end), row] = place
-        cells = number[:, self.of]
+        rows, columns = np.unique(self.of[series], return_inverse=True)
+        number = np.full((len(times), len(rows)), -1)
+        column_of = dict(zip(rows.tolist(), range(len(rows)), strict=True))
+        for place, row in enumerate(found.rows.tolist()):
+            if row in column_of:
+                during = (times >= found.starts[place]) & (times < found.ends[place])
+                number[during, column_of[row]] = place
+        cells = number[:, columns]
         elapsed = (times[:, np.newaxis] - found.starts[cells]) / MICROSECONDS
         spans = (found.ends - found.starts)[cells] / MICROSECONDS
         names = {
@@ -106,14 +117,20 @@ class IncidentView:
             "elapsed": elapsed,
             "progress": elapsed / np.maximum(spans, 1e-6),
         }
-        return Active(self.rows.incident.effects, cells >= 0, names)
+        return Active(self.rows.incident.effects, len(self.of), series, cells >= 0, names)
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """Incidents of one kind that are going on: ``where`` and ``names`` have the grid's shape."""
+    """Incidents of one kind that are going on.
+
+    ``series`` are the places of the affected ones among ``count``; ``where`` and ``names`` have the
+    shape (times, affected series).
+    """
 
     effects: Sequence[Effect]
+    count: int
+    series: npt.NDArray[np.intp]
     where: Booleans
     names: Mapping[str, Numbers]
 
@@ -135,18 +152,22 @@ class Active:
         """Which values of a measure are missing because of these incidents, None for none."""
         for effect in self.effects:
             if effect.drop and effect.kind == kind and effect.target in (None, measure):
-                return self.where
+                dropped = np.zeros((len(self.where), self.count), np.bool_)
+                dropped[:, self.series] = self.where
+                return dropped
         return None
 
     def _changed(self, effect: Effect, values: Numbers) -> Numbers:
         assert effect.expression is not None
+        before = values[:, self.series]
         amount = effect.expression.evaluate(self.names)
         match effect.operation:
             case "multiply":
-                changed = values * amount
+                after = before * amount
             case "add":
-                changed = values + amount
+                after = before + amount
             case _:
-                changed = np.broadcast_to(np.asarray(amount, np.float64), values.shape)
-        result: Numbers = np.where(self.where, changed, values)
-        return result
+                after = amount
+        changed = values.copy()
+        changed[:, self.series] = np.where(self.where, after, before)
+        return changed

@@ -122,10 +122,12 @@ class Evaluator:
                 fixed[source.name] = _rounded(values, source.decimals)
         return fixed
 
-    def evaluate(self, grid: Grid) -> dict[str, Numbers]:
-        """All variables and measures by name; words as indices into those of their law."""
+    def evaluate(self, grid: Grid, incidents: Sequence[Active] = ()) -> dict[str, Numbers]:
+        """All variables and measures by name; words as indices into those of their law.
+
+        ``incidents`` are those that are going on.
+        """
         columns: dict[str, Numbers] = {}
-        incidents = grid.active()
         for name in self._followed:
             columns[name] = grid.drivers[name].values(grid.timestamps)
             for incident in incidents:
@@ -145,13 +147,13 @@ class Evaluator:
             columns[source.name] = _rounded(values, source.decimals)
         return columns
 
-    def missing(self, grid: Grid) -> Callable[[Measure], Booleans | None]:
+    def missing(
+        self, grid: Grid, incidents: Sequence[Active] = ()
+    ) -> Callable[[Measure], Booleans | None]:
         """Returns which cells of a measure have no value, None for none."""
         together: Booleans | None = None
         if self._missing and self._missing_share:
             together = grid.uniforms("missing", "") < self._missing_share
-
-        incidents = grid.active()
 
         def cells(measure: Measure) -> Booleans | None:
             reasons = [each.drops(self._key, measure.name) for each in incidents]
