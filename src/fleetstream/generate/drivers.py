@@ -93,6 +93,25 @@ class DriverRows:
         return hours
 
 
+@dataclass(frozen=True, slots=True)
+class DriverView:
+    """A driver as series follow it: ``of`` is the row of the driver for each series."""
+
+    rows: DriverRows
+    of: npt.NDArray[np.intp]
+
+    def part(self, series: slice) -> "DriverView":
+        """The view of some of the series, with no more rows than they follow."""
+        rows, of = np.unique(self.of[series], return_inverse=True)
+        part = DriverRows(
+            self.rows.name, self.rows.driver, self.rows.keys[rows], self.rows.utc_offsets[rows]
+        )
+        return DriverView(part, of)
+
+    def values(self, timestamps: Times) -> Numbers:
+        return self.rows.values(timestamps)[:, self.of]
+
+
 @cache
 def weekly(driver: Driver) -> Numbers:
     """The curve of a week at its 169 full hours from Monday on, the last like the first."""

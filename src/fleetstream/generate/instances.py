@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fleetstream.generate.drivers import DriverRows
+from fleetstream.generate.drivers import DriverRows, DriverView
 from fleetstream.generate.incidents import IncidentRows, IncidentView
 from fleetstream.generate.keys import Bits, mix, seeded
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans, SlotLives, Slots
 from fleetstream.generate.topology import Topology
-from fleetstream.generate.values import DriverView, Evaluator, Grid
+from fleetstream.generate.values import Evaluator, Grid
 from fleetstream.model import Model
 from fleetstream.model.templates import Template
 

@@ -15,6 +15,7 @@ BLAKE2b (RFC 7693).
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ _EXPONENT = np.uint64(0x3FF0000000000000)
 _LARGEST_BELOW_ONE = 1.0 - 2.0**-53
 
 
+@lru_cache(4_096)
 def name_key(*parts: str) -> np.uint64:
     """A hash of a name; of several parts, which may contain any characters."""
     text = b"".join(len(part.encode()).to_bytes(4, "little") + part.encode() for part in parts)

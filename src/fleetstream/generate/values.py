@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.generate.counters import counter_values
-from fleetstream.generate.drivers import DriverRows
+from fleetstream.generate.counters import Totals
+from fleetstream.generate.drivers import DriverView
 from fleetstream.generate.incidents import Active, IncidentView
 from fleetstream.generate.keys import (
     Bits,
@@ -30,25 +30,6 @@ from fleetstream.model.kinds import AGE
 from fleetstream.model.laws import Mixture
 
 Booleans = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class DriverView:
-    """A driver as series follow it: ``of`` is the row of the driver for each series."""
-
-    rows: DriverRows
-    of: npt.NDArray[np.intp]
-
-    def part(self, series: slice) -> "DriverView":
-        """The view of some of the series, with no more rows than they follow."""
-        rows, of = np.unique(self.of[series], return_inverse=True)
-        part = DriverRows(
-            self.rows.name, self.rows.driver, self.rows.keys[rows], self.rows.utc_offsets[rows]
-        )
-        return DriverView(part, of)
-
-    def values(self, timestamps: Times) -> Numbers:
-        return self.rows.values(timestamps)[:, self.of]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +119,9 @@ class Evaluator:
             assert grid.births is not None
             age = (grid.timestamps[:, np.newaxis] - grid.births) / MICROSECONDS
             columns[AGE] = np.maximum(age, 0.0)  # cells before the birth are left out later
+        totals = Totals(grid.keys, grid.timestamps, grid.births, grid.drivers)
         for source in self._kind.evaluation_order:
-            values = self._values(source, grid, columns)
+            values = self._values(source, grid, columns, totals)
             for incident in incidents:
                 values = incident.on_target(self._key, source.name, values)
             if isinstance(source, Measure):
@@ -167,7 +149,11 @@ class Evaluator:
         return cells
 
     def _values(
-        self, source: Variable | Measure, grid: Grid, columns: Mapping[str, Numbers]
+        self,
+        source: Variable | Measure,
+        grid: Grid,
+        columns: Mapping[str, Numbers],
+        totals: Totals,
     ) -> Numbers:
         if isinstance(source, Variable) and source.fixed:
             return np.broadcast_to(grid.fixed[source.name].astype(np.float64), grid.shape)
@@ -184,11 +170,7 @@ class Evaluator:
             )
             return law.mean + law.sd * noise
         if isinstance(law, Counter):
-            view = grid.drivers[law.driver] if law.driver is not None else None
-            rows, of = (view.rows, view.of) if view else (None, None)
-            return counter_values(
-                law, source.name, grid.keys, grid.timestamps, grid.births, rows, of
-            )
+            return totals.values(law, source.name)
         uniforms = grid.uniforms("value", source.name)
         if isinstance(law, Mixture):
             return law.quantile_of(uniforms, grid.fixed[source.name].astype(np.intp))
