@@ -14,7 +14,7 @@ from fleetstream.model.dynamics import Counter
 from fleetstream.model.normal import normal_quantile
 
 
-class Totals:
+class CounterTotals:
     """The counters of series at timestamps (microseconds).
 
     ``births`` is when each series began, None for :data:`BEGINNING`. The total of a counter is

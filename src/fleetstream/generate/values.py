@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.generate.counters import Totals
+from fleetstream.generate.counters import CounterTotals
 from fleetstream.generate.drivers import DriverView
 from fleetstream.generate.incidents import Active, IncidentView
 from fleetstream.generate.keys import (
@@ -119,7 +119,7 @@ class Evaluator:
             assert grid.births is not None
             age = (grid.timestamps[:, np.newaxis] - grid.births) / MICROSECONDS
             columns[AGE] = np.maximum(age, 0.0)  # cells before the birth are left out later
-        totals = Totals(grid.keys, grid.timestamps, grid.births, grid.drivers)
+        totals = CounterTotals(grid.keys, grid.timestamps, grid.births, grid.drivers)
         for source in self._kind.evaluation_order:
             values = self._values(source, grid, columns, totals)
             for incident in incidents:
@@ -153,7 +153,7 @@ class Evaluator:
         source: Variable | Measure,
         grid: Grid,
         columns: Mapping[str, Numbers],
-        totals: Totals,
+        totals: CounterTotals,
     ) -> Numbers:
         if isinstance(source, Variable) and source.fixed:
             return np.broadcast_to(grid.fixed[source.name].astype(np.float64), grid.shape)

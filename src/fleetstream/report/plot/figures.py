@@ -53,7 +53,7 @@ class TimeLines:
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
+class BinShares:
     """Shares of values in the bins between ``edges``, as generated and as stated.
 
     ``stated`` is None where values depend on each other over time, so that no law states them.
@@ -83,7 +83,7 @@ class MeasureFigure:
     measure: Measure
     law: str
     lines: TimeLines
-    distribution: Histogram | WordShares
+    distribution: BinShares | WordShares
 
 
 def measure_figure(
@@ -149,7 +149,7 @@ def labelled(measure: Measure) -> str:
 
 def _distribution(
     generator: Generator, kind: str, measure: Measure, timestamps: Sequence[int]
-) -> Histogram | WordShares:
+) -> BinShares | WordShares:
     """The distribution over all series at some of the timestamps."""
     size = max(len(generator.tables[kind]), 1)
     sampled = timestamps[:: ceil(len(timestamps) * size / SAMPLED_VALUES)]
@@ -167,7 +167,7 @@ def _distribution(
     return _histogram(measure.decimals, generated, stated)
 
 
-def _histogram(decimals: int, generated: Values, stated: Values | None) -> Histogram:
+def _histogram(decimals: int, generated: Values, stated: Values | None) -> BinShares:
     """Bins end between the numbers that the decimals allow, with as many of them in each."""
     unit = 10.0**-decimals
     every = generated if stated is None else np.concatenate([generated, stated])
@@ -179,4 +179,4 @@ def _histogram(decimals: int, generated: Values, stated: Values | None) -> Histo
         for values in (generated, stated)
     )
     assert shares is not None
-    return Histogram(edges, shares, stated_shares)
+    return BinShares(edges, shares, stated_shares)

@@ -13,7 +13,7 @@ import numpy as np
 from rich.text import Text
 
 from fleetstream.report.console import OutputConsole
-from fleetstream.report.plot.figures import Histogram, MeasureFigure, TimeLines, WordShares
+from fleetstream.report.plot.figures import BinShares, MeasureFigure, TimeLines, WordShares
 from fleetstream.report.series import Values
 
 COLOURS = ("blue", "green", "magenta", "cyan", "red")
@@ -35,7 +35,7 @@ def show_measure(figure: MeasureFigure, *, coloured: bool) -> None:
     title = "share of values"
     if figure.distribution.stated is not None:
         title += "; │ is the stated share"
-    if isinstance(figure.distribution, Histogram):
+    if isinstance(figure.distribution, BinShares):
         title += f": {figure.law}"
     heading = [Text(line, "bold") for line in textwrap.wrap(title, columns)]
     left = height - 1 - len(lines) - len(heading)
@@ -125,7 +125,7 @@ def _letter(place: int) -> str:
     return chr(ord("A") + place % 26)
 
 
-def _distribution(shown: Histogram | WordShares, columns: int, rows: int) -> Iterator[Text]:
+def _distribution(shown: BinShares | WordShares, columns: int, rows: int) -> Iterator[Text]:
     """One bar per word or bin."""
     stated: Values | None
     if isinstance(shown, WordShares):
@@ -145,7 +145,7 @@ def _distribution(shown: Histogram | WordShares, columns: int, rows: int) -> Ite
         )
 
 
-def _bins(histogram: Histogram, wanted: int) -> tuple[list[str], Values, Values | None]:
+def _bins(histogram: BinShares, wanted: int) -> tuple[list[str], Values, Values | None]:
     """The histogram with neighbouring bins joined to ``wanted``, and their bounds as text."""
     edges, count = histogram.edges, len(histogram.generated)
     firsts = np.arange(min(wanted, count)) * count // min(wanted, count)
