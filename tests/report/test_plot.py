@@ -16,7 +16,7 @@ from fleetstream.generate.generator import Generator
 from fleetstream.generate.signals import Signal
 from fleetstream.model import Measure, Model, Overlay
 from fleetstream.report.plot.figures import (
-    Histogram,
+    BinShares,
     MeasureFigure,
     WordShares,
     measure_figure,
@@ -46,7 +46,7 @@ def figure_of(source: Generator, name: str, seconds: float = 20) -> MeasureFigur
     return measure_figure(source, kind, found, 3, START, seconds)
 
 
-def distance(shown: Histogram | WordShares) -> float:
+def distance(shown: BinShares | WordShares) -> float:
     """The share of values that are in another bin than stated."""
     return float(np.abs(shown.generated - shown.stated).sum() / 2)
 
@@ -93,7 +93,7 @@ def test_a_signal_replaces_an_expression_too() -> None:
 
 def test_another_distribution_is_seen() -> None:
     found = figure_of(LARGE, "latency_per_read").distribution
-    assert isinstance(found, Histogram)
+    assert isinstance(found, BinShares)
     other = measure(METRICS, "latency_per_write").value
     assert str(other) == "normal, mean 12, sd 8"
     counts, _ = np.histogram(np.random.default_rng(7).normal(12, 8, 20_000), found.edges)
@@ -106,8 +106,8 @@ def test_what_is_stated_does_not_come_from_the_generator(monkeypatch: pytest.Mon
     monkeypatch.setattr("fleetstream.generate.values.cell_uniforms", lambda keys, offsets: np.full(
         (len(offsets), len(keys)), 0.5))  # fmt: skip
     after = figure_of(LARGE, "memory_used").distribution
-    assert isinstance(before, Histogram)
-    assert isinstance(after, Histogram)
+    assert isinstance(before, BinShares)
+    assert isinstance(after, BinShares)
     assert after.generated.max() == pytest.approx(1)
     assert after.stated.max() < 0.1
 
