@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from fleetstream.generate.generator import Generator
+from fleetstream.generate.moments import now
 from fleetstream.run.control import Control
 from fleetstream.run.manifest import Manifest, read_manifest
 from fleetstream.run.options import make_spec
@@ -41,10 +42,14 @@ LABEL_COLUMNS = {
 def series(kind: str | None = None, **options: Any) -> pa.Table:
     """The series of a kind, by default the model's first: one row each, one column per dimension.
 
+    Where series come and go, they are those that are alive at ``start``, by default now.
+
     ``options`` are those that choose the fleet, such as ``host_scale=2``.
     """
-    generator = make_spec(**options).resolved().generator()
-    return pa.Table.from_batches([generator.tables[_kind(generator, kind)].dimensions])
+    spec = make_spec(**options).resolved()
+    generator = spec.generator()
+    moment = now() if spec.start is None else spec.start
+    return pa.Table.from_batches([generator.dimensions(_kind(generator, kind), moment)])
 
 
 def telemetry(kind: str | None = None, **options: Any) -> pa.RecordBatchReader:

@@ -123,3 +123,10 @@ def test_a_kind_is_measured_once_per_interval() -> None:
     assert len(times) == 60
     assert len({time // (60 * SECOND) for time in times}) == 60
     assert all(time % (60 * SECOND) < 13 * SECOND for time in times)
+
+
+def test_the_dimensions_of_what_is_alive() -> None:
+    found = pa.Table.from_batches([MADE.dimensions("task", START)])
+    rows = table(MADE, [START])
+    assert found.to_pylist() == rows.select(["group", "name", "version"]).to_pylist()
+    assert 0 < found.num_rows < 40

@@ -176,6 +176,16 @@ class Generator:
             schema=self.schemas[chunk.kind],
         )
 
+    def dimensions(self, kind: str, timestamp: int) -> pa.RecordBatch:
+        """The dimensions of the series of a kind that are alive at a time in microseconds."""
+        if self.model.life_level(self.model.kinds[kind].level) is None:
+            return self.tables[kind].dimensions
+        names = list(self.model.kinds[kind].dimensions)
+        chunks = [self.batch(chunk, [timestamp]) for chunk in self.chunks if chunk.kind == kind]
+        schema = pa.schema([self.schemas[kind].field(name) for name in names])
+        table = pa.Table.from_batches([each.select(names) for each in chunks], schema)
+        return table.unify_dictionaries().combine_chunks().to_batches()[0]
+
     def labels(self, begin: int, end: int) -> list[Label]:
         """The incidents that affect any moment from ``begin`` until before ``end``, by start.
 

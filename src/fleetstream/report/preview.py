@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
+
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
-from fleetstream.generate.topology import SeriesTable
+from fleetstream.generate.moments import now
 from fleetstream.report.facts import series_by_noun
 from fleetstream.targets.timestream.packing import MAX_RECORDS
 
@@ -30,10 +32,10 @@ def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
         "seed": generator.seed,
         **{
             key: {
-                "dimensions": list(table.dimensions.schema.names),
-                "series": [list(row) for row in _rows(table, len(table))],
+                "dimensions": list(series.schema.names),
+                "series": [list(row) for row in _rows(series, series.num_rows)],
             }
-            for key, table in generator.tables.items()
+            for key, series in _series(generator)
         },
     }
 
@@ -54,16 +56,15 @@ def show_preview(generator: Generator, record_model: RecordModel) -> None:
     for name, value in _counts(generator, record_model):
         table.add_row(name, value)
     console.print(table)
-    for key, series in generator.tables.items():
-        shown = min(len(series), LISTED_SERIES) if console.is_terminal else len(series)
-        names = ", ".join(series.dimensions.schema.names)
+    for key, series in _series(generator):
+        count = series.num_rows
+        shown = min(count, LISTED_SERIES) if console.is_terminal else count
+        names = ", ".join(series.schema.names)
         console.print(f"\n[bold]Dimensions of {key}[/bold]: {names}")
         for row in _rows(series, shown):
             print(json.dumps(row))
-        if shown < len(series):
-            console.print(
-                f"… and {len(series) - shown:,} more; `--dry-run --format json` lists all."
-            )
+        if shown < count:
+            console.print(f"… and {count - shown:,} more; `--dry-run --format json` lists all.")
 
 
 def _counts(generator: Generator, record_model: RecordModel) -> Iterator[tuple[str, str]]:
@@ -91,7 +92,13 @@ def _requests(records: list[int]) -> int:
     return sum(-(-count // MAX_RECORDS) for count in records)
 
 
-def _rows(table: SeriesTable, count: int) -> Iterator[tuple[str, ...]]:
+def _series(generator: Generator) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The dimensions of the series of each kind that are alive now."""
+    for key in generator.tables:
+        yield key, generator.dimensions(key, now())
+
+
+def _rows(series: pa.RecordBatch, count: int) -> Iterator[tuple[str, ...]]:
     """The dimensions of the first ``count`` series."""
-    columns = [column.to_pylist() for column in table.dimensions.slice(0, count).columns]
+    columns = [column.to_pylist() for column in series.slice(0, count).columns]
     return zip(*columns, strict=True)
