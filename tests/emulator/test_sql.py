@@ -2,7 +2,6 @@
 
 import re
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -116,10 +115,3 @@ def test_any_text_gives_a_result_or_a_sentence_on_what_is_wrong_with_it(
     # Anything but a result or this one error fails the test.
     with suppress(fleet.query.exceptions.ValidationException):
         fleet.query.query(QueryString=text)
-
-
-def test_the_documentation_lists_every_function() -> None:
-    pages = (Path(__file__).parents[2] / "docs").glob("local*.md")
-    section = "".join(page.read_text().partition("### Functions")[2] for page in pages)
-    known = {*functions.SCALARS, *functions.AGGREGATES, *functions.WINDOW_FUNCTIONS}
-    assert known <= set(re.findall(r"`(\w+)`", section))

@@ -1,4 +1,7 @@
-"""Limits of Timestream for LiveAnalytics (developer guide, "Quotas")."""
+"""Limits of Timestream for LiveAnalytics (developer guide, "Quotas"), and of values in queries.
+
+The service does not document the last ones. They keep a query from filling the memory.
+"""
 
 DEFAULT_MEMORY_STORE_HOURS = 6
 MAX_MEMORY_STORE_HOURS = 8_766
@@ -20,3 +23,13 @@ SERIES_BYTES = 2_048
 """Size of the names and values of one record's dimensions."""
 DIMENSION_NAME_BYTES = 60
 MEASURE_NAME_BYTES = 256
+
+ARRAY_ENTRIES = 10_000
+"""Entries of an array that SEQUENCE or REPEAT makes, as in Trino."""
+VALUE_ENTRIES = 1_000_000
+"""Entries of an array that a function makes of others, with those of the arrays inside it.
+
+The service refuses rows of more than a megabyte, so no result has as many.
+"""
+TEXT_BYTES = 100_000
+"""Bytes of a text that a function makes of others; the service has values of up to 2,048."""

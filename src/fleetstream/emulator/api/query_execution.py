@@ -25,7 +25,7 @@ from fleetstream.emulator.errors import (
     ServiceError,
     ValidationException,
 )
-from fleetstream.emulator.sql import TranslatedStatement, column_info
+from fleetstream.emulator.sql import TranslatedStatement, column_info, failure_message
 
 PAGE_BYTES = 1_000_000
 """Maximum size of a page's rows (API reference, "Query": MaxRows)."""
@@ -42,6 +42,9 @@ _BATCH_ROWS = 1000
 
 def service_error(error: Exception) -> ServiceError:
     """The service's error for an error of DuckDB, without DuckDB's prefix and further lines."""
+    refused = failure_message(str(error))
+    if refused is not None:
+        return ValidationException(refused)
     message = str(error).partition("\n")[0]
     for prefix in ("Error: ", "INTERRUPT "):
         message = message.partition(prefix)[2] or message

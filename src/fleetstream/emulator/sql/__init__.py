@@ -6,6 +6,7 @@ type and relation in the translation comes from the tables of this package, or f
 
 from __future__ import annotations
 
+from fleetstream.emulator.sql.failures import failure_message
 from fleetstream.emulator.sql.statements import translate
 from fleetstream.emulator.sql.translation import TranslatedStatement
 from fleetstream.emulator.sql.types import (
@@ -29,5 +30,6 @@ __all__ = [
     "TimeSeriesType",
     "TranslatedStatement",
     "column_info",
+    "failure_message",
     "translate",
 ]

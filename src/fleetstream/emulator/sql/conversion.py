@@ -6,9 +6,11 @@ The rules are Trino's, which Timestream's SQL is based on, for Timestream's type
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from fleetstream.emulator.quoting import quote
-from fleetstream.emulator.sql.typed_sql import TypedSql, let
+from fleetstream.emulator.sql.failures import fail
+from fleetstream.emulator.sql.typed_sql import TypedSql, as_template, let
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -16,6 +18,7 @@ from fleetstream.emulator.sql.types import (
     DAY_TO_SECOND,
     DOUBLE,
     INTEGER,
+    INTEGERS,
     NUMERIC,
     TIME,
     TIMESTAMP,
@@ -30,6 +33,7 @@ from fleetstream.emulator.sql.types import (
     common_type,
 )
 
+MOMENTS = (TIMESTAMP, DATE, TIME)
 _DAY = 86_400 * 10**9
 
 # The parts of a double x with an exponent; DuckDB writes the same shortest digits as the service.
@@ -79,10 +83,16 @@ _TO_TEXT: dict[SqlType, str] = {
     ),
 }
 
+_FIRST_DAY, _LAST_DAY = date(1677, 9, 21), date(2262, 4, 11)
+"""Nanoseconds since 1970 have 64 bits from one to the other: the service's range of timestamps."""
+
 _DAY_PATTERN = r"\d{4}-\d{1,2}-\d{1,2}"
 _CLOCK_PATTERN = r"\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,9})?)?"
 
 _TEXT_FORMS: dict[SqlType, tuple[str, str]] = {
+    # DuckDB would accept further words.
+    BOOLEAN: ("(?i)(t|f|true|false|1|0)", "true or false"),
+    DOUBLE: (r"[+-]?(NaN|Infinity|(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)", "a number"),
     # DuckDB would round a fraction.
     BIGINT: (r"[+-]?\d+", "a whole number"),
     INTEGER: (r"[+-]?\d+", "a whole number"),
@@ -96,20 +106,19 @@ _TEXT_FORMS: dict[SqlType, tuple[str, str]] = {
 
 def _checked(target: SqlType) -> str:
     pattern, expected = _TEXT_FORMS[target]
-    pattern = pattern.replace("{", "{{").replace("}", "}}")
+    space = "" if target == BOOLEAN else "\\s*"
+    valid = f"regexp_matches(s, '^{space}({as_template(pattern)}){space}$')"
+    value = f"TRY_CAST(s AS {target.duckdb})"
+    invalid = fail(f"'Cannot cast ''' || s || ''' to {target}: expected {expected}'")
     return let(
         "s",
         "{}",
-        f"CASE WHEN regexp_matches(s, '^\\s*({pattern})\\s*$') THEN CAST(s AS {target.duckdb})"
-        # Not error(), which is not allowed inside TRY.
-        f" ELSE CAST(s || ' (expected {expected})' AS {target.duckdb}) END",
+        f"CASE WHEN s IS NULL OR ({valid} AND {value} IS NOT NULL) THEN {value} ELSE {invalid} END",
     )
 
 
 _CASTS: dict[tuple[SqlType, SqlType], str] = {
     **{(source, VARCHAR): text for source, text in _TO_TEXT.items()},
-    (VARCHAR, BOOLEAN): "CAST({} AS BOOLEAN)",
-    (VARCHAR, DOUBLE): "CAST({} AS DOUBLE)",
     **{(VARCHAR, target): _checked(target) for target in _TEXT_FORMS},
     **{(BOOLEAN, target): f"CAST({{}} AS {target.duckdb})" for target in NUMERIC},
     **{(source, BOOLEAN): "({} <> 0)" for source in NUMERIC},
@@ -150,7 +159,23 @@ def convert(value: TypedSql, target: SqlType) -> TypedSql:
         value.set_type(target)
     simple = value.simple and isinstance(target, ScalarType)
     sql = cast_sql(value.sql, value.type, target)
-    return TypedSql(sql, target, simple, literal=value.literal)
+    never_nan = value.never_nan or value.type in INTEGERS
+    return TypedSql(sql, target, simple, literal=value.literal, never_nan=never_nan)
+
+
+def is_text_literal(value: TypedSql) -> bool:
+    """Whether a value is a string in quotes, which is converted to a timestamp where needed."""
+    return value.type == VARCHAR and isinstance(value.literal, str)
+
+
+def convert_literal(value: TypedSql, target: SqlType) -> TypedSql:
+    """Convert as ``convert``, and a string in quotes to a timestamp, date or time.
+
+    Raises ValueError if the string does not have the type's form.
+    """
+    if target in MOMENTS and is_text_literal(value):
+        return TypedSql(cast_literal(str(value.literal), target), target, simple=True)
+    return convert(value, target)
 
 
 def cast_sql(sql: str, source: SqlType, target: SqlType) -> str:
@@ -185,10 +210,21 @@ def _cast_row(sql: str, source: RowType, target: RowType) -> str:
         return sql
     pairs = zip(source.fields, target.fields, strict=True)
     fields = ", ".join(
-        f"f{number} := {cast_sql(f'r.f{number}', of, wanted)}"
+        f"f{number} := {cast_sql(f'(r).f{number}', of, wanted)}"
         for number, ((_, of), (_, wanted)) in enumerate(pairs, 1)
     )
     return let("r", sql, f"CASE WHEN r IS NOT NULL THEN struct_pack({fields}) END")
+
+
+def _check_day(text: str, target: SqlType) -> None:
+    try:
+        day = date(*map(int, re.findall(r"\d+", text)[:3]))
+    except ValueError as error:
+        raise ValueError(f"Cannot cast '{text}' to {target}: {error}") from error
+    if target == TIMESTAMP and not _FIRST_DAY <= day <= _LAST_DAY:
+        raise ValueError(
+            f"Cannot cast '{text}' to {target}: it is not from {_FIRST_DAY} to {_LAST_DAY}"
+        )
 
 
 def cast_literal(text: str, target: SqlType) -> str:
@@ -197,6 +233,9 @@ def cast_literal(text: str, target: SqlType) -> str:
     Raises ValueError if the text does not have the type's form.
     """
     pattern, expected = _TEXT_FORMS.get(target, (".*", ""))
-    if not re.fullmatch(pattern, text.strip(), re.ASCII | re.DOTALL):
+    trimmed = text if target == BOOLEAN else text.strip()
+    if not re.fullmatch(pattern, trimmed, re.ASCII | re.DOTALL):
         raise ValueError(f"Cannot cast '{text}' to {target}: expected {expected}")
+    if target in (DATE, TIMESTAMP):
+        _check_day(text, target)
     return f"CAST({quote(text)} AS {target.duckdb})"

@@ -23,7 +23,6 @@ from fleetstream.emulator.sql.translation import (
     TranslationContext,
     internal_name,
 )
-from fleetstream.emulator.sql.typed_sql import TypedSql
 from fleetstream.emulator.sql.types import (
     BIGINT,
     COLUMN_TYPES,
@@ -86,8 +85,7 @@ class FromTranslator:
         right_column = next((column for column in right_columns if column.is_named(name)), None)
         if left_column is None or right_column is None:
             raise query_error(node, f"Column '{name}' of USING is missing on one side")
-        left = TypedSql(left_column.sql, left_column.type, simple=True)
-        right = TypedSql(right_column.sql, right_column.type, simple=True)
+        left, right = left_column.value(), right_column.value()
         condition, common = compare("=", left, right), common_type((left.type, right.type))
         if condition is None or common is None:
             operator_error(node, "=", left.type, right.type)

@@ -86,8 +86,7 @@ class NameScope:
             if len({candidate.sql for candidate in candidates}) > 1:
                 raise query_error(node, f"Column '{'.'.join(names[:length])}' is ambiguous")
             if candidates:
-                column = TypedSql(candidates[0].sql, candidates[0].type, simple=True)
-                return select_fields(node, column, names[length:])
+                return select_fields(node, candidates[0].value(), names[length:])
         return None
 
     def _columns_named(self, names: Sequence[str]) -> list[QueryColumn]:

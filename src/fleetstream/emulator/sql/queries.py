@@ -51,12 +51,12 @@ class QueryTranslator:
             require_only(node, "this", "expression", "distinct", *_OUTER_PARTS)
             return self._with_outer_parts(node, outer)
         if isinstance(node, exp.Values):
-            require_only(node, "expressions", "alias")
-            return self._values(node, outer)
+            require_only(node, "expressions", "alias", *_OUTER_PARTS)
+            return self._with_outer_parts(node, outer)
         raise query_error(
             node,
-            f"{type(node).__name__.upper()} is not supported; expected SELECT, WITH, SHOW or"
-            " DESCRIBE",
+            f"{type(node).__name__.upper()} is not supported; expected SELECT, VALUES, WITH, SHOW"
+            " or DESCRIBE",
         )
 
     def _with(self, node: exp.Expr, outer: NameScope | None) -> NameScope:
@@ -88,6 +88,8 @@ class QueryTranslator:
         scope = self._with(node, outer)
         if isinstance(node, exp.SetOperation):
             inner = self._set_operation(node, scope)
+        elif isinstance(node, exp.Values):
+            inner = self._values(node, scope)
         else:
             inner = self.translate(node.this, scope)
         expressions = ExpressionTranslator(self._context, NameScope(scope), self.translate)

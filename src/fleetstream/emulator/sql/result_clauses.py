@@ -28,6 +28,7 @@ def order_clause(
     distinct = node.args.get("distinct") and isinstance(node, exp.Select)
 
     def result_column(part: exp.Expr) -> str | None:
+        part = part.unnest()
         number = ordinal(part, len(columns), "ORDER BY")
         if number is not None:
             return number

@@ -132,6 +132,7 @@ def _grouping_key(node: exp.Expr, expressions: ExpressionTranslator, count: int)
 
 def _column_name(node: exp.Expr) -> str | None:
     """The name of a result's column without an alias."""
+    node = node.unnest()
     if isinstance(node, exp.Dot):
         return str(node.expression.name)
     return str(node.name) if isinstance(node, exp.Column) else None

@@ -20,7 +20,7 @@ from fleetstream.emulator.sql.translation import (
 )
 from fleetstream.emulator.sql.types import text_type
 
-_FIRST_TOKENS = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "("})
+_FIRST_TOKENS = frozenset({"SELECT", "VALUES", "WITH", "SHOW", "DESCRIBE", "DESC", "("})
 _MAX_CACHED_CHARACTERS = 10_000
 """Longer texts are not cached, because they are rarely sent again."""
 
@@ -48,7 +48,7 @@ def _parse(text: str) -> exp.Expr:
         if tokens and tokens[0].text.upper() not in _FIRST_TOKENS:
             raise ValidationException(
                 f"line {tokens[0].line}:{token_column(tokens[0])}: mismatched input"
-                f" '{tokens[0].text}': only SELECT, WITH, SHOW and DESCRIBE statements are"
+                f" '{tokens[0].text}': only SELECT, VALUES, WITH, SHOW and DESCRIBE statements are"
                 " supported"
             )
         trees = [tree for tree in dialect.parser().parse(tokens, text) if tree is not None]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fleetstream.emulator.quoting import quote_identifier
+from fleetstream.emulator.sql.typed_sql import TypedSql
 from fleetstream.emulator.sql.types import SqlType
 from fleetstream.emulator.store.catalog import TableColumn
 
@@ -40,7 +41,7 @@ class TranslationContext:
         preparing: Whether the query is prepared, and may have parameters.
         now: The time of the query, in nanoseconds since 1970.
         parameters: Types of the query's parameters, as far as they are known.
-        volatile: Whether the translation contains a call that DuckDB refuses inside TRY.
+        volatile: Whether the translation contains a random call, which DuckDB refuses inside TRY.
 
     """
 
@@ -84,6 +85,10 @@ class QueryColumn:
     type: SqlType
     table: tuple[str, str] | None = None
     aliased: bool = False
+
+    def value(self) -> TypedSql:
+        """The column's value; the store refuses NaN, so a stored column has none."""
+        return TypedSql(self.sql, self.type, simple=True, never_nan=self.table is not None)
 
     def is_named(self, name: str) -> bool:
         """Whether this is the column's name; letter case is ignored."""

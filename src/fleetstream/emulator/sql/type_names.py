@@ -31,6 +31,15 @@ _SCALARS = {
 }
 
 
+def varchar_length(node: exp.Expr) -> int | None:
+    """The length of ``varchar(n)``; None for other types."""
+    if not isinstance(node, exp.DataType) or node.this != exp.DType.VARCHAR:
+        return None
+    if len(node.expressions) != 1 or not str(node.expressions[0].name).isdecimal():
+        return None
+    return int(node.expressions[0].name)
+
+
 def read_type(node: exp.Expr) -> SqlType:
     """The type that ``node`` names; a length or precision is an error, as at the service."""
     if not isinstance(node, exp.DataType):

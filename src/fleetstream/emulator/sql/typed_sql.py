@@ -27,6 +27,7 @@ class TypedSql:
         simple: Whether it is a column, a variable or a constant, which may be repeated.
         is_lambda: Whether it is a lambda, which is no value.
         literal: The value of a literal, for functions that need it during the translation.
+        never_nan: Whether it is a number that can't be NaN.
         set_type: Called with the type that is required of a query's parameter.
 
     """
@@ -36,12 +37,18 @@ class TypedSql:
     simple: bool = False
     is_lambda: bool = False
     literal: str | int | float | None = None
+    never_nan: bool = False
     set_type: Callable[[SqlType], None] | None = field(default=None, compare=False)
 
 
 def quote_in_template(text: str) -> str:
     """A string literal as a part of a template."""
-    return quote(text).replace("{", "{{").replace("}", "}}")
+    return as_template(quote(text))
+
+
+def as_template(sql: str) -> str:
+    """An expression as a part of a template, which has no arguments in it."""
+    return sql.replace("{", "{{").replace("}", "}}")
 
 
 def let(name: str, value: str, body: str) -> str:
@@ -68,7 +75,8 @@ def fill(template: str, arguments: Sequence[TypedSql]) -> str:
         texts[number] = "args"
         return let("args", values[number], template.format(*texts))
     for number in values:
-        texts[number] = f"args.a{number}"
+        # Without the parentheses, DuckDB takes it for a column in HAVING.
+        texts[number] = f"(args).a{number}"
     packed = ", ".join(f"a{number} := {value}" for number, value in values.items())
     return let("args", f"struct_pack({packed})", template.format(*texts))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -13,8 +14,9 @@ from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.function_calls import resolve_call
 from fleetstream.emulator.sql.expressions.handlers import Handlers
 from fleetstream.emulator.sql.functions.signatures import Aggregate
+from fleetstream.emulator.sql.functions.times import to_nanoseconds
 from fleetstream.emulator.sql.typed_sql import TypedSql, fill
-from fleetstream.emulator.sql.types import INTEGERS
+from fleetstream.emulator.sql.types import DATE, DAY_TO_SECOND, INTEGERS, TIMESTAMP
 
 if TYPE_CHECKING:
     from fleetstream.emulator.sql.expressions.translator import ExpressionTranslator
@@ -122,30 +124,53 @@ def _window(translator: ExpressionTranslator, node: exp.Expr) -> str:
     if node.args.get("partition_by"):
         keys = ", ".join(translator.translate(part).sql for part in node.args["partition_by"])
         parts.append(f"PARTITION BY {keys}")
-    if node.args.get("order"):
-        parts.append(f"ORDER BY {order_by(translator, node.args['order'])}")
-    if node.args.get("spec"):
-        parts.append(_frame(translator, node.args["spec"]))
+    order, frame = node.args.get("order"), node.args.get("spec")
+    offsets = _frame_offsets(translator, frame) if frame else {}
+    if order:
+        in_nanoseconds = any(offset.type == DAY_TO_SECOND for offset in offsets.values())
+        key = partial(_nanoseconds, translator, order) if in_nanoseconds else None
+        parts.append(f"ORDER BY {order_by(translator, order, key)}")
+    if frame:
+        parts.append(_frame(frame, offsets))
     return " ".join(parts)
 
 
-def _frame(translator: ExpressionTranslator, node: exp.Expr) -> str:
+def _frame_offsets(translator: ExpressionTranslator, node: exp.Expr) -> dict[str, TypedSql]:
+    """The offsets of a frame's ``start`` and ``end``: numbers, or durations as nanoseconds."""
     require_only(node, "kind", "start", "start_side", "end", "end_side")
+    values = {which: node.args.get(which) for which in ("start", "end")}
+    offsets = {
+        which: translator.translate(value)
+        for which, value in values.items()
+        if isinstance(value, exp.Expr)
+    }
+    is_range = str(node.args["kind"]).upper() == "RANGE"
+    allowed = (*INTEGERS, DAY_TO_SECOND) if is_range else INTEGERS
+    for offset in offsets.values():
+        if offset.type not in allowed:
+            what = "a whole number or a duration of fixed length" if is_range else "a whole number"
+            raise query_error(node, f"A window's frame needs {what}, not {offset.type}")
+    return offsets
+
+
+def _nanoseconds(translator: ExpressionTranslator, order: exp.Expr, key: exp.Expr) -> str:
+    """The key of a window whose frame is a duration: DuckDB's durations have microseconds."""
+    value = translator.translate(key)
+    if value.type not in (DATE, TIMESTAMP) or len(order.expressions) != 1:
+        raise query_error(key, "A frame of a duration needs ORDER BY of one timestamp or date")
+    return to_nanoseconds(value.sql, value.type)
+
+
+def _frame(node: exp.Expr, offsets: Mapping[str, TypedSql]) -> str:
     unit = str(node.args["kind"]).upper()
     if unit not in ("ROWS", "RANGE"):
         raise query_error(node, f"A window's frame must be ROWS or RANGE, not {unit}")
-    start, end = (_frame_bound(translator, node, which) for which in ("start", "end"))
-    return f"{unit} BETWEEN {start} AND {end or 'CURRENT ROW'}"
-
-
-def _frame_bound(translator: ExpressionTranslator, node: exp.Expr, which: str) -> str:
-    value, side = node.args.get(which), str(node.args.get(f"{which}_side") or "").upper()
-    if not isinstance(value, exp.Expr):
-        return f"{value or ''} {side}".strip()
-    offset = translator.translate(value)
-    if offset.type not in INTEGERS:
-        raise query_error(node, f"A window's frame needs a whole number, not {offset.type}")
-    return f"{offset.sql} {side}"
+    bounds = []
+    for which in ("start", "end"):
+        value = offsets[which].sql if which in offsets else str(node.args.get(which) or "")
+        side = str(node.args.get(f"{which}_side") or "").upper()
+        bounds.append(f"{value} {side}".strip())
+    return f"{unit} BETWEEN {bounds[0]} AND {bounds[1] or 'CURRENT ROW'}"
 
 
 HANDLERS: Handlers = {

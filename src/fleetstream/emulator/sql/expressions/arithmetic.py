@@ -11,6 +11,7 @@ from fleetstream.emulator.sql.conversion import convert
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.function_calls import call_function
 from fleetstream.emulator.sql.expressions.handlers import Handlers
+from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.times import add_months, add_nanoseconds, to_nanoseconds
 from fleetstream.emulator.sql.typed_sql import TypedSql, fill
 from fleetstream.emulator.sql.types import (
@@ -105,18 +106,19 @@ def _calculate_intervals(operator: str, left: TypedSql, right: TypedSql) -> Type
 
 
 def _negative(translator: ExpressionTranslator, node: exp.Neg) -> TypedSql:
+    if isinstance(node.this, exp.Literal) and node.this.name == str(2**63):
+        return TypedSql(f"CAST('-{2**63}' AS BIGINT)", BIGINT, simple=True, literal=-(2**63))
     value = translator.translate(node.this)
     if value.type not in (*NUMERIC, *INTERVALS):
         raise query_error(node, f"Cannot apply operator: -{value.type}")
     literal = -value.literal if isinstance(value.literal, int | float) else None
-    return TypedSql(f"(-{value.sql})", value.type, value.simple, literal=literal)
+    # DuckDB would negate the smallest integer to one of a larger type.
+    sql = f"(-{value.sql})" if literal is not None else f"CAST(-{value.sql} AS {value.type.duckdb})"
+    return TypedSql(sql, value.type, value.simple, literal=literal, never_nan=value.never_nan)
 
 
 def _parentheses(translator: ExpressionTranslator, node: exp.Paren) -> TypedSql:
-    inner = translator.translate(node.this)
-    return TypedSql(
-        f"({inner.sql})", inner.type, inner.simple, literal=inner.literal, set_type=inner.set_type
-    )
+    return translator.translate(node.this)
 
 
 def _concatenation(translator: ExpressionTranslator, node: exp.DPipe) -> TypedSql:
@@ -132,11 +134,8 @@ def _element(translator: ExpressionTranslator, node: exp.Bracket) -> TypedSql:
     index = translator.translate(node.expressions[0])
     if index.type not in (*INTEGERS, UNKNOWN):
         raise query_error(node, f"An array's index must be a whole number, not {index.type}")
-    translator.context.volatile = True
-    template = (
-        "(CASE WHEN {1} < 1 OR {1} > len({0})"
-        " THEN error('The array has no element ' || CAST({1} AS VARCHAR)) ELSE ({0})[{1}] END)"
-    )
+    missing = fail("'The array has no element ' || CAST({1} AS VARCHAR)")
+    template = f"(CASE WHEN {{1}} < 1 OR {{1}} > len({{0}}) THEN {missing} ELSE ({{0}})[{{1}}] END)"
     return TypedSql(fill(template, [array, convert(index, BIGINT)]), of.element)
 
 

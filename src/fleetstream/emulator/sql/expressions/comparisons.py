@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from fleetstream.emulator.sql.conversion import cast_literal, convert
+from fleetstream.emulator.sql.conversion import (
+    MOMENTS,
+    convert,
+    convert_literal,
+    is_text_literal,
+)
+from fleetstream.emulator.sql.equality import compared
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.arithmetic import operator_error
 from fleetstream.emulator.sql.expressions.handlers import Handlers
 from fleetstream.emulator.sql.expressions.subqueries import single_column
-from fleetstream.emulator.sql.typed_sql import TypedSql
+from fleetstream.emulator.sql.typed_sql import TypedSql, fill
 from fleetstream.emulator.sql.types import (
     BOOLEAN,
-    DATE,
-    TIME,
-    TIMESTAMP,
-    VARCHAR,
+    DOUBLE,
+    ScalarType,
     SqlType,
     common_type,
 )
@@ -43,7 +48,7 @@ def compare(operator: str, left: TypedSql, right: TypedSql) -> TypedSql | None:
     sides = comparable(left, right)
     if sides is None:
         return None
-    return TypedSql(f"({sides[0].sql} {operator} {sides[1].sql})", BOOLEAN)
+    return TypedSql(compared(operator, *sides), BOOLEAN)
 
 
 def comparable(*values: TypedSql) -> list[TypedSql] | None:
@@ -51,21 +56,11 @@ def comparable(*values: TypedSql) -> list[TypedSql] | None:
 
     String literals are converted to a timestamp, date or time that they are compared with.
     """
-    common = common_type([value.type for value in values if not _is_string_literal(value)])
-    if common in (TIMESTAMP, DATE, TIME):
-        return [_as_moment(value, common) for value in values]
+    common = common_type([value.type for value in values if not is_text_literal(value)])
+    if common in MOMENTS:
+        return [convert_literal(value, common) for value in values]
     common = common_type([value.type for value in values])
     return None if common is None else [convert(value, common) for value in values]
-
-
-def _is_string_literal(value: TypedSql) -> bool:
-    return value.type == VARCHAR and isinstance(value.literal, str)
-
-
-def _as_moment(value: TypedSql, of: SqlType) -> TypedSql:
-    if _is_string_literal(value):
-        return TypedSql(cast_literal(str(value.literal), of), of, simple=True)
-    return convert(value, of)
 
 
 def _comparison(translator: ExpressionTranslator, node: exp.Binary) -> TypedSql:
@@ -89,6 +84,8 @@ def _quantified(
     if common_type((left.type, of)) is None:
         operator_error(node, operator, left.type, of)
     word = "ANY" if isinstance(quantifier, exp.Any) else "ALL"
+    if word == "ANY" and operator != "<>":
+        query = _without_nan(query, of)
     return TypedSql(f"({left.sql} {operator} {word}({query}))", BOOLEAN)
 
 
@@ -99,7 +96,18 @@ def _between(translator: ExpressionTranslator, node: exp.Between) -> TypedSql:
     if converted is None:
         operator_error(node, "BETWEEN", values[0].type, values[1].type)
     value, low, high = converted
+    if value.type == DOUBLE and not high.never_nan:
+        bounds = (
+            compared(">=", _argument(value, 0), _argument(low, 1)),
+            compared("<=", _argument(value, 0), _argument(high, 2)),
+        )
+        return TypedSql(fill(f"({' AND '.join(bounds)})", converted), BOOLEAN)
     return TypedSql(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOLEAN)
+
+
+def _argument(value: TypedSql, number: int) -> TypedSql:
+    """The placeholder of an argument in a template."""
+    return replace(value, sql=f"{{{number}}}", simple=True)
 
 
 def _in(translator: ExpressionTranslator, node: exp.In) -> TypedSql:
@@ -109,13 +117,33 @@ def _in(translator: ExpressionTranslator, node: exp.In) -> TypedSql:
         query, of = single_column(translator, node, node.args["query"].this)
         if common_type((value.type, of)) is None:
             operator_error(node, "IN", value.type, of)
-        return TypedSql(f"({value.sql} IN ({query}))", BOOLEAN)
+        return TypedSql(f"({value.sql} IN ({_without_nan(query, of)}))", BOOLEAN)
     choices = [translator.translate(part) for part in node.expressions]
     converted = comparable(value, *choices)
     if converted is None:
         operator_error(node, "IN", value.type, choices[0].type)
+    if _needs_care(converted):
+        arguments = [_argument(part, number) for number, part in enumerate(converted)]
+        tests = " OR ".join(compared("=", arguments[0], choice) for choice in arguments[1:])
+        return TypedSql(fill(f"({tests})", converted), BOOLEAN)
     listed = ", ".join(choice.sql for choice in converted[1:])
     return TypedSql(f"({converted[0].sql} IN ({listed}))", BOOLEAN)
+
+
+def _needs_care(values: Sequence[TypedSql]) -> bool:
+    """Whether DuckDB's IN may find the first value where the service does not."""
+    if values[0].type == DOUBLE:
+        return not values[0].never_nan and not all(value.never_nan for value in values[1:])
+    return not isinstance(values[0].type, ScalarType)
+
+
+def _without_nan(query: str, of: SqlType) -> str:
+    """A query of one column, without the NaN values, which no comparison but ``<>`` is true for."""
+    return (
+        f"SELECT * FROM ({query}) AS q(v) WHERE v IS NULL OR NOT isnan(v)"
+        if of == DOUBLE
+        else query
+    )
 
 
 def _is_null(translator: ExpressionTranslator, node: exp.Is) -> TypedSql:

@@ -11,9 +11,10 @@ from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.arithmetic import operator_error
 from fleetstream.emulator.sql.expressions.comparisons import compare
 from fleetstream.emulator.sql.expressions.handlers import Handlers
-from fleetstream.emulator.sql.type_names import read_type
+from fleetstream.emulator.sql.failures import fail
+from fleetstream.emulator.sql.type_names import read_type, varchar_length
 from fleetstream.emulator.sql.typed_sql import TypedSql, let
-from fleetstream.emulator.sql.types import BOOLEAN
+from fleetstream.emulator.sql.types import BOOLEAN, VARCHAR, SqlType
 
 if TYPE_CHECKING:
     from fleetstream.emulator.sql.expressions.translator import ExpressionTranslator
@@ -85,7 +86,9 @@ def translate_if(
 
 def _cast(translator: ExpressionTranslator, node: exp.Cast) -> TypedSql:
     require_only(node, "this", "to", "safe")
-    value, of = translator.translate(node.this), read_type(node.args["to"])
+    length = varchar_length(node.args["to"])
+    value = translator.translate(node.this)
+    of = VARCHAR if length is not None else read_type(node.args["to"])
     is_try = isinstance(node, exp.TryCast)
     is_literal = isinstance(node.this, exp.Literal) and isinstance(value.literal, str)
     try:
@@ -99,9 +102,22 @@ def _cast(translator: ExpressionTranslator, node: exp.Cast) -> TypedSql:
         sql = f"CAST(NULL AS {of.duckdb})"
     except LookupError as error:
         raise query_error(node, f"Cannot cast {value.type} to {of}") from error
+    if length is not None:
+        sql = _shortened(sql, length, value.type)
     if value.set_type:
         value.set_type(of)
     return TypedSql(f"TRY({sql})" if is_try else sql, of, simple=is_literal)
+
+
+def _shortened(sql: str, length: int, source: SqlType) -> str:
+    """A text of at most ``length`` characters, as CAST makes it of a value of type ``source``.
+
+    A longer varchar is cut, and the text of another value must not be longer.
+    """
+    if source == VARCHAR:
+        return f"left({sql}, {length})"
+    too_long = fail(f"'The value ' || t || ' does not fit into varchar({length})'")
+    return let("t", sql, f"CASE WHEN length(t) > {length} THEN {too_long} ELSE t END")
 
 
 def translate_try(translator: ExpressionTranslator, node: exp.Expr, argument: exp.Expr) -> TypedSql:
@@ -111,9 +127,7 @@ def translate_try(translator: ExpressionTranslator, node: exp.Expr, argument: ex
     translator.inside_try, context.volatile = True, False
     result = translator.translate(argument)
     if context.volatile:
-        raise query_error(
-            node, "TRY around functions that are random or check their arguments is not supported"
-        )
+        raise query_error(node, "TRY around functions that are random is not supported")
     translator.inside_try, context.volatile = outer
     return TypedSql(f"TRY({result.sql})", result.type)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlglot import exp
 
 from fleetstream.emulator.sql import functions
-from fleetstream.emulator.sql.conversion import convert
+from fleetstream.emulator.sql.conversion import convert, convert_literal
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.functions.signatures import (
     Aggregate,
@@ -65,7 +65,8 @@ def resolve_call(
         raise query_error(node, _mismatch(name, signatures, values))
     _, position, variables = min(matches, key=lambda found: found[:2])
     signature = signatures[position]
-    translator.context.volatile |= signature.volatile
+    if isinstance(signature, Function):
+        translator.context.volatile |= signature.volatile
     converted = _convert_arguments(translator, signature, arguments, values, variables)
     return signature, converted, substitute(signature.result, variables)
 
@@ -84,7 +85,9 @@ def _convert_arguments(
         if isinstance(parameter, LambdaType) and isinstance(node, exp.Lambda):
             lambdas[position] = _lambda(translator, node, parameter, variables)
     return [
-        lambdas[position] if value is None else convert(value, substitute(parameter, variables))
+        lambdas[position]
+        if value is None
+        else convert_literal(value, substitute(parameter, variables))
         for position, (parameter, value) in enumerate(zip(parameters, values, strict=True))
     ]
 
@@ -101,10 +104,14 @@ def _lambda(
     if len(types) != len(node.expressions):
         raise query_error(node, f"The lambda must take {len(types)} arguments")
     depth = len(translator.lambda_variables)
-    names = [f"p{depth}_{number}" for number in range(len(types))]
+    if parameter.packed:
+        names = [f"p{depth}"]
+        values = [f"(p{depth}).f{number}" for number in range(1, len(types) + 1)]
+    else:
+        names = values = [f"p{depth}_{number}" for number in range(len(types))]
     known = {
-        part.name.lower(): TypedSql(name, of, simple=True)
-        for part, name, of in zip(node.expressions, names, types, strict=True)
+        part.name.lower(): TypedSql(value, of, simple=True)
+        for part, value, of in zip(node.expressions, values, types, strict=True)
     }
     with translator.lambda_scope(known):
         body = translator.translate(node.this)

@@ -42,7 +42,9 @@ def _literal(_: ExpressionTranslator, node: exp.Literal) -> TypedSql:
         number = float(text)
     except ValueError as error:
         raise query_error(node, f"'{text}' is not a number") from error
-    return TypedSql(f"CAST('{number!r}' AS DOUBLE)", DOUBLE, simple=True, literal=number)
+    return TypedSql(
+        f"CAST('{number!r}' AS DOUBLE)", DOUBLE, simple=True, literal=number, never_nan=True
+    )
 
 
 def _integer(node: exp.Expr, number: int) -> TypedSql:

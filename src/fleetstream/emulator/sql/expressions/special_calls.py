@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from fleetstream.emulator.quoting import quote
 from fleetstream.emulator.sql.conversion import cast_sql
 from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.aggregate_calls import call_aggregate, is_aggregate
@@ -46,6 +47,13 @@ def _call(translator: ExpressionTranslator, node: exp.Anonymous) -> TypedSql:
             return _ago(translator, node, arguments[0])
         case "if", 2 | 3:
             return translate_if(translator, node, *arguments)
+        case "typeof", 1:
+            # The argument must be valid, also if its value does not matter.
+            argument = translator.translate(arguments[0])
+            name = quote(str(argument.type))
+            return TypedSql(
+                f"(CASE WHEN {argument.sql} IS NULL THEN {name} ELSE {name} END)", VARCHAR
+            )
         case "try", 1:
             return translate_try(translator, node, arguments[0])
     return call_function(translator, node, name, arguments)

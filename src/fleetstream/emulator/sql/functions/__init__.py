@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from fleetstream.emulator.sql.functions import (
     aggregates,
+    array_building,
     arrays,
     conditionals,
     numbers,
@@ -34,6 +35,7 @@ SCALARS = _by_name(
         *strings.FUNCTIONS,
         *times.FUNCTIONS,
         *arrays.FUNCTIONS,
+        *array_building.FUNCTIONS,
         *time_series.FUNCTIONS,
     )
 )

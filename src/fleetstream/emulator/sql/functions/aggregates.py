@@ -6,6 +6,7 @@ at the service, APPROX_PERCENTILE returns a value of the data.
 
 from __future__ import annotations
 
+from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Aggregate, ConstantType, TypeVariable
 from fleetstream.emulator.sql.typed_sql import let
 from fleetstream.emulator.sql.types import (
@@ -23,11 +24,26 @@ T, U = TypeVariable("T"), TypeVariable("U")
 NUMBER = TypeVariable("N", NUMERIC)
 
 _AS_BIGINT = "CAST({0} AS BIGINT)"
+_DUPLICATES = "'Duplicate timestamps are not allowed in a timeseries'"
 _SORTED_SERIES = let(
     "s",
     "list_sort({0}, 'ASC', 'NULLS LAST')",
-    "CASE WHEN len(s) > list_unique(list_transform(s, lambda e: e.f1))"
-    " THEN error('Duplicate timestamps are not allowed in a timeseries') ELSE s END",
+    "CASE WHEN len(s) > list_unique(list_transform(s, lambda e: (e).f1))"
+    f" THEN {fail(_DUPLICATES)} ELSE s END",
+)
+
+# DuckDB's skewness is that of a sample, the service's that of the population.
+_KNOWN = "list_filter({0}, lambda e: e IS NOT NULL)"
+_SKEWNESS = let(
+    "l",
+    _KNOWN,
+    "CASE WHEN len(l) > 2 THEN coalesce(list_skewness(l) * (len(l) - 2)"
+    " / sqrt(CAST(len(l) AS DOUBLE) * (len(l) - 1)), CAST('NaN' AS DOUBLE)) END",
+)
+_KURTOSIS = let(
+    "l",
+    _KNOWN,
+    "CASE WHEN len(l) > 3 THEN coalesce(list_kurtosis(l), CAST('NaN' AS DOUBLE)) END",
 )
 
 _STATISTICS = ("geometric_mean", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp")
@@ -57,6 +73,8 @@ AGGREGATES = (
         "struct_pack(f1 := {0}, f2 := {1})",
         result_template=_SORTED_SERIES,
     ),
+    Aggregate("kurtosis", (DOUBLE,), DOUBLE, "list", result_template=_KURTOSIS),
+    Aggregate("skewness", (DOUBLE,), DOUBLE, "list", result_template=_SKEWNESS),
     Aggregate("every", (BOOLEAN,), BOOLEAN, "bool_and"),
     *(Aggregate(name, (DOUBLE,), DOUBLE, name) for name in _STATISTICS),
     Aggregate("variance", (DOUBLE,), DOUBLE, "var_samp"),

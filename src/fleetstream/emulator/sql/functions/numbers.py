@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
+from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, TypeVariable
-from fleetstream.emulator.sql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, NUMERIC, VARCHAR
+from fleetstream.emulator.sql.typed_sql import let
+from fleetstream.emulator.sql.types import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    INTEGER,
+    NUMERIC,
+    VARCHAR,
+    ArrayType,
+)
 
 NUMBER = TypeVariable("N", NUMERIC)
 WHOLE = TypeVariable("I", (INTEGER, BIGINT))
 
+_WRONG_BITS = "'The number of bits must be between 2 and 64'"
+_TOO_FEW_BITS = "'The number does not fit into ' || CAST({1} AS VARCHAR) || ' bits'"
+_WRONG_RADIX = "'The radix must be between 2 and 36'"
+_NOT_IN_BASE = "'\"' || {0} || '\" is not a number in base ' || CAST({1} AS VARCHAR)"
+_NO_BUCKETS = "'The number of buckets must be greater than 0'"
+_NO_BOUNDS = "'The bounds of the buckets must be different numbers'"
+
 _OUTSIDE = "WHEN {0} IS NOT NULL THEN CAST('NaN' AS DOUBLE) END"
 
 _SAME_NAME = (
-    *("acosh", "asinh", "atan", "atanh", "cbrt", "cos", "cosh"),
+    *("acosh", "asinh", "atan", "atanh", "cos", "cosh"),
     *("degrees", "exp", "radians", "sin", "sinh", "tan", "tanh"),
+)
+
+_BIT_COUNT = (
+    f"CASE WHEN {{1}} < 2 OR {{1}} > 64 THEN {fail(_WRONG_BITS)} WHEN {{1}} = 64"
+    " THEN bit_count({0}) WHEN {0} >= (1::BIGINT << ({1} - 1)) OR {0} < -(1::BIGINT << ({1} - 1))"
+    f" THEN {fail(_TOO_FEW_BITS)} ELSE bit_count({{0}} & ((1::BIGINT << {{1}}) - 1)) END"
+)
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_FROM_BASE = let(
+    "d",
+    "list_transform(string_split(ltrim(lower({0}), '+-'), ''),"
+    f" lambda c: instr('{_DIGITS}', c) - 1)",
+    f"CASE WHEN {{1}} < 2 OR {{1}} > 36 THEN {fail(_WRONG_RADIX)}"
+    " WHEN NOT regexp_matches({0}, '^[+-]?[0-9a-zA-Z]+$') OR list_max(d) >= {1}"
+    f" THEN {fail(_NOT_IN_BASE)} ELSE list_reduce(d, lambda s, e: s * {{1}} +"
+    " CASE WHEN starts_with({0}, '-') THEN -e ELSE e END, CAST(0 AS BIGINT)) END",
+)
+# DuckDB's result is not always the nearest number, also for 27 and 0.125. One step of Newton's
+# method from its leading 23 bits, whose square is exact, as in Java's library.
+_CBRT = (
+    "CASE WHEN {0} = 0 OR NOT isfinite({0}) THEN {0} ELSE "
+    + let(
+        "t",
+        let("r", "cbrt({0})", "1073741825 * r - (1073741825 * r - r)"),
+        let("q", "{0} / (t * t)", "t + t * ((q - t) / (t + t + q))"),
+    )
+    + " END"
+)
+# From the lower bound to the upper one; with bounds in descending order, they count downwards.
+_BUCKET = (
+    "CASE WHEN {0} < least({1}, {2}) THEN 0 WHEN {0} >= greatest({1}, {2}) THEN {3} + 1"
+    " ELSE CAST(floor({3} * ({0} - least({1}, {2})) / abs({2} - {1})) AS BIGINT) + 1 END"
 )
 
 FUNCTIONS = (
@@ -25,6 +75,8 @@ FUNCTIONS = (
     Function("bitwise_not", (BIGINT,), BIGINT, "(~{0})"),
     Function("bitwise_or", (BIGINT, BIGINT), BIGINT, "({0} | {1})"),
     Function("bitwise_xor", (BIGINT, BIGINT), BIGINT, "xor({0}, {1})"),
+    Function("bit_count", (BIGINT, BIGINT), BIGINT, _BIT_COUNT),
+    Function("cbrt", (DOUBLE,), DOUBLE, _CBRT),
     Function("ceil", (DOUBLE,), DOUBLE, "ceil({0})"),
     Function("ceiling", (DOUBLE,), DOUBLE, "ceil({0})"),
     Function("floor", (DOUBLE,), DOUBLE, "floor({0})"),
@@ -54,6 +106,7 @@ FUNCTIONS = (
         "CASE WHEN {0} > 0 AND {1} > 0 THEN ln({1}) / ln({0})"
         " WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN CAST('NaN' AS DOUBLE) END",
     ),
+    Function("from_base", (VARCHAR, BIGINT), BIGINT, _FROM_BASE),
     Function("mod", (NUMBER, NUMBER), NUMBER, "({0} % {1})"),
     Function("nan", (), DOUBLE, "CAST('NaN' AS DOUBLE)"),
     Function("pi", (), DOUBLE, "pi()"),
@@ -75,16 +128,35 @@ FUNCTIONS = (
     ),
     Function("round", (DOUBLE,), DOUBLE, "round({0})"),
     Function("round", (DOUBLE, INTEGER), DOUBLE, "round({0}, {1})"),
-    Function("sign", (DOUBLE,), DOUBLE, "CAST(sign({0}) AS DOUBLE)"),
+    Function(
+        "sign",
+        (DOUBLE,),
+        DOUBLE,
+        "CASE WHEN {0} = 0 OR isnan({0}) THEN {0} ELSE CAST(sign({0}) AS DOUBLE) END",
+    ),
     Function("sign", (WHOLE,), WHOLE, "sign({0})"),
     Function("sqrt", (DOUBLE,), DOUBLE, f"CASE WHEN {{0}} >= 0 THEN sqrt({{0}}) {_OUTSIDE}"),
-    Function("to_base", (BIGINT, INTEGER), VARCHAR, "lower(to_base({0}, {1}))"),
+    Function(
+        "to_base",
+        (BIGINT, BIGINT),
+        VARCHAR,
+        f"CASE WHEN {{1}} < 2 OR {{1}} > 36 THEN {fail(_WRONG_RADIX)} WHEN {{0}} < 0"
+        " THEN '-' || lower(to_base(-{0}, CAST({1} AS INTEGER)))"
+        " ELSE lower(to_base({0}, CAST({1} AS INTEGER))) END",
+    ),
     Function("truncate", (DOUBLE,), DOUBLE, "trunc({0})"),
     Function(
         "width_bucket",
         (DOUBLE, DOUBLE, DOUBLE, BIGINT),
         BIGINT,
-        "CASE WHEN {0} < {1} THEN 0 WHEN {0} >= {2} THEN {3} + 1"
-        " ELSE CAST(floor(({0} - {1}) * {3} / ({2} - {1})) AS BIGINT) + 1 END",
+        f"CASE WHEN {{3}} <= 0 THEN {fail(_NO_BUCKETS)} WHEN {{1}} = {{2}} OR isnan({{0}})"
+        f" OR NOT isfinite({{1}}) OR NOT isfinite({{2}}) THEN {fail(_NO_BOUNDS)}"
+        f" WHEN {{1}} <= {{2}} THEN {_BUCKET} ELSE {{3}} + 1 - {_BUCKET} END",
+    ),
+    Function(
+        "width_bucket",
+        (DOUBLE, ArrayType(DOUBLE)),
+        BIGINT,
+        "len(list_filter({1}, lambda b: b <= {0}))",
     ),
 )

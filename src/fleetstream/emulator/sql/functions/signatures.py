@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleetstream.emulator.sql.conversion import conversion_cost
+from fleetstream.emulator.sql.conversion import conversion_cost, is_text_literal
 from fleetstream.emulator.sql.typed_sql import TypedSql, fill
 from fleetstream.emulator.sql.types import (
+    TIMESTAMP,
     UNKNOWN,
+    VARCHAR,
     ArrayType,
     RowType,
     SqlType,
@@ -24,6 +26,9 @@ from fleetstream.emulator.sql.types import (
 )
 
 TypeVariables = dict[str, SqlType]
+
+_TEXT_COST = 10
+"""Cost of reading a string as a timestamp: more than that of any other conversion."""
 
 
 class _ParameterType(SqlType, ABC):
@@ -50,10 +55,11 @@ class TypeVariable(_ParameterType):
 
 @dataclass(frozen=True)
 class LambdaType(_ParameterType):
-    """A lambda: ``x -> …``."""
+    """A lambda: ``x -> …``; if ``packed``, its translation takes one row of all its arguments."""
 
     parameters: tuple[SqlType, ...]
     result: SqlType
+    packed: bool = False
 
     def __str__(self) -> str:
         return f"function({', '.join(map(str, (*self.parameters, self.result)))})"
@@ -90,10 +96,8 @@ class Function:
 
     @property
     def volatile(self) -> bool:
-        """Whether DuckDB refuses the translation inside TRY: it is random, or raises errors."""
-        return not callable(self.template) and any(
-            call in self.template for call in ("error(", "random(")
-        )
+        """Whether the translation is random, which DuckDB refuses inside TRY."""
+        return not callable(self.template) and "random(" in self.template
 
     def parameters_for(self, count: int) -> tuple[SqlType, ...] | None:
         """The parameters of a call with ``count`` arguments; None if the number is wrong."""
@@ -136,11 +140,6 @@ class Aggregate:
     def __str__(self) -> str:
         return f"{self.name}({', '.join(map(str, self.parameters))})"
 
-    @property
-    def volatile(self) -> bool:
-        """Whether DuckDB refuses the translation inside TRY."""
-        return "error(" in self.result_template
-
     def parameters_for(self, count: int) -> tuple[SqlType, ...] | None:
         """The parameters of a call with ``count`` arguments; None if the number is wrong."""
         return self.parameters if count == len(self.parameters) else None
@@ -173,7 +172,9 @@ def match(
         if argument is not None and not _unify(parameter, argument, variables):
             return None
     for parameter, argument in zip(parameters, arguments, strict=True):
-        if argument is not None:
+        if argument is not None and _reads_timestamp(parameter, argument):
+            cost += _TEXT_COST
+        elif argument is not None:
             step = conversion_cost(argument.type, substitute(parameter, variables))
             if step is None:
                 return None
@@ -184,7 +185,14 @@ def match(
 def _unify(parameter: SqlType, argument: TypedSql, variables: TypeVariables) -> bool:
     if isinstance(parameter, ConstantType):
         return argument.literal is not None and argument.type == parameter.type
-    return _unify_types(parameter, argument.type, variables)
+    given = TIMESTAMP if _reads_timestamp(parameter, argument) else argument.type
+    return _unify_types(parameter, given, variables)
+
+
+def _reads_timestamp(parameter: SqlType, argument: TypedSql) -> bool:
+    """Whether a call converts an argument, a string in quotes, to a timestamp."""
+    accepted = parameter.one_of if isinstance(parameter, TypeVariable) else (parameter,)
+    return is_text_literal(argument) and TIMESTAMP in accepted and VARCHAR not in accepted
 
 
 def _unify_types(parameter: SqlType, actual: SqlType, variables: TypeVariables) -> bool:

@@ -9,6 +9,7 @@ null, LOCF returns the last value after the series and null before it, and FILL 
 
 from __future__ import annotations
 
+from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, TypeVariable
 from fleetstream.emulator.sql.typed_sql import let
 from fleetstream.emulator.sql.types import (
@@ -24,7 +25,8 @@ SERIES = TimeSeriesType(DOUBLE)
 MOMENTS = ArrayType(TIMESTAMP)
 
 _ONE_SECOND = "CAST(1000000000 AS BIGINT)"
-_KNOWN = "list_filter({0}, lambda e: e.f2 IS NOT NULL)"
+_OTHER_TIMES = "'The time series to correlate must have the same timestamps'"
+_KNOWN = "list_filter({0}, lambda e: (e).f2 IS NOT NULL)"
 
 
 def _elapsed(start: str, end: str, unit: str = _ONE_SECOND) -> str:
@@ -70,7 +72,7 @@ _FILL_AT = "CASE WHEN k > 0 AND s[k].f1 = t THEN s[k].f2 ELSE {2} END"
 
 def _at(moment: str, value: str) -> str:
     """``value``, where ``t`` is the moment, and ``k`` the index of the last point up to it."""
-    index = "len(list_filter(s, lambda e: e.f1 <= t))"
+    index = "len(list_filter(s, lambda e: (e).f1 <= t))"
     return let("t", moment, let("k", index, value))
 
 
@@ -103,7 +105,7 @@ def _integral(unit: str) -> str:
 
 def _correlation(prepared: str) -> str:
     """Pearson's coefficient of two series; ``prepared`` makes a list of doubles of {s}."""
-    same = "list_transform({0}, lambda e: e.f1) = list_transform({1}, lambda e: e.f1)"
+    same = "list_transform({0}, lambda e: (e).f1) = list_transform({1}, lambda e: (e).f1)"
     x, y = (prepared.replace("{s}", f"{{{number}}}") for number in (0, 1))
     centred = "list_transform({l}, lambda e: e - list_avg({l}))"
     product = "list_sum(list_transform(range(1, len(x) + 1), lambda i: x[i] * y[i]))"
@@ -113,15 +115,15 @@ def _correlation(prepared: str) -> str:
     body = let("x", centred.replace("{l}", "p"), let("y", centred.replace("{l}", "q"), ratio))
     return (
         f"CASE WHEN {same} THEN {let('p', x, let('q', y, body))} WHEN {{0}} IS NOT NULL AND {{1}}"
-        " IS NOT NULL THEN error('The time series to correlate must have the same timestamps') END"
+        f" IS NOT NULL THEN {fail(_OTHER_TIMES)} END"
     )
 
 
-_VALUES = "list_transform({s}, lambda e: e.f2)"
+_VALUES = "list_transform({s}, lambda e: (e).f2)"
 # Ranks; equal values have the mean of their ranks.
 _RANKS = (
-    "list_transform({s}, lambda e: len(list_filter({s}, lambda o: o.f2 < e.f2))"
-    " + (len(list_filter({s}, lambda o: o.f2 = e.f2)) + 1) / 2)"
+    "list_transform({s}, lambda e: len(list_filter({s}, lambda o: (o).f2 < (e).f2))"
+    " + (len(list_filter({s}, lambda o: (o).f2 = (e).f2)) + 1) / 2)"
 )
 
 FUNCTIONS = (
@@ -161,7 +163,7 @@ FUNCTIONS = (
         "non_negative_derivative_linear",
         (SERIES, DAY_TO_SECOND),
         SERIES,
-        f"list_filter({_DERIVATIVE}, lambda e: e.f2 >= 0)",
+        f"list_filter({_DERIVATIVE}, lambda e: (e).f2 >= 0)",
     ),
     Function("integral_trapezoidal", (SERIES,), DOUBLE, _integral(_ONE_SECOND)),
     Function("integral_trapezoidal", (SERIES, DAY_TO_SECOND), DOUBLE, _integral("{1}")),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 
 from fleetstream.emulator.sql.dialect import MONTHS, NANOSECONDS
+from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import ConstantType, Function, TypeVariable
 from fleetstream.emulator.sql.functions.time_formats import joda_to_strftime, mysql_to_strftime
 from fleetstream.emulator.sql.typed_sql import TypedSql, let, quote_in_template
@@ -27,6 +28,11 @@ MOMENT = TypeVariable("M", (DATE, TIMESTAMP))
 TEXT = ConstantType(VARCHAR)
 
 _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
+_DATE_UNITS = _UNITS[_UNITS.index("day") :]
+
+_NEGATIVE = fail("'The time is before 1970-01-01; negative times are not supported'")
+_PART_OF_DAY = fail("'Hours, minutes and seconds can not be added to or subtracted from a date'")
+_NO_BIN = fail("'The size of a bin must be greater than 0'")
 
 
 def from_nanoseconds(nanoseconds: str) -> str:
@@ -40,45 +46,67 @@ def to_nanoseconds(moment: str, of: SqlType) -> str:
 
 
 def add_nanoseconds(moment: str, of: SqlType, count: str) -> str:
-    """A timestamp or date plus ``count`` nanoseconds, of the same type."""
-    return _from_timestamp(from_nanoseconds(f"({to_nanoseconds(moment, of)} + {count})"), of)
+    """A template for a timestamp or date plus ``count`` nanoseconds, of the same type.
+
+    It fails if the result is before 1970, and if a part of a day is added to a date.
+    """
+    if of == DATE:
+        count = (
+            f"CASE WHEN {count} % {NANOSECONDS['day']} <> 0 THEN {_PART_OF_DAY} ELSE {count} END"
+        )
+    return _from_timestamp(_not_negative(f"{to_nanoseconds(moment, of)} + {count}"), of)
 
 
 def add_months(moment: str, of: SqlType, count: str) -> str:
-    """A timestamp or date plus ``count`` months, of the same type, with the same time of day."""
+    """A template for a timestamp or date plus ``count`` months, with the same time of day.
+
+    It fails if the result is before 1970.
+    """
     day = f"CAST({moment} AS DATE)"
-    shifted = f"CAST({day} + to_months(CAST({count} AS INTEGER)) AS DATE)"
-    if of == DATE:
-        return shifted
-    time_of_day = f"{to_nanoseconds(moment, of)} - {to_nanoseconds(day, DATE)}"
-    return from_nanoseconds(f"({to_nanoseconds(shifted, DATE)} + {time_of_day})")
+    shifted = to_nanoseconds(f"({day} + to_months(CAST({count} AS INTEGER)))", DATE)
+    if of != DATE:
+        shifted = f"{shifted} + {to_nanoseconds(moment, of)} - {to_nanoseconds(day, DATE)}"
+    return _from_timestamp(_not_negative(shifted), of)
+
+
+def _not_negative(nanoseconds: str) -> str:
+    """The timestamp that is ``nanoseconds`` after 1970, which must not be before it."""
+    return let(
+        "n", nanoseconds, f"CASE WHEN n < 0 THEN {_NEGATIVE} ELSE {from_nanoseconds('n')} END"
+    )
 
 
 def _from_timestamp(timestamp: str, of: SqlType) -> str:
     return f"CAST({timestamp} AS DATE)" if of == DATE else timestamp
 
 
-def _unit(argument: TypedSql) -> str:
+def _unit(argument: TypedSql, *moments: TypedSql) -> str:
+    """The unit that an argument names, which must be one of the moments' type."""
     unit = str(argument.literal).lower()
-    if unit not in _UNITS:
-        raise ValueError(f"'{unit}' is not a valid unit; expected one of {', '.join(_UNITS)}")
+    dates = all(moment.type == DATE for moment in moments)
+    units = _DATE_UNITS if dates else _UNITS
+    if unit not in units:
+        of_dates = " of a date" if dates else ""
+        raise ValueError(
+            f"'{unit}' is not a valid unit{of_dates}; expected one of {', '.join(units)}"
+        )
     return unit
 
 
 def _date_trunc(arguments: Sequence[TypedSql]) -> str:
-    truncated = f"CAST(date_trunc('{_unit(arguments[0])}', {{1}}) AS TIMESTAMP_NS)"
+    truncated = f"CAST(date_trunc('{_unit(arguments[0], arguments[1])}', {{1}}) AS TIMESTAMP_NS)"
     return _from_timestamp(truncated, arguments[1].type)
 
 
 def _date_add(arguments: Sequence[TypedSql]) -> str:
-    unit, of = _unit(arguments[0]), arguments[2].type
+    unit, of = _unit(arguments[0], arguments[2]), arguments[2].type
     if unit in MONTHS:
         return add_months("{2}", of, f"({{1}} * {MONTHS[unit]})")
     return add_nanoseconds("{2}", of, f"({{1}} * {NANOSECONDS[unit]})")
 
 
 def _date_diff(arguments: Sequence[TypedSql]) -> str:
-    unit, start, end = _unit(arguments[0]), arguments[1].type, arguments[2].type
+    unit, start, end = _unit(*arguments), arguments[1].type, arguments[2].type
     if unit in MONTHS:
         return f"date_sub('{unit}', CAST({{1}} AS TIMESTAMP), CAST({{2}} AS TIMESTAMP))"
     difference = f"{to_nanoseconds('{2}', end)} - {to_nanoseconds('{1}', start)}"
@@ -107,8 +135,15 @@ def _parse_duration(arguments: Sequence[TypedSql]) -> str:
     return f"CAST({duration_nanoseconds(amount.strip(), text[len(amount) :])} AS BIGINT)"
 
 
-def _bin(value: str, size: str) -> str:
-    return f"{value} - (({value} % {size}) + {size}) % {size}"
+_BIN = (
+    f"CASE WHEN epoch_ns({{0}}) < 0 THEN {_NEGATIVE} WHEN {{1}} <= 0 THEN {_NO_BIN}"
+    f" ELSE {from_nanoseconds('epoch_ns({0}) - epoch_ns({0}) % {1}')} END"
+)
+
+
+def _floor_division(value: str, size: int) -> str:
+    """``value // size``, rounded down; DuckDB rounds towards zero."""
+    return value if size == 1 else f"({value} - ({value} % {size} + {size}) % {size}) // {size}"
 
 
 def _formatting(to_strftime: Callable[[str], str]) -> Callable[[Sequence[TypedSql]], str]:
@@ -134,14 +169,14 @@ def _parsing(to_strftime: Callable[[str], str]) -> Callable[[Sequence[TypedSql]]
 
 
 _OFFSET = (
-    "CASE WHEN p.z IN ('', 'Z') THEN 0 ELSE CAST(p.z[1] || '1' AS BIGINT) *"
-    " (CAST(p.z[2:3] AS BIGINT) * 60 + CASE WHEN len(p.z) > 3 THEN CAST(right(p.z, 2) AS BIGINT)"
-    " ELSE 0 END) * 60000000000 END"
+    "CASE WHEN (p).z IN ('', 'Z') THEN 0 ELSE CAST((p).z[1] || '1' AS BIGINT) *"
+    " (CAST((p).z[2:3] AS BIGINT) * 60 + CASE WHEN len((p).z) > 3"
+    " THEN CAST(right((p).z, 2) AS BIGINT) ELSE 0 END) * 60000000000 END"
 )
 _FROM_ISO8601 = let(
     "p",
     r"regexp_extract({0}, '^([^T]+(?:T[^Z+-]*)?)(Z|[+-]\d\d(?::?\d\d)?)?$', ['t', 'z'])",
-    f"make_timestamp_ns(epoch_ns(CAST(p.t AS TIMESTAMP_NS)) - {_OFFSET})",
+    f"make_timestamp_ns(epoch_ns(CAST((p).t AS TIMESTAMP_NS)) - {_OFFSET})",
 )
 
 _PARTS = {
@@ -170,10 +205,8 @@ FUNCTIONS = (
     *(Function(name, (MOMENT,), BIGINT, f"{function}({{0}})") for name, function in _PARTS.items()),
     Function("millisecond", (TIMESTAMP,), BIGINT, "millisecond({0}) % 1000"),
     Function("nanosecond", (TIMESTAMP,), BIGINT, "nanosecond({0}) % 1000000000"),
-    Function(
-        "bin", (TIMESTAMP, DAY_TO_SECOND), TIMESTAMP, from_nanoseconds(_bin("epoch_ns({0})", "{1}"))
-    ),
-    Function("bin", (BIGINT, BIGINT), BIGINT, _bin("{0}", "{1}")),
+    Function("bin", (TIMESTAMP, DAY_TO_SECOND), TIMESTAMP, _BIN),
+    Function("bin", (BIGINT, BIGINT), BIGINT, "{0} - (({0} % {1}) + {1}) % {1}"),
     Function("bin", (DOUBLE, DOUBLE), DOUBLE, "floor({0} / {1}) * {1}"),
     Function("current_timezone", (), VARCHAR, "'UTC'"),
     Function("date", (VARCHAR,), DATE, "CAST(CAST({0} AS TIMESTAMP) AS DATE)"),
@@ -203,7 +236,7 @@ FUNCTIONS = (
         signature
         for name, size in (("milliseconds", 10**6), ("microseconds", 10**3), ("nanoseconds", 1))
         for signature in (
-            Function(f"to_{name}", (TIMESTAMP,), BIGINT, f"epoch_ns({{0}}) // {size}"),
+            Function(f"to_{name}", (TIMESTAMP,), BIGINT, _floor_division("epoch_ns({0})", size)),
             Function(f"to_{name}", (DAY_TO_SECOND,), BIGINT, f"{{0}} // {size}"),
         )
     ),

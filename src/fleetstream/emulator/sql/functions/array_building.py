@@ -1,0 +1,144 @@
+"""Array functions that make arrays of numbers, moments and other arrays.
+
+They are on the developer guide's page "Array functions", as those of ``arrays``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleetstream.emulator import limits
+from fleetstream.emulator.sql.failures import fail
+from fleetstream.emulator.sql.functions.signatures import Function, LambdaType, TypeVariable
+from fleetstream.emulator.sql.functions.sizes import TOO_LARGE, TOO_MANY, bounded_array, entries
+from fleetstream.emulator.sql.functions.times import add_months
+from fleetstream.emulator.sql.typed_sql import TypedSql
+from fleetstream.emulator.sql.types import (
+    BIGINT,
+    DATE,
+    DAY_TO_SECOND,
+    TIMESTAMP,
+    YEAR_TO_MONTH,
+    ArrayType,
+    RowType,
+    SqlType,
+    as_array,
+)
+
+T, U, R = TypeVariable("T"), TypeVariable("U"), TypeVariable("R")
+LIST = ArrayType(T)
+MOMENT = TypeVariable("M", (DATE, TIMESTAMP))
+
+_WRONG_STEP = fail("'The step of a sequence must not be 0, and lead from its start to its end'")
+_NO_LENGTH = fail("'The length of an n-gram must be greater than 0'")
+_DAY = 86_400 * 10**9
+
+
+def _numbers(start: str, stop: str, step: str) -> str:
+    """A template for the numbers from ``start`` to ``stop``."""
+    return (
+        f"generate_series({start}, CASE WHEN {step} = 0 OR ({stop} - {start}) * sign({step}) < 0"
+        f" THEN {_WRONG_STEP} WHEN ({stop} - {start}) // {step} >= {limits.ARRAY_ENTRIES}"
+        f" THEN {TOO_MANY} ELSE {stop} END, {step})"
+    )
+
+
+def _towards(start: str, stop: str, size: int) -> str:
+    """The step of a sequence without one."""
+    return f"CAST(CASE WHEN {stop} >= {start} THEN {size} ELSE -{size} END AS BIGINT)"
+
+
+def _moments(arguments: Sequence[TypedSql]) -> str:
+    """A sequence of timestamps or dates, with a step of nanoseconds, by default of a day."""
+    of = arguments[0].type
+    start, stop = (f"epoch_ns(CAST({{{number}}} AS TIMESTAMP_NS))" for number in (0, 1))
+    step = "{2}" if len(arguments) == 3 else _towards(start, stop, _DAY)
+    if of == DATE:
+        whole = fail("'The step of a sequence of dates must be a number of days'")
+        step = f"CASE WHEN {step} % {_DAY} <> 0 THEN {whole} ELSE {step} END"
+    numbers = _numbers(start, stop, step)
+    return f"list_transform({numbers}, lambda n: CAST(make_timestamp_ns(n) AS {of.duckdb}))"
+
+
+def _months(arguments: Sequence[TypedSql]) -> str:
+    """A sequence of timestamps or dates, with a step of months."""
+    of = arguments[0].type
+    months = "date_sub('month', CAST({0} AS TIMESTAMP), CAST({1} AS TIMESTAMP))"
+    steps = (
+        f"CASE WHEN {{2}} = 0 OR ({{0}} <> {{1}} AND ({{1}} > {{0}}) <> ({{2}} > 0))"
+        f" THEN {_WRONG_STEP} WHEN {months} // {{2}} >= {limits.ARRAY_ENTRIES}"
+        f" THEN {TOO_MANY} ELSE {months} // {{2}} END"
+    )
+    moment = add_months("{0}", of, "(i * {2})")
+    return f"list_transform(generate_series(0, {steps}), lambda i: {moment})"
+
+
+def _repeat(arguments: Sequence[TypedSql]) -> str:
+    count = (
+        f"CASE WHEN {{1}} > {limits.ARRAY_ENTRIES} THEN {TOO_MANY}"
+        f" WHEN {{1}} * {entries(arguments[0].type, '{0}')} > {limits.VALUE_ENTRIES}"
+        f" THEN {TOO_LARGE} ELSE {{1}} END"
+    )
+    return f"list_transform(range(0, {count}), lambda n: {{0}})"
+
+
+def _concat(arguments: Sequence[TypedSql]) -> str:
+    return bounded_array(arguments[0].type, "list_concat({all})")
+
+
+def _flatten(arguments: Sequence[TypedSql]) -> str:
+    return bounded_array(_element(arguments[0].type), "flatten({0})")
+
+
+def _element(of: SqlType) -> SqlType:
+    array = as_array(of)
+    return array.element if isinstance(array, ArrayType) else array
+
+
+_LONGER = "greatest(len({0}), len({1}))"
+_PAIR = "struct_pack(f1 := ({0})[i], f2 := ({1})[i])"
+
+FUNCTIONS = (
+    Function("concat", (LIST, LIST), LIST, _concat, variadic=True),
+    Function("flatten", (ArrayType(LIST),), LIST, _flatten),
+    Function(
+        "ngrams",
+        (LIST, BIGINT),
+        ArrayType(LIST),
+        f"list_transform(range(1, CASE WHEN {{1}} <= 0 THEN {_NO_LENGTH}"
+        f" WHEN {{1}} * len({{0}}) > {limits.VALUE_ENTRIES} THEN {TOO_LARGE}"
+        " ELSE greatest(len({0}) - {1} + 1, 1) + 1 END), lambda i: ({0})[i:i + {1} - 1])",
+    ),
+    Function("repeat", (T, BIGINT), LIST, _repeat),
+    Function(
+        "sequence",
+        (BIGINT, BIGINT),
+        ArrayType(BIGINT),
+        _numbers("{0}", "{1}", _towards("{0}", "{1}", 1)),
+    ),
+    Function(
+        "sequence", (BIGINT, BIGINT, BIGINT), ArrayType(BIGINT), _numbers("{0}", "{1}", "{2}")
+    ),
+    Function("sequence", (MOMENT, MOMENT), ArrayType(MOMENT), _moments),
+    Function("sequence", (MOMENT, MOMENT, DAY_TO_SECOND), ArrayType(MOMENT), _moments),
+    Function("sequence", (MOMENT, MOMENT, YEAR_TO_MONTH), ArrayType(MOMENT), _months),
+    Function(
+        "shuffle",
+        (LIST,),
+        LIST,
+        "list_transform(list_sort(list_transform({0}, lambda e: struct_pack(r := random(), e := e)"
+        ")), lambda s: (s).e)",
+    ),
+    Function(
+        "zip",
+        (ArrayType(T), ArrayType(U)),
+        ArrayType(RowType(((None, T), (None, U)))),
+        f"list_transform(range(1, {_LONGER} + 1), lambda i: {_PAIR})",
+    ),
+    Function(
+        "zip_with",
+        (ArrayType(T), ArrayType(U), LambdaType((T, U), R, packed=True)),
+        ArrayType(R),
+        f"list_transform(list_transform(range(1, {_LONGER} + 1), lambda i: {_PAIR}), {{2}})",
+    ),
+)

@@ -1,0 +1,64 @@
+"""Bounds on the texts and arrays that functions make, checked before they are made.
+
+A check stands inside the argument that decides on the size, not around the call: DuckDB computes a
+call of constants before it looks at the CASE around it.
+"""
+
+from __future__ import annotations
+
+from fleetstream.emulator import limits
+from fleetstream.emulator.sql.failures import fail
+from fleetstream.emulator.sql.typed_sql import let
+from fleetstream.emulator.sql.types import ArrayType, RowType, SqlType, as_array
+
+TOO_MANY = fail(
+    f"'The result would have more than {limits.ARRAY_ENTRIES} entries, the most allowed'"
+)
+TOO_LARGE = fail(
+    f"'The result would have more than {limits.VALUE_ENTRIES} entries, with those of the arrays in"
+    " it, the most allowed'"
+)
+TOO_LONG = fail(f"'The result would be longer than {limits.TEXT_BYTES} bytes, the most allowed'")
+
+_WORST_TEXT_BYTES = 100 * limits.TEXT_BYTES
+"""What a replacement may need at most, if it is possible that it needs less."""
+
+
+def bounded_text(text: str) -> str:
+    """A text, which must not be longer than a text may be."""
+    return let("t", text, f"CASE WHEN strlen(t) > {limits.TEXT_BYTES} THEN {TOO_LONG} ELSE t END")
+
+
+def bounded_part(part: str, times: str) -> str:
+    """A text that a function inserts up to ``times`` times into another one."""
+    return (
+        f"CASE WHEN {times} * strlen({part}) > {_WORST_TEXT_BYTES} THEN {TOO_LONG} ELSE {part} END"
+    )
+
+
+def bounded_array(of: SqlType, array: str) -> str:
+    """An array of the type ``of``, which must not have more entries than a value may have."""
+    return let(
+        "a",
+        array,
+        f"CASE WHEN {entries(of, 'a')} > {limits.VALUE_ENTRIES} THEN {TOO_LARGE} ELSE a END",
+    )
+
+
+def entries(of: SqlType, value: str, depth: int = 0) -> str:
+    """The number of entries of the arrays in a value, at least 1; ``value`` is used repeatedly."""
+    of = as_array(of)
+    if isinstance(of, RowType):
+        parts = [
+            entries(field, f"({value}).f{number}", depth)
+            for number, (_, field) in enumerate(of.fields, 1)
+        ]
+        parts = [part for part in parts if part != "1"]
+        return f"({' + '.join(parts)})" if parts else "1"
+    if not isinstance(of, ArrayType):
+        return "1"
+    inner = entries(of.element, f"n{depth}", depth + 1)
+    if inner == "1":
+        return f"greatest(len({value}), 1)"
+    counted = f"list_sum(list_transform({value}, lambda n{depth}: {inner}))"
+    return f"greatest(CAST({counted} AS BIGINT), 1)"
