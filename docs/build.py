@@ -1,7 +1,18 @@
 """Writes every page and picture that is made from the program: `make docs`."""
 
-from docs import model_reference, outputs, pictures, reference, schema, shipped, values
+from docs import (
+    model_reference,
+    outputs,
+    pictures,
+    reference,
+    schema,
+    shipped,
+    sql_functions,
+    values,
+)
+
+PARTS = (reference, schema, values, model_reference, shipped, sql_functions, pictures, outputs)
 
 if __name__ == "__main__":
-    for part in (reference, schema, values, model_reference, shipped, pictures, outputs):
+    for part in PARTS:
         part.build()

@@ -1,13 +1,25 @@
 """The pages that show what the program does show what it does now."""
 
+import re
 import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
-from docs import model_reference, outputs, pictures, record, reference, schema, shipped, values
+from docs import (
+    model_reference,
+    outputs,
+    pictures,
+    record,
+    reference,
+    schema,
+    shipped,
+    sql_functions,
+    values,
+)
 from PIL import Image
 
+from fleetstream.emulator.sql import functions
 from tests.terminal import FLEETSTREAM
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +46,13 @@ def test_pages_of_models(name: str) -> None:
 
 def test_summary_schema() -> None:
     assert schema.PAGE.read_text() == schema.written(), "stale; run `make docs`"
+
+
+def test_functions_of_the_local_timestream() -> None:
+    page = sql_functions.page()
+    assert page == sql_functions.PAGE.read_text(), "stale; run `make docs`"
+    known = {*functions.SCALARS, *functions.AGGREGATES, *functions.WINDOW_FUNCTIONS}
+    assert known <= set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
 def test_live_view() -> None:
