@@ -10,6 +10,7 @@ from datetime import date
 
 from fleetstream.emulator.quoting import quote
 from fleetstream.emulator.sql.failures import fail
+from fleetstream.emulator.sql.instants import to_date
 from fleetstream.emulator.sql.typed_sql import TypedSql, as_template, let
 from fleetstream.emulator.sql.types import (
     BIGINT,
@@ -104,11 +105,14 @@ _TEXT_FORMS: dict[SqlType, tuple[str, str]] = {
 """The valid texts, and their description, of types that DuckDB casts texts to less strictly."""
 
 
+_SPACE = " \t\n\f\r"
+
+
 def _checked(target: SqlType) -> str:
     pattern, expected = _TEXT_FORMS[target]
     space = "" if target == BOOLEAN else "\\s*"
     valid = f"regexp_matches(s, '^{space}({as_template(pattern)}){space}$')"
-    value = f"TRY_CAST(s AS {target.duckdb})"
+    value = f"TRY_CAST(trim(s, {quote(_SPACE)}) AS {target.duckdb})"
     invalid = fail(f"'Cannot cast ''' || s || ''' to {target}: expected {expected}'")
     return let(
         "s",
@@ -130,7 +134,7 @@ _CASTS: dict[tuple[SqlType, SqlType], str] = {
     (DOUBLE, BIGINT): "CAST(round({}) AS BIGINT)",
     (DOUBLE, INTEGER): "CAST(round({}) AS INTEGER)",
     (DATE, TIMESTAMP): "CAST({} AS TIMESTAMP_NS)",
-    (TIMESTAMP, DATE): "CAST({} AS DATE)",
+    (TIMESTAMP, DATE): let("m", "{}", to_date("m", TIMESTAMP)),
     (TIMESTAMP, TIME): "CAST({} AS TIME_NS)",
 }
 
@@ -238,4 +242,4 @@ def cast_literal(text: str, target: SqlType) -> str:
         raise ValueError(f"Cannot cast '{text}' to {target}: expected {expected}")
     if target in (DATE, TIMESTAMP):
         _check_day(text, target)
-    return f"CAST({quote(text)} AS {target.duckdb})"
+    return f"CAST({quote(trimmed)} AS {target.duckdb})"

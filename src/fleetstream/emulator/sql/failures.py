@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _MARK = "refused: "
-_REPORTED = re.compile(f"Could not convert string '{_MARK}(.*)' to ", re.DOTALL)
+_REPORTED = re.compile(f"Could not convert string '{_MARK}(.*?)' to INT64", re.DOTALL)
 
 
 def fail(message: str) -> str:

@@ -14,7 +14,7 @@ from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.function_calls import resolve_call
 from fleetstream.emulator.sql.expressions.handlers import Handlers
 from fleetstream.emulator.sql.functions.signatures import Aggregate
-from fleetstream.emulator.sql.functions.times import to_nanoseconds
+from fleetstream.emulator.sql.instants import to_nanoseconds
 from fleetstream.emulator.sql.typed_sql import TypedSql, fill
 from fleetstream.emulator.sql.types import DATE, DAY_TO_SECOND, INTEGERS, TIMESTAMP
 

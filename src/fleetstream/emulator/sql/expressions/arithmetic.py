@@ -12,7 +12,7 @@ from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions.function_calls import call_function
 from fleetstream.emulator.sql.expressions.handlers import Handlers
 from fleetstream.emulator.sql.failures import fail
-from fleetstream.emulator.sql.functions.times import add_months, add_nanoseconds, to_nanoseconds
+from fleetstream.emulator.sql.instants import add_months, add_nanoseconds, to_nanoseconds
 from fleetstream.emulator.sql.typed_sql import TypedSql, fill
 from fleetstream.emulator.sql.types import (
     BIGINT,

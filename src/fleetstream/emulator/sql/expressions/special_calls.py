@@ -16,7 +16,8 @@ from fleetstream.emulator.sql.expressions.conditionals import translate_if, tran
 from fleetstream.emulator.sql.expressions.function_calls import call_function
 from fleetstream.emulator.sql.expressions.handlers import Handlers
 from fleetstream.emulator.sql.expressions.literals import row
-from fleetstream.emulator.sql.functions.times import EXTRACTABLE, from_nanoseconds
+from fleetstream.emulator.sql.functions.times import EXTRACTABLE
+from fleetstream.emulator.sql.instants import from_nanoseconds
 from fleetstream.emulator.sql.typed_sql import TypedSql
 from fleetstream.emulator.sql.types import DATE, INTERVALS, TIME, TIMESTAMP, VARCHAR, SqlType
 

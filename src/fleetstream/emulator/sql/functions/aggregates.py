@@ -24,6 +24,8 @@ T, U = TypeVariable("T"), TypeVariable("U")
 NUMBER = TypeVariable("N", NUMERIC)
 
 _AS_BIGINT = "CAST({0} AS BIGINT)"
+_COUNTED = "CAST(coalesce({0}, 0) AS BIGINT)"
+_IF_FINITE = "CASE WHEN isfinite({0}) THEN {0} END"
 _DUPLICATES = "'Duplicate timestamps are not allowed in a timeseries'"
 _SORTED_SERIES = let(
     "s",
@@ -64,7 +66,7 @@ AGGREGATES = (
     Aggregate("bool_or", (BOOLEAN,), BOOLEAN, "bool_or"),
     Aggregate("count", (), BIGINT, "count", "*"),
     Aggregate("count", (T,), BIGINT, "count"),
-    Aggregate("count_if", (BOOLEAN,), BIGINT, "count_if", result_template=_AS_BIGINT),
+    Aggregate("count_if", (BOOLEAN,), BIGINT, "count_if", result_template=_COUNTED),
     Aggregate(
         "create_time_series",
         (TIMESTAMP, T),
@@ -78,7 +80,10 @@ AGGREGATES = (
     Aggregate("every", (BOOLEAN,), BOOLEAN, "bool_and"),
     *(Aggregate(name, (DOUBLE,), DOUBLE, name) for name in _STATISTICS),
     Aggregate("variance", (DOUBLE,), DOUBLE, "var_samp"),
-    *(Aggregate(name, (DOUBLE, DOUBLE), DOUBLE, name) for name in _PAIRS),
+    *(
+        Aggregate(name, (DOUBLE, DOUBLE), DOUBLE, name, result_template=_IF_FINITE)
+        for name in _PAIRS
+    ),
     *(
         signature
         for name in ("max", "min")

@@ -11,7 +11,7 @@ from fleetstream.emulator import limits
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, LambdaType, TypeVariable
 from fleetstream.emulator.sql.functions.sizes import TOO_LARGE, TOO_MANY, bounded_array, entries
-from fleetstream.emulator.sql.functions.times import add_months
+from fleetstream.emulator.sql.instants import add_months, to_microseconds
 from fleetstream.emulator.sql.typed_sql import TypedSql
 from fleetstream.emulator.sql.types import (
     BIGINT,
@@ -63,7 +63,7 @@ def _moments(arguments: Sequence[TypedSql]) -> str:
 def _months(arguments: Sequence[TypedSql]) -> str:
     """A sequence of timestamps or dates, with a step of months."""
     of = arguments[0].type
-    months = "date_sub('month', CAST({0} AS TIMESTAMP), CAST({1} AS TIMESTAMP))"
+    months = f"date_sub('month', {to_microseconds('{0}', of)}, {to_microseconds('{1}', of)})"
     steps = (
         f"CASE WHEN {{2}} = 0 OR ({{0}} <> {{1}} AND ({{1}} > {{0}}) <> ({{2}} > 0))"
         f" THEN {_WRONG_STEP} WHEN {months} // {{2}} >= {limits.ARRAY_ENTRIES}"

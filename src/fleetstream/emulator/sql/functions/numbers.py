@@ -22,6 +22,7 @@ _WRONG_BITS = "'The number of bits must be between 2 and 64'"
 _TOO_FEW_BITS = "'The number does not fit into ' || CAST({1} AS VARCHAR) || ' bits'"
 _WRONG_RADIX = "'The radix must be between 2 and 36'"
 _NOT_IN_BASE = "'\"' || {0} || '\" is not a number in base ' || CAST({1} AS VARCHAR)"
+_NO_RANGE = "'The end of the range of a random number must be greater than its start'"
 _NO_BUCKETS = "'The number of buckets must be greater than 0'"
 _NO_BOUNDS = "'The bounds of the buckets must be different numbers'"
 
@@ -117,16 +118,24 @@ FUNCTIONS = (
         for name in ("rand", "random")
         for function in (
             Function(name, (), DOUBLE, "random()"),
-            Function(name, (BIGINT,), BIGINT, "CAST(floor(random() * {0}) AS BIGINT)"),
+            Function(
+                name,
+                (BIGINT,),
+                BIGINT,
+                f"CASE WHEN {{0}} <= 0 THEN {fail(_NO_RANGE)}"
+                " ELSE CAST(floor(random() * {0}) AS BIGINT) END",
+            ),
             Function(
                 name,
                 (BIGINT, BIGINT),
                 BIGINT,
-                "({0} + CAST(floor(random() * ({1} - {0})) AS BIGINT))",
+                f"CASE WHEN {{0}} >= {{1}} THEN {fail(_NO_RANGE)}"
+                " ELSE {0} + CAST(floor(random() * ({1} - {0})) AS BIGINT) END",
             ),
         )
     ),
     Function("round", (DOUBLE,), DOUBLE, "round({0})"),
+    Function("round", (WHOLE, INTEGER), WHOLE, "round({0}, {1})"),
     Function("round", (DOUBLE, INTEGER), DOUBLE, "round({0}, {1})"),
     Function(
         "sign",

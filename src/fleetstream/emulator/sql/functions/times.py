@@ -1,19 +1,31 @@
 """Date, time and interval functions: the developer guide's page "Date / time functions".
 
-All times are UTC. Instants are computed in nanoseconds since 1970 (``epoch_ns``), because DuckDB's
-timestamp arithmetic has a resolution of microseconds.
+All times are UTC.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 
+from fleetstream.emulator.sql.conversion import cast_sql
 from fleetstream.emulator.sql.dialect import MONTHS, NANOSECONDS
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import ConstantType, Function, TypeVariable
 from fleetstream.emulator.sql.functions.time_formats import joda_to_strftime, mysql_to_strftime
-from fleetstream.emulator.sql.typed_sql import TypedSql, let, quote_in_template
+from fleetstream.emulator.sql.instants import (
+    NEGATIVE_TIME,
+    add_months,
+    add_nanoseconds,
+    floor_division,
+    from_nanoseconds,
+    rounded_down,
+    to_date,
+    to_microseconds,
+    to_nanoseconds,
+)
+from fleetstream.emulator.sql.typed_sql import TypedSql, as_template, let, quote_in_template
 from fleetstream.emulator.sql.types import (
     BIGINT,
     DATE,
@@ -30,54 +42,7 @@ TEXT = ConstantType(VARCHAR)
 _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _DATE_UNITS = _UNITS[_UNITS.index("day") :]
 
-_NEGATIVE = fail("'The time is before 1970-01-01; negative times are not supported'")
-_PART_OF_DAY = fail("'Hours, minutes and seconds can not be added to or subtracted from a date'")
 _NO_BIN = fail("'The size of a bin must be greater than 0'")
-
-
-def from_nanoseconds(nanoseconds: str) -> str:
-    """The timestamp that is ``nanoseconds`` after 1970."""
-    return f"make_timestamp_ns({nanoseconds})"
-
-
-def to_nanoseconds(moment: str, of: SqlType) -> str:
-    """Nanoseconds since 1970 of a timestamp or date."""
-    return f"epoch_ns(CAST({moment} AS TIMESTAMP_NS))" if of == DATE else f"epoch_ns({moment})"
-
-
-def add_nanoseconds(moment: str, of: SqlType, count: str) -> str:
-    """A template for a timestamp or date plus ``count`` nanoseconds, of the same type.
-
-    It fails if the result is before 1970, and if a part of a day is added to a date.
-    """
-    if of == DATE:
-        count = (
-            f"CASE WHEN {count} % {NANOSECONDS['day']} <> 0 THEN {_PART_OF_DAY} ELSE {count} END"
-        )
-    return _from_timestamp(_not_negative(f"{to_nanoseconds(moment, of)} + {count}"), of)
-
-
-def add_months(moment: str, of: SqlType, count: str) -> str:
-    """A template for a timestamp or date plus ``count`` months, with the same time of day.
-
-    It fails if the result is before 1970.
-    """
-    day = f"CAST({moment} AS DATE)"
-    shifted = to_nanoseconds(f"({day} + to_months(CAST({count} AS INTEGER)))", DATE)
-    if of != DATE:
-        shifted = f"{shifted} + {to_nanoseconds(moment, of)} - {to_nanoseconds(day, DATE)}"
-    return _from_timestamp(_not_negative(shifted), of)
-
-
-def _not_negative(nanoseconds: str) -> str:
-    """The timestamp that is ``nanoseconds`` after 1970, which must not be before it."""
-    return let(
-        "n", nanoseconds, f"CASE WHEN n < 0 THEN {_NEGATIVE} ELSE {from_nanoseconds('n')} END"
-    )
-
-
-def _from_timestamp(timestamp: str, of: SqlType) -> str:
-    return f"CAST({timestamp} AS DATE)" if of == DATE else timestamp
 
 
 def _unit(argument: TypedSql, *moments: TypedSql) -> str:
@@ -94,8 +59,13 @@ def _unit(argument: TypedSql, *moments: TypedSql) -> str:
 
 
 def _date_trunc(arguments: Sequence[TypedSql]) -> str:
-    truncated = f"CAST(date_trunc('{_unit(arguments[0], arguments[1])}', {{1}}) AS TIMESTAMP_NS)"
-    return _from_timestamp(truncated, arguments[1].type)
+    unit, of = _unit(arguments[0], arguments[1]), arguments[1].type
+    if unit in NANOSECONDS and unit != "week":
+        nanoseconds = rounded_down(to_nanoseconds("{1}", of), NANOSECONDS[unit])
+        truncated = from_nanoseconds(nanoseconds)
+    else:
+        truncated = f"date_trunc('{unit}', {to_date('{1}', of)})"
+    return f"CAST({truncated} AS {of.duckdb})"
 
 
 def _date_add(arguments: Sequence[TypedSql]) -> str:
@@ -108,7 +78,7 @@ def _date_add(arguments: Sequence[TypedSql]) -> str:
 def _date_diff(arguments: Sequence[TypedSql]) -> str:
     unit, start, end = _unit(*arguments), arguments[1].type, arguments[2].type
     if unit in MONTHS:
-        return f"date_sub('{unit}', CAST({{1}} AS TIMESTAMP), CAST({{2}} AS TIMESTAMP))"
+        return f"date_sub('{unit}', {to_microseconds('{1}', start)}, {to_microseconds('{2}', end)})"
     difference = f"{to_nanoseconds('{2}', end)} - {to_nanoseconds('{1}', start)}"
     return f"({difference}) // {NANOSECONDS[unit]}"
 
@@ -136,14 +106,9 @@ def _parse_duration(arguments: Sequence[TypedSql]) -> str:
 
 
 _BIN = (
-    f"CASE WHEN epoch_ns({{0}}) < 0 THEN {_NEGATIVE} WHEN {{1}} <= 0 THEN {_NO_BIN}"
+    f"CASE WHEN epoch_ns({{0}}) < 0 THEN {NEGATIVE_TIME} WHEN {{1}} <= 0 THEN {_NO_BIN}"
     f" ELSE {from_nanoseconds('epoch_ns({0}) - epoch_ns({0}) % {1}')} END"
 )
-
-
-def _floor_division(value: str, size: int) -> str:
-    """``value // size``, rounded down; DuckDB rounds towards zero."""
-    return value if size == 1 else f"({value} - ({value} % {size} + {size}) % {size}) // {size}"
 
 
 def _formatting(to_strftime: Callable[[str], str]) -> Callable[[Sequence[TypedSql]], str]:
@@ -162,21 +127,31 @@ def _parsing(to_strftime: Callable[[str], str]) -> Callable[[Sequence[TypedSql]]
     """Parsing a timestamp by a format in another notation."""
 
     def template(arguments: Sequence[TypedSql]) -> str:
-        format_text = quote_in_template(to_strftime(str(arguments[1].literal)))
-        return f"CAST(strptime({{0}}, {format_text}) AS TIMESTAMP_NS)"
+        specifiers, text = to_strftime(str(arguments[1].literal)), "{0}"
+        if not re.search("%[YyG]", specifiers.replace("%%", "")):
+            # Trino's year is 1970, DuckDB's 1900.
+            specifiers, text = f"%Y {specifiers}", "'1970 ' || {0}"
+        return f"CAST(strptime({text}, {quote_in_template(specifiers)}) AS TIMESTAMP_NS)"
 
     return template
 
 
+_NOT_ISO8601 = fail("'\"' || {0} || '\" is not a time as in 2024-01-31T10:15:30.5+02:00'")
 _OFFSET = (
     "CASE WHEN (p).z IN ('', 'Z') THEN 0 ELSE CAST((p).z[1] || '1' AS BIGINT) *"
     " (CAST((p).z[2:3] AS BIGINT) * 60 + CASE WHEN len((p).z) > 3"
     " THEN CAST(right((p).z, 2) AS BIGINT) ELSE 0 END) * 60000000000 END"
 )
+_ISO8601_TIME = (
+    "TRY_CAST((p).d || ' ' || CASE len((p).t) WHEN 0 THEN '00:00' WHEN 2 THEN (p).t || ':00'"
+    " ELSE (p).t END AS TIMESTAMP_NS)"
+)
 _FROM_ISO8601 = let(
     "p",
-    r"regexp_extract({0}, '^([^T]+(?:T[^Z+-]*)?)(Z|[+-]\d\d(?::?\d\d)?)?$', ['t', 'z'])",
-    f"make_timestamp_ns(epoch_ns(CAST((p).t AS TIMESTAMP_NS)) - {_OFFSET})",
+    r"regexp_extract({0}, '^(\d{{4}}-\d\d-\d\d)(?:T(\d\d(?::\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?)?)"
+    r"(Z|[+-]\d\d(?::?\d\d)?)?)?$', ['d', 't', 'z'])",
+    f"CASE WHEN {{0}} IS NULL THEN NULL WHEN {_ISO8601_TIME} IS NULL THEN {_NOT_ISO8601}"
+    f" ELSE {from_nanoseconds(f'epoch_ns({_ISO8601_TIME}) - {_OFFSET}')} END",
 )
 
 _PARTS = {
@@ -201,23 +176,41 @@ _PARTS = {
 
 EXTRACTABLE = frozenset(_PARTS)
 
+
+def _part(function: str) -> Callable[[Sequence[TypedSql]], str]:
+    """A part of a timestamp or date by DuckDB's function."""
+
+    def template(arguments: Sequence[TypedSql]) -> str:
+        of = arguments[0].type
+        is_time = function in ("second", "minute", "hour")
+        return f"{function}({'{0}' if is_time else to_date('{0}', of)})"
+
+    return template
+
+
+def _cast(source: SqlType, target: SqlType) -> str:
+    return as_template(cast_sql("\0", source, target)).replace("\0", "{0}")
+
+
+_DATE_OF_TEXT = let("m", _cast(VARCHAR, TIMESTAMP), to_date("m", TIMESTAMP))
+
 FUNCTIONS = (
-    *(Function(name, (MOMENT,), BIGINT, f"{function}({{0}})") for name, function in _PARTS.items()),
+    *(Function(name, (MOMENT,), BIGINT, _part(function)) for name, function in _PARTS.items()),
     Function("millisecond", (TIMESTAMP,), BIGINT, "millisecond({0}) % 1000"),
     Function("nanosecond", (TIMESTAMP,), BIGINT, "nanosecond({0}) % 1000000000"),
     Function("bin", (TIMESTAMP, DAY_TO_SECOND), TIMESTAMP, _BIN),
     Function("bin", (BIGINT, BIGINT), BIGINT, "{0} - (({0} % {1}) + {1}) % {1}"),
     Function("bin", (DOUBLE, DOUBLE), DOUBLE, "floor({0} / {1}) * {1}"),
     Function("current_timezone", (), VARCHAR, "'UTC'"),
-    Function("date", (VARCHAR,), DATE, "CAST(CAST({0} AS TIMESTAMP) AS DATE)"),
-    Function("date", (TIMESTAMP,), DATE, "CAST({0} AS DATE)"),
+    Function("date", (VARCHAR,), DATE, _DATE_OF_TEXT),
+    Function("date", (TIMESTAMP,), DATE, to_date("{0}", TIMESTAMP)),
     Function("date_add", (TEXT, BIGINT, MOMENT), MOMENT, _date_add),
     Function("date_diff", (TEXT, MOMENT, MOMENT), BIGINT, _date_diff),
     Function("date_format", (TIMESTAMP, TEXT), VARCHAR, _formatting(mysql_to_strftime)),
     Function("date_parse", (VARCHAR, TEXT), TIMESTAMP, _parsing(mysql_to_strftime)),
     Function("date_trunc", (TEXT, MOMENT), MOMENT, _date_trunc),
     Function("format_datetime", (TIMESTAMP, TEXT), VARCHAR, _formatting(joda_to_strftime)),
-    Function("from_iso8601_date", (VARCHAR,), DATE, "CAST({0} AS DATE)"),
+    Function("from_iso8601_date", (VARCHAR,), DATE, _cast(VARCHAR, DATE)),
     Function("from_iso8601_timestamp", (VARCHAR,), TIMESTAMP, _FROM_ISO8601),
     Function("from_milliseconds", (BIGINT,), TIMESTAMP, from_nanoseconds("{0} * 1000000")),
     Function("from_nanoseconds", (BIGINT,), TIMESTAMP, from_nanoseconds("{0}")),
@@ -227,7 +220,12 @@ FUNCTIONS = (
         TIMESTAMP,
         from_nanoseconds("CAST(round({0} * 1000) AS BIGINT) * 1000000"),
     ),
-    Function("last_day_of_month", (MOMENT,), DATE, "last_day(CAST({0} AS DATE))"),
+    Function(
+        "last_day_of_month",
+        (MOMENT,),
+        DATE,
+        lambda arguments: f"last_day({to_date('{0}', arguments[0].type)})",
+    ),
     Function("parse_duration", (TEXT,), DAY_TO_SECOND, _parse_duration),
     Function("parse_datetime", (VARCHAR, TEXT), TIMESTAMP, _parsing(joda_to_strftime)),
     Function("to_iso8601", (DATE,), VARCHAR, "strftime({0}, '%Y-%m-%d')"),
@@ -236,7 +234,7 @@ FUNCTIONS = (
         signature
         for name, size in (("milliseconds", 10**6), ("microseconds", 10**3), ("nanoseconds", 1))
         for signature in (
-            Function(f"to_{name}", (TIMESTAMP,), BIGINT, _floor_division("epoch_ns({0})", size)),
+            Function(f"to_{name}", (TIMESTAMP,), BIGINT, floor_division("epoch_ns({0})", size)),
             Function(f"to_{name}", (DAY_TO_SECOND,), BIGINT, f"{{0}} // {size}"),
         )
     ),
