@@ -48,6 +48,34 @@ _KURTOSIS = let(
     "CASE WHEN len(l) > 3 THEN coalesce(list_kurtosis(l), CAST('NaN' AS DOUBLE)) END",
 )
 
+# The first value, in order, up to which the weights add up to a share p of their sum t.
+_WRONG_SHARE = fail("'A percentage must be between 0 and 1'")
+_WRONG_WEIGHT = fail("'A weight must be at least 1'")
+_WEIGHTED_ROW = "struct_pack(v := {0}, w := {1}, p := {2})"
+
+
+def _weighted_value(share: str) -> str:
+    step = (
+        f"CASE WHEN (s).c > 0 AND (s).c >= {share} * t THEN s"
+        " ELSE struct_pack(c := (s).c + (e).w, v := (e).v) END"
+    )
+    start = "struct_pack(c := CAST(0 AS BIGINT), v := l[1].v)"
+    return (
+        f"CASE WHEN {share} < 0 OR {share} > 1 THEN {_WRONG_SHARE}"
+        f" ELSE list_reduce(l, lambda s, e: {step}, {start}).v END"
+    )
+
+
+def _weighted(result: str) -> str:
+    """APPROX_PERCENTILE with weights; ``l`` has the rows whose value and weight are not null."""
+    known = "list_filter({0}, lambda e: (e).v IS NOT NULL AND (e).w IS NOT NULL)"
+    weight = f"CASE WHEN (e).w < 1 THEN {_WRONG_WEIGHT} ELSE (e).w END"
+    total = f"list_sum(list_transform(l, lambda e: {weight}))"
+    return let(
+        "l", f"list_sort({known})", f"CASE WHEN len(l) > 0 THEN {let('t', total, result)} END"
+    )
+
+
 _STATISTICS = ("geometric_mean", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp")
 _PAIRS = ("corr", "covar_pop", "covar_samp", "regr_intercept", "regr_slope")
 
@@ -58,6 +86,22 @@ AGGREGATES = (
     Aggregate("approx_distinct", (T, ConstantType(DOUBLE)), BIGINT, "count", "{0}", distinct=True),
     Aggregate("approx_percentile", (NUMBER, DOUBLE), NUMBER, "quantile_disc"),
     Aggregate("approx_percentile", (NUMBER, ArrayType(DOUBLE)), ArrayType(NUMBER), "quantile_disc"),
+    Aggregate(
+        "approx_percentile",
+        (NUMBER, BIGINT, DOUBLE),
+        NUMBER,
+        "list",
+        _WEIGHTED_ROW,
+        result_template=_weighted(_weighted_value("l[1].p")),
+    ),
+    Aggregate(
+        "approx_percentile",
+        (NUMBER, BIGINT, ArrayType(DOUBLE)),
+        ArrayType(NUMBER),
+        "list",
+        _WEIGHTED_ROW,
+        result_template=_weighted(f"list_transform(l[1].p, lambda q: {_weighted_value('q')})"),
+    ),
     Aggregate("array_agg", (T,), ArrayType(T), "list"),
     Aggregate("avg", (DOUBLE,), DOUBLE, "avg"),
     Aggregate("bitwise_and_agg", (BIGINT,), BIGINT, "bit_and"),

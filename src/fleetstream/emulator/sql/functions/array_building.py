@@ -83,7 +83,9 @@ def _repeat(arguments: Sequence[TypedSql]) -> str:
 
 
 def _concat(arguments: Sequence[TypedSql]) -> str:
-    return bounded_array(arguments[0].type, "list_concat({all})")
+    # DuckDB's list_concat takes null for an empty list.
+    known = " AND ".join(f"{{{number}}} IS NOT NULL" for number in range(len(arguments)))
+    return bounded_array(arguments[0].type, f"CASE WHEN {known} THEN list_concat({{all}}) END")
 
 
 def _flatten(arguments: Sequence[TypedSql]) -> str:
@@ -95,11 +97,16 @@ def _element(of: SqlType) -> SqlType:
     return array.element if isinstance(array, ArrayType) else array
 
 
+# DuckDB takes a null array for an empty one.
+_APPENDED = "CASE WHEN {0} IS NOT NULL THEN list_append({0}, {1}) END"
+_PREPENDED = "CASE WHEN {1} IS NOT NULL THEN list_prepend({0}, {1}) END"
 _LONGER = "greatest(len({0}), len({1}))"
 _PAIR = "struct_pack(f1 := ({0})[i], f2 := ({1})[i])"
 
 FUNCTIONS = (
     Function("concat", (LIST, LIST), LIST, _concat, variadic=True),
+    Function("concat", (LIST, T), LIST, _APPENDED),
+    Function("concat", (T, LIST), LIST, _PREPENDED),
     Function("flatten", (ArrayType(LIST),), LIST, _flatten),
     Function(
         "ngrams",

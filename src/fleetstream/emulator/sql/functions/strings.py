@@ -54,6 +54,9 @@ _JOINED = "CASE WHEN len(j) = 0 THEN '' ELSE array_to_string(j, '') END"
 _CHARACTERS = "string_split({0}, '')"
 
 _NOT_ONE = "'CODEPOINT needs a text of one character, not ' || CAST(length({0}) AS VARCHAR)"
+_MAX_COMPARISONS = 1_000_000
+"""Trino's limit for LEVENSHTEIN_DISTANCE, whose time grows with the product of the lengths."""
+_TOO_DIFFERENT = "'The texts are too long for LEVENSHTEIN_DISTANCE'"
 _NO_DELIMITER = "'The delimiter must not be empty'"
 _NO_LIMIT = "'The limit of SPLIT must be greater than 0'"
 _NO_INSTANCE = "'The instance must be greater than 0'"
@@ -79,6 +82,10 @@ _UPPER = (
     " ELSE upper({0}) END"
 )
 _CODEPOINT = f"CASE WHEN length({{0}}) <> 1 THEN {fail(_NOT_ONE)} ELSE unicode({{0}}) END"
+_LEVENSHTEIN = (
+    f"levenshtein({{0}}, CASE WHEN length({{0}}) * length({{1}}) > {_MAX_COMPARISONS}"
+    f" THEN {fail(_TOO_DIFFERENT)} ELSE {{1}} END)"
+)
 _DELIMITER = f"CASE WHEN strlen({{1}}) = 0 THEN {fail(_NO_DELIMITER)} ELSE {{1}} END"
 _SPLIT = f"string_split({{0}}, {_DELIMITER})"
 _SPLIT_AT_MOST = let(
@@ -138,7 +145,7 @@ FUNCTIONS = (
     ),
     Function("hamming_distance", (VARCHAR, VARCHAR), BIGINT, "hamming({0}, {1})"),
     Function("length", (VARCHAR,), BIGINT, "length({0})"),
-    Function("levenshtein_distance", (VARCHAR, VARCHAR), BIGINT, "levenshtein({0}, {1})"),
+    Function("levenshtein_distance", (VARCHAR, VARCHAR), BIGINT, _LEVENSHTEIN),
     Function("lower", (VARCHAR,), VARCHAR, "lower({0})"),
     Function("lpad", (VARCHAR, BIGINT, VARCHAR), VARCHAR, _padded("lpad")),
     Function("ltrim", (VARCHAR,), VARCHAR, f"ltrim({{0}}, {_SPACE})"),
