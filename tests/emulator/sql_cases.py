@@ -320,6 +320,8 @@ REFUSED = [
     ("SELECT replace(lpad('x', 100000, 'x'), '', lpad('y', 100000, 'y'))", "longer than 100000 bytes"),
     ("SELECT regexp_replace(lpad('x', 100000, 'x'), 'x', '$0$0')", "longer than 100000 bytes"),
     ("SELECT array_join(repeat('x', 10000), lpad('y', 100000, 'y'))", "longer than 100000 bytes"),
+    ("SELECT regexp_like('a', lpad('x', 3000, 'x'))", "a regular expression of more than 2048 bytes"),
+    ("SELECT regexp_replace('a', '%s')" % ("x" * 3000), "a regular expression of more than 2048 bytes"),
     ("SELECT levenshtein_distance(lpad('x', 5000, 'x'), lpad('y', 5000, 'y'))", "too long for LEVENSHTEIN_DISTANCE"),
     ("WITH a AS (SELECT rpad('x', 90000, 'x') AS s) SELECT s || s FROM a", "longer than 100000 bytes"),
     ("SELECT (SELECT host FROM fleet.multi)", "More than one row"),

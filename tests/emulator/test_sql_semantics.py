@@ -5,9 +5,31 @@ import operator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fleetstream.emulator.sql import functions
+from fleetstream.emulator.sql.functions.signatures import (
+    ConstantType,
+    Function,
+    LambdaType,
+    TypeVariable,
+)
+from fleetstream.emulator.sql.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DAY_TO_SECOND,
+    DOUBLE,
+    INTEGER,
+    TIMESTAMP,
+    VARCHAR,
+    YEAR_TO_MONTH,
+    ArrayType,
+    SqlType,
+    TimeSeriesType,
+)
 from tests.emulator.endpoint import Endpoint
 from tests.emulator.sql_tables import rows
 
@@ -148,3 +170,68 @@ def test_parts_of_timestamps_are_those_of_the_calendar(
             *(f"{start:%Y-%m-%d %H:%M:%S}.000000000" for start in starts),
         )
         assert row == tuple(map(str, expected)), instant
+
+
+SAMPLES = {
+    VARCHAR: "'a'",
+    BIGINT: "2",
+    INTEGER: "2",
+    DOUBLE: "0.5",
+    BOOLEAN: "true",
+    DATE: "DATE '2024-01-01'",
+    TIMESTAMP: "TIMESTAMP '2024-01-01 00:00:00'",
+    DAY_TO_SECOND: "1d",
+    YEAR_TO_MONTH: "1mo",
+}
+SERIES = f"(SELECT create_time_series({SAMPLES[TIMESTAMP]}, 0.5))"
+LITERALS = {"date_add": "'day'", "date_diff": "'day'", "date_trunc": "'day'"}
+TAKES_NULL = {"coalesce", "concat", "interpolate_fill", "nullif", "repeat"}
+"""Functions that have a result where one of their values, not of their arrays, is null."""
+
+
+def sample(of: SqlType, *, null: bool) -> str:
+    """A valid argument of a parameter's type, or a null of that type."""
+    if isinstance(of, TypeVariable):
+        of = of.one_of[-1] if of.one_of else INTEGER
+    if isinstance(of, TimeSeriesType):
+        return f"IF(false, {SERIES})" if null else SERIES
+    if isinstance(of, ArrayType):
+        array = f"ARRAY[{sample(of.element, null=False)}]"
+        return f"IF(false, {array})" if null else array
+    return f"IF(false, {SAMPLES[of]})" if null else SAMPLES[of]
+
+
+def literal(name: str, of: SqlType) -> str:
+    """A valid argument that must be a literal."""
+    if of == INTEGER:
+        return "0"
+    return LITERALS.get(name, "'%Y'" if name.startswith("date_") else "'yyyy'")
+
+
+def nulls(function: Function) -> list[str]:
+    """Calls of a function with one null argument each."""
+    calls = []
+    for missing, parameter in enumerate(function.parameters):
+        if isinstance(parameter, ConstantType):
+            continue
+        arguments = [
+            literal(function.name, other.type)
+            if isinstance(other, ConstantType)
+            else sample(other, null=number == missing)
+            for number, other in enumerate(function.parameters)
+        ]
+        if not isinstance(parameter, TypeVariable) or function.name not in TAKES_NULL:
+            calls.append(f"{function.name}({', '.join(arguments)})")
+    return calls
+
+
+@pytest.mark.parametrize("name", sorted(functions.SCALARS))
+def test_a_function_of_null_is_null(fleet: Endpoint, name: str) -> None:
+    calls = [
+        call
+        for function in functions.SCALARS[name]
+        if not any(isinstance(parameter, LambdaType) for parameter in function.parameters)
+        for call in nulls(function)
+    ]
+    for call in calls:
+        assert answers(fleet, f"SELECT {call}") == [(None,)], call

@@ -33,3 +33,5 @@ The service refuses rows of more than a megabyte, so no result has as many.
 """
 TEXT_BYTES = 100_000
 """Bytes of a text that a function makes of others; the service has values of up to 2,048."""
+PATTERN_BYTES = 2_048
+"""Bytes of a regular expression: matching one that is 100,000 bytes long takes many seconds."""

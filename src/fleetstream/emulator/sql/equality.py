@@ -57,7 +57,7 @@ def equal(of: SqlType, left: str, right: str, depth: int = 0) -> str:
         elements = f"list_transform(range(1, len({left}) + 1), lambda {index}: {element})"
         return (
             f"(CASE WHEN len({left}) <> len({right}) THEN false"
-            f" ELSE {all_true(elements, f'q{depth}')} END)"
+            f" WHEN {right} IS NOT NULL THEN {all_true(elements, f'q{depth}')} END)"
         )
     return f"({left} = {right})"
 

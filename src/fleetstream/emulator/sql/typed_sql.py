@@ -8,7 +8,7 @@ over a list of one element gives a value a name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fleetstream.emulator.quoting import quote
@@ -49,6 +49,12 @@ def quote_in_template(text: str) -> str:
 def as_template(sql: str) -> str:
     """An expression as a part of a template, which has no arguments in it."""
     return sql.replace("{", "{{").replace("}", "}}")
+
+
+def unless_null(numbers: Iterable[int], template: str) -> str:
+    """A template whose result is null if one of these arguments is null."""
+    known = " AND ".join(f"{{{number}}} IS NOT NULL" for number in numbers)
+    return f"CASE WHEN {known} THEN {template} END"
 
 
 def let(name: str, value: str, body: str) -> str:

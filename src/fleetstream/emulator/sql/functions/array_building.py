@@ -12,7 +12,7 @@ from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, LambdaType, TypeVariable
 from fleetstream.emulator.sql.functions.sizes import TOO_LARGE, TOO_MANY, bounded_array, entries
 from fleetstream.emulator.sql.instants import add_months, to_microseconds
-from fleetstream.emulator.sql.typed_sql import TypedSql
+from fleetstream.emulator.sql.typed_sql import TypedSql, unless_null
 from fleetstream.emulator.sql.types import (
     BIGINT,
     DATE,
@@ -84,8 +84,8 @@ def _repeat(arguments: Sequence[TypedSql]) -> str:
 
 def _concat(arguments: Sequence[TypedSql]) -> str:
     # DuckDB's list_concat takes null for an empty list.
-    known = " AND ".join(f"{{{number}}} IS NOT NULL" for number in range(len(arguments)))
-    return bounded_array(arguments[0].type, f"CASE WHEN {known} THEN list_concat({{all}}) END")
+    array = unless_null(range(len(arguments)), "list_concat({all})")
+    return bounded_array(arguments[0].type, array)
 
 
 def _flatten(arguments: Sequence[TypedSql]) -> str:
@@ -102,6 +102,12 @@ _APPENDED = "CASE WHEN {0} IS NOT NULL THEN list_append({0}, {1}) END"
 _PREPENDED = "CASE WHEN {1} IS NOT NULL THEN list_prepend({0}, {1}) END"
 _LONGER = "greatest(len({0}), len({1}))"
 _PAIR = "struct_pack(f1 := ({0})[i], f2 := ({1})[i])"
+_ZIPPED = unless_null((0, 1), f"list_transform(range(1, {_LONGER} + 1), lambda i: {_PAIR})")
+_NGRAMS = (
+    f"list_transform(range(1, CASE WHEN {{1}} <= 0 THEN {_NO_LENGTH}"
+    f" WHEN {{1}} * len({{0}}) > {limits.VALUE_ENTRIES} THEN {TOO_LARGE}"
+    " ELSE greatest(len({0}) - {1} + 1, 1) + 1 END), lambda i: ({0})[i:i + {1} - 1])"
+)
 
 FUNCTIONS = (
     Function("concat", (LIST, LIST), LIST, _concat, variadic=True),
@@ -112,9 +118,7 @@ FUNCTIONS = (
         "ngrams",
         (LIST, BIGINT),
         ArrayType(LIST),
-        f"list_transform(range(1, CASE WHEN {{1}} <= 0 THEN {_NO_LENGTH}"
-        f" WHEN {{1}} * len({{0}}) > {limits.VALUE_ENTRIES} THEN {TOO_LARGE}"
-        " ELSE greatest(len({0}) - {1} + 1, 1) + 1 END), lambda i: ({0})[i:i + {1} - 1])",
+        unless_null((0, 1), _NGRAMS),
     ),
     Function("repeat", (T, BIGINT), LIST, _repeat),
     Function(
@@ -140,12 +144,12 @@ FUNCTIONS = (
         "zip",
         (ArrayType(T), ArrayType(U)),
         ArrayType(RowType(((None, T), (None, U)))),
-        f"list_transform(range(1, {_LONGER} + 1), lambda i: {_PAIR})",
+        _ZIPPED,
     ),
     Function(
         "zip_with",
         (ArrayType(T), ArrayType(U), LambdaType((T, U), R, packed=True)),
         ArrayType(R),
-        f"list_transform(list_transform(range(1, {_LONGER} + 1), lambda i: {_PAIR}), {{2}})",
+        f"list_transform({_ZIPPED}, {{2}})",
     ),
 )

@@ -13,7 +13,7 @@ from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, LambdaType, TypeVariable
 from fleetstream.emulator.sql.functions.sizes import bounded_part, bounded_text
 from fleetstream.emulator.sql.functions.strings import joined
-from fleetstream.emulator.sql.typed_sql import TypedSql, as_template, let
+from fleetstream.emulator.sql.typed_sql import TypedSql, as_template, let, unless_null
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -102,7 +102,8 @@ def _join(arguments: Sequence[TypedSql]) -> str:
         )
     elif element != VARCHAR:
         parts = f"list_transform({{0}}, lambda e: {text})"
-    return bounded_text(joined(parts, bounded_part("{1}", "len({0})")))
+    text = bounded_text(joined(parts, bounded_part("{1}", "len({0})")))
+    return unless_null(range(len(arguments)), text)
 
 
 FUNCTIONS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, TypeVariable
-from fleetstream.emulator.sql.typed_sql import let
+from fleetstream.emulator.sql.typed_sql import let, unless_null
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -64,6 +64,12 @@ _CBRT = (
 _BUCKET = (
     "CASE WHEN {0} < least({1}, {2}) THEN 0 WHEN {0} >= greatest({1}, {2}) THEN {3} + 1"
     " ELSE CAST(floor({3} * ({0} - least({1}, {2})) / abs({2} - {1})) AS BIGINT) + 1 END"
+)
+
+_WIDTH_BUCKET = (
+    f"CASE WHEN {{3}} <= 0 THEN {fail(_NO_BUCKETS)} WHEN {{1}} = {{2}} OR isnan({{0}})"
+    f" OR NOT isfinite({{1}}) OR NOT isfinite({{2}}) THEN {fail(_NO_BOUNDS)}"
+    f" WHEN {{1}} <= {{2}} THEN {_BUCKET} ELSE {{3}} + 1 - {_BUCKET} END"
 )
 
 FUNCTIONS = (
@@ -158,14 +164,12 @@ FUNCTIONS = (
         "width_bucket",
         (DOUBLE, DOUBLE, DOUBLE, BIGINT),
         BIGINT,
-        f"CASE WHEN {{3}} <= 0 THEN {fail(_NO_BUCKETS)} WHEN {{1}} = {{2}} OR isnan({{0}})"
-        f" OR NOT isfinite({{1}}) OR NOT isfinite({{2}}) THEN {fail(_NO_BOUNDS)}"
-        f" WHEN {{1}} <= {{2}} THEN {_BUCKET} ELSE {{3}} + 1 - {_BUCKET} END",
+        unless_null((0, 1, 2, 3), _WIDTH_BUCKET),
     ),
     Function(
         "width_bucket",
         (DOUBLE, ArrayType(DOUBLE)),
         BIGINT,
-        "len(list_filter({1}, lambda b: b <= {0}))",
+        unless_null((0,), "len(list_filter({1}, lambda b: b <= {0}))"),
     ),
 )

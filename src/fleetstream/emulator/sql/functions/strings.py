@@ -1,8 +1,4 @@
-"""String and regular expression functions: the developer guide's pages of those names.
-
-Regular expressions are RE2's, and Java's at the service. Common syntax is the same; what RE2 does
-not support (look-around, back-references) is an error.
-"""
+"""String functions: the developer guide's page of that name."""
 
 from __future__ import annotations
 
@@ -10,9 +6,9 @@ from collections.abc import Sequence
 
 from fleetstream.emulator import limits
 from fleetstream.emulator.sql.failures import fail
-from fleetstream.emulator.sql.functions.signatures import ConstantType, Function
+from fleetstream.emulator.sql.functions.signatures import Function
 from fleetstream.emulator.sql.functions.sizes import TOO_LONG, bounded_part, bounded_text
-from fleetstream.emulator.sql.typed_sql import TypedSql, let, quote_in_template
+from fleetstream.emulator.sql.typed_sql import TypedSql, let, quote_in_template, unless_null
 from fleetstream.emulator.sql.types import BIGINT, BOOLEAN, INTEGER, VARCHAR, ArrayType
 
 
@@ -30,24 +26,6 @@ def joined(texts: str, delimiter: str) -> str:
 
 def _concat(arguments: Sequence[TypedSql]) -> str:
     return bounded_text(" || ".join(f"{{{number}}}" for number in range(len(arguments))))
-
-
-def _regexp_replace(arguments: Sequence[TypedSql]) -> str:
-    """Converts references to groups from Java's notation, ``$1``, to RE2's, a backslash and 1."""
-    replacement = str(arguments[2].literal)
-    result, position = "", 0
-    while position < len(replacement):
-        letter, after = replacement[position], replacement[position + 1 : position + 2]
-        if letter == "$":
-            if not after.isdigit():
-                raise ValueError("a $ in the replacement must be followed by a group's number")
-            result, position = f"{result}\\{after}", position + 2
-        elif letter == "\\" and after:
-            result, position = result + ("\\\\" if after == "\\" else after), position + 2
-        else:
-            result, position = result + letter, position + 1
-    part = bounded_part(quote_in_template(result), "(strlen({0}) + 1)")
-    return bounded_text(f"regexp_replace({{0}}, {{1}}, {part}, 'g')")
 
 
 _JOINED = "CASE WHEN len(j) = 0 THEN '' ELSE array_to_string(j, '') END"
@@ -87,7 +65,7 @@ _LEVENSHTEIN = (
     f" THEN {fail(_TOO_DIFFERENT)} ELSE {{1}} END)"
 )
 _DELIMITER = f"CASE WHEN strlen({{1}}) = 0 THEN {fail(_NO_DELIMITER)} ELSE {{1}} END"
-_SPLIT = f"string_split({{0}}, {_DELIMITER})"
+_SPLIT = unless_null((1,), f"string_split({{0}}, {_DELIMITER})")
 _SPLIT_AT_MOST = let(
     "p",
     _SPLIT,
@@ -95,7 +73,7 @@ _SPLIT_AT_MOST = let(
     " ELSE list_append(p[1:{2} - 1], " + joined("p[{2}:]", "{1}") + ") END",
 )
 _LAST_POSITION = (
-    "CASE WHEN strlen({1}) = 0 THEN 1 WHEN instr({0}, {1}) = 0 THEN 0"
+    "CASE WHEN {0} IS NULL THEN NULL WHEN strlen({1}) = 0 THEN 1 WHEN instr({0}, {1}) = 0 THEN 0"
     " ELSE length({0}) - instr(reverse({0}), reverse({1})) - length({1}) + 2 END"
 )
 _REPLACEMENT = bounded_part("{2}", "(strlen({0}) + 1)")
@@ -127,9 +105,9 @@ def _position(instance: str) -> str:
         " lambda i: substr({0}, i, length({1})) = {1})"
     )
     return (
-        f"CASE WHEN {{2}} <= 0 THEN {fail(_NO_INSTANCE)} WHEN strlen({{1}}) = 0 THEN 1"
-        f" ELSE coalesce(({found})[{instance}], CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL"
-        " AND {2} IS NOT NULL THEN 0 END) END"
+        "CASE WHEN {0} IS NULL OR {1} IS NULL OR {2} IS NULL THEN NULL"
+        f" WHEN {{2}} <= 0 THEN {fail(_NO_INSTANCE)} WHEN strlen({{1}}) = 0 THEN 1"
+        f" WHEN instr({{0}}, {{1}}) = 0 THEN 0 ELSE coalesce(({found})[{instance}], 0) END"
     )
 
 
@@ -149,41 +127,18 @@ FUNCTIONS = (
     Function("lower", (VARCHAR,), VARCHAR, "lower({0})"),
     Function("lpad", (VARCHAR, BIGINT, VARCHAR), VARCHAR, _padded("lpad")),
     Function("ltrim", (VARCHAR,), VARCHAR, f"ltrim({{0}}, {_SPACE})"),
-    Function(
-        "regexp_extract_all", (VARCHAR, VARCHAR), ArrayType(VARCHAR), "regexp_extract_all({0}, {1})"
-    ),
-    Function(
-        "regexp_extract_all",
-        (VARCHAR, VARCHAR, BIGINT),
-        ArrayType(VARCHAR),
-        "regexp_extract_all({0}, {1}, CAST({2} AS INTEGER))",
-    ),
-    Function(
-        "regexp_extract",
-        (VARCHAR, VARCHAR),
-        VARCHAR,
-        "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END",
-    ),
-    Function(
-        "regexp_extract",
-        (VARCHAR, VARCHAR, BIGINT),
-        VARCHAR,
-        "CASE WHEN regexp_matches({0}, {1})"
-        " THEN regexp_extract({0}, {1}, CAST({2} AS INTEGER)) END",
-    ),
-    Function("regexp_like", (VARCHAR, VARCHAR), BOOLEAN, "regexp_matches({0}, {1})"),
-    Function("regexp_replace", (VARCHAR, VARCHAR), VARCHAR, "regexp_replace({0}, {1}, '', 'g')"),
-    Function("regexp_replace", (VARCHAR, VARCHAR, ConstantType(VARCHAR)), VARCHAR, _regexp_replace),
-    Function(
-        "regexp_split", (VARCHAR, VARCHAR), ArrayType(VARCHAR), "regexp_split_to_array({0}, {1})"
-    ),
     Function("replace", (VARCHAR, VARCHAR), VARCHAR, "replace({0}, {1}, '')"),
-    Function("replace", (VARCHAR, VARCHAR, VARCHAR), VARCHAR, _REPLACE),
+    Function("replace", (VARCHAR, VARCHAR, VARCHAR), VARCHAR, unless_null((0, 1, 2), _REPLACE)),
     Function("reverse", (VARCHAR,), VARCHAR, "reverse({0})"),
     Function("rpad", (VARCHAR, BIGINT, VARCHAR), VARCHAR, _padded("rpad")),
     Function("rtrim", (VARCHAR,), VARCHAR, f"rtrim({{0}}, {_SPACE})"),
     Function("split", (VARCHAR, VARCHAR), ArrayType(VARCHAR), _SPLIT),
-    Function("split", (VARCHAR, VARCHAR, BIGINT), ArrayType(VARCHAR), _SPLIT_AT_MOST),
+    Function(
+        "split",
+        (VARCHAR, VARCHAR, BIGINT),
+        ArrayType(VARCHAR),
+        unless_null((0, 1, 2), _SPLIT_AT_MOST),
+    ),
     Function(
         "split_part",
         (VARCHAR, VARCHAR, BIGINT),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, TypeVariable
-from fleetstream.emulator.sql.typed_sql import let
+from fleetstream.emulator.sql.typed_sql import let, unless_null
 from fleetstream.emulator.sql.types import (
     DAY_TO_SECOND,
     DOUBLE,
@@ -121,9 +121,15 @@ def _correlation(prepared: str) -> str:
 
 _VALUES = "list_transform({s}, lambda e: (e).f2)"
 # Ranks; equal values have the mean of their ranks.
-_RANKS = (
-    "list_transform({s}, lambda e: len(list_filter({s}, lambda o: (o).f2 < (e).f2))"
-    " + (len(list_filter({s}, lambda o: (o).f2 = (e).f2)) + 1) / 2)"
+_RANKS = let(
+    "o",
+    f"list_sort({_VALUES})",
+    let(
+        "d",
+        "list_reverse(o)",
+        "list_transform({s}, lambda e:"
+        " (list_position(o, (e).f2) + len(o) + 1 - list_position(d, (e).f2)) / 2)",
+    ),
 )
 
 FUNCTIONS = (
@@ -156,17 +162,22 @@ FUNCTIONS = (
         _with_points(_over(_FILL_AT)),
     ),
     Function(
-        "interpolate_fill", (TimeSeriesType(T), TIMESTAMP, T), T, _with_points(_at("{1}", _FILL_AT))
+        "interpolate_fill",
+        (TimeSeriesType(T), TIMESTAMP, T),
+        T,
+        unless_null((1,), _with_points(_at("{1}", _FILL_AT))),
     ),
-    Function("derivative_linear", (SERIES, DAY_TO_SECOND), SERIES, _DERIVATIVE),
+    Function("derivative_linear", (SERIES, DAY_TO_SECOND), SERIES, unless_null((1,), _DERIVATIVE)),
     Function(
         "non_negative_derivative_linear",
         (SERIES, DAY_TO_SECOND),
         SERIES,
-        f"list_filter({_DERIVATIVE}, lambda e: (e).f2 >= 0)",
+        unless_null((1,), f"list_filter({_DERIVATIVE}, lambda e: (e).f2 >= 0)"),
     ),
     Function("integral_trapezoidal", (SERIES,), DOUBLE, _integral(_ONE_SECOND)),
-    Function("integral_trapezoidal", (SERIES, DAY_TO_SECOND), DOUBLE, _integral("{1}")),
+    Function(
+        "integral_trapezoidal", (SERIES, DAY_TO_SECOND), DOUBLE, unless_null((1,), _integral("{1}"))
+    ),
     Function("correlate_pearson", (SERIES, SERIES), DOUBLE, _correlation(_VALUES)),
     Function("correlate_spearman", (SERIES, SERIES), DOUBLE, _correlation(_RANKS)),
 )
