@@ -141,6 +141,7 @@ CASES = [
     ("SELECT transform(ARRAY[jobs], x -> x + 1) FROM fleet.multi WHERE jobs = 1 GROUP BY transform(ARRAY[jobs], x -> x + 1)", [(["2"],)]),
     # Text
     ("SELECT 'a' || 'b', concat('a', 'b', 'c'), concat('a', null), length('häß'), lower('Ä'), reverse('abc'), replace('aXb', 'X'), replace('aXb', 'X', '-')", [("ab", "abc", None, "3", "ä", "cba", "ab", "a-b")]),
+    ("SELECT 'a' || 'b' || 'c', 'a' || null || 'b', ('a' || ('b' || 'c')) || 'd', 1 || ARRAY[2] || 3, typeof('a' || host || 'b') FROM fleet.multi LIMIT 1", [("abc", None, "abcd", ["1", "2", "3"], "varchar")]),
     ("SELECT substr('hello', 2), substr('hello', -3, 2), substr('hello', 0, 2), substring('hello' FROM 2 FOR 3), position('l' IN 'hello'), strpos('hello', 'z'), strrpos('hello', 'l')", [("ello", "ll", "", "ell", "3", "0", "4")]),
     ("SELECT split('a,b,,c', ','), split_part('a,b', ',', 2), split_part('a,b', ',', 3), lpad('7', 3, '0'), rpad('ab', 1, 'x'), trim('  a '), trim(BOTH 'x' FROM 'xax'), chr(65), codepoint('A')", [(["a", "b", "", "c"], "b", None, "007", "a", "a", "a", "A", "65")]),
     ("SELECT regexp_like('1a 2b', '\\d+b'), regexp_extract('1a 2b', '(\\d+)([a-z])', 2), regexp_extract('x', '\\d'), regexp_extract_all('1a 2b 14m', '\\d+'), regexp_replace('1a 2b', '\\d+[ab] ?'), regexp_replace('1a 2b', '(\\d+)([ab])', '$2$1'), regexp_split('a1b', '\\d')", [("true", "a", None, ["1", "2", "14"], "", "a1 b2", ["a", "b"])]),
@@ -259,6 +260,7 @@ REFUSED = [
     ("SELECT time FROM fleet.multi WHERE time > 'yesterday'", "Cannot cast 'yesterday' to timestamp"),
     ("SELECT CAST('2024-01-01T00:00:00+05:00' AS timestamp)", "expected YYYY-MM-DD"),
     ("SELECT 15fortnights", "'15fortnights' is not a duration"),
+    ("SELECT 'a' || 1", "Unexpected parameters (varchar, integer) for function concat"),
     ("SELECT date_trunc('fortnight', now())", "'fortnight' is not a valid unit"),
     ("SELECT lag(cpu) FROM fleet.multi", "requires an OVER clause"),
     ("SELECT host FROM", "mismatched input"),

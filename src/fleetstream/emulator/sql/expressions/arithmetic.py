@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from fleetstream.emulator.sql.conversion import convert
 from fleetstream.emulator.sql.errors import query_error, require_only
-from fleetstream.emulator.sql.expressions.function_calls import call_function
+from fleetstream.emulator.sql.expressions.function_calls import call_with_values
 from fleetstream.emulator.sql.expressions.handlers import Handlers
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.instants import add_months, add_nanoseconds, to_nanoseconds
@@ -122,7 +122,21 @@ def _parentheses(translator: ExpressionTranslator, node: exp.Paren) -> TypedSql:
 
 
 def _concatenation(translator: ExpressionTranslator, node: exp.DPipe) -> TypedSql:
-    return call_function(translator, node, "concat", [node.this, node.expression])
+    """Concatenation of texts, of all operands at once, or of arrays and elements."""
+    operands: list[exp.Expr] = []
+    left: exp.Expr = node
+    while isinstance(left, exp.DPipe):
+        operands.append(left.expression)
+        left = left.this.unnest()
+    operands = [left, *reversed(operands)]
+    values = [translator.translate(operand) for operand in operands]
+    if not any(isinstance(as_array(value.type), ArrayType) for value in values):
+        return call_with_values(translator, node, "concat", operands, values)
+    result = values[0]
+    for operand, value in zip(operands[1:], values[1:], strict=True):
+        pair, parts = (result, value), (operand, operand)
+        result = call_with_values(translator, node, "concat", parts, pair)
+    return result
 
 
 def _element(translator: ExpressionTranslator, node: exp.Bracket) -> TypedSql:

@@ -34,7 +34,22 @@ def call_function(
     translator: ExpressionTranslator, node: exp.Expr, name: str, arguments: Sequence[exp.Expr]
 ) -> TypedSql:
     """A call of a scalar function."""
-    signature, values, result = resolve_call(translator, node, functions.SCALARS, name, arguments)
+    if name not in functions.SCALARS:
+        raise query_error(node, _unknown_function(name))
+    return call_with_values(translator, node, name, arguments, _translated(translator, arguments))
+
+
+def call_with_values(
+    translator: ExpressionTranslator,
+    node: exp.Expr,
+    name: str,
+    arguments: Sequence[exp.Expr],
+    translations: Sequence[TypedSql | None],
+) -> TypedSql:
+    """A call of a scalar function, whose arguments are translated, but for lambdas."""
+    signature, values, result = _resolve(
+        translator, node, functions.SCALARS, name, arguments, translations
+    )
     try:
         sql = signature.translate(values)
     except ValueError as error:
@@ -50,12 +65,30 @@ def resolve_call(
     arguments: Sequence[exp.Expr],
 ) -> tuple[Chosen, list[TypedSql], SqlType]:
     """The signature that a call means, the converted arguments, and the result's type."""
-    signatures = known.get(name)
-    if signatures is None:
+    if name not in known:
         raise query_error(node, _unknown_function(name))
-    values = [
+    values = _translated(translator, arguments)
+    return _resolve(translator, node, known, name, arguments, values)
+
+
+def _translated(
+    translator: ExpressionTranslator, arguments: Sequence[exp.Expr]
+) -> list[TypedSql | None]:
+    """The translations of arguments; None for a lambda, whose types follow from the others."""
+    return [
         None if isinstance(part, exp.Lambda) else translator.translate(part) for part in arguments
     ]
+
+
+def _resolve(
+    translator: ExpressionTranslator,
+    node: exp.Expr,
+    known: Mapping[str, tuple[Chosen, ...]],
+    name: str,
+    arguments: Sequence[exp.Expr],
+    values: Sequence[TypedSql | None],
+) -> tuple[Chosen, list[TypedSql], SqlType]:
+    signatures = known[name]
     matches = [
         (found[0], position, found[1])
         for position, signature in enumerate(signatures)

@@ -45,20 +45,25 @@ def bounded_array(of: SqlType, array: str) -> str:
     )
 
 
-def entries(of: SqlType, value: str, depth: int = 0) -> str:
+def entries(of: SqlType, value: str) -> str:
     """The number of entries of the arrays in a value, at least 1; ``value`` is used repeatedly."""
+    return _entries(of, value, 0) or "1"
+
+
+def _entries(of: SqlType, value: str, depth: int) -> str | None:
+    """As ``entries``; None for a type without arrays."""
     of = as_array(of)
     if isinstance(of, RowType):
-        parts = [
-            entries(field, f"({value}).f{number}", depth)
+        parts = (
+            _entries(field, f"({value}).f{number}", depth)
             for number, (_, field) in enumerate(of.fields, 1)
-        ]
-        parts = [part for part in parts if part != "1"]
-        return f"({' + '.join(parts)})" if parts else "1"
+        )
+        counts = [part for part in parts if part is not None]
+        return f"({' + '.join(counts)})" if counts else None
     if not isinstance(of, ArrayType):
-        return "1"
-    inner = entries(of.element, f"n{depth}", depth + 1)
-    if inner == "1":
+        return None
+    inner = _entries(of.element, f"n{depth}", depth + 1)
+    if inner is None:
         return f"greatest(len({value}), 1)"
     counted = f"list_sum(list_transform({value}, lambda n{depth}: {inner}))"
     return f"greatest(CAST({counted} AS BIGINT), 1)"
