@@ -26,6 +26,7 @@ class TypedSql:
         type: Its type.
         simple: Whether it is a column, a variable or a constant, which may be repeated.
         is_lambda: Whether it is a lambda, which is no value.
+        lambda_parts: The parameters and the body of a lambda.
         literal: The value of a literal, for functions that need it during the translation.
         never_nan: Whether it is a number that can't be NaN.
         set_type: Called with the type that is required of a query's parameter.
@@ -36,6 +37,7 @@ class TypedSql:
     type: SqlType
     simple: bool = False
     is_lambda: bool = False
+    lambda_parts: tuple[str, str] = ("", "")
     literal: str | int | float | None = None
     never_nan: bool = False
     set_type: Callable[[SqlType], None] | None = field(default=None, compare=False)

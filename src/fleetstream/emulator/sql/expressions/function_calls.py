@@ -157,8 +157,8 @@ def _lambda(
         variables[parameter.result.name] = common
         if before not in (UNKNOWN, common):
             return _lambda(translator, node, parameter, variables)
-    sql = f"lambda {', '.join(names)}: {convert(body, common).sql}"
-    return TypedSql(sql, common, is_lambda=True)
+    parts = ", ".join(names), convert(body, common).sql
+    return TypedSql(f"lambda {parts[0]}: {parts[1]}", common, is_lambda=True, lambda_parts=parts)
 
 
 def _unknown_function(name: str) -> str:

@@ -6,11 +6,18 @@ They are on the developer guide's page "Array functions", as those of ``arrays``
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from fleetstream.emulator import limits
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, LambdaType, TypeVariable
-from fleetstream.emulator.sql.functions.sizes import TOO_LARGE, TOO_MANY, bounded_array, entries
+from fleetstream.emulator.sql.functions.sizes import (
+    TOO_LARGE,
+    TOO_MANY,
+    bounded_array,
+    entries,
+    transformed,
+)
 from fleetstream.emulator.sql.instants import add_months, to_microseconds
 from fleetstream.emulator.sql.typed_sql import TypedSql, unless_null
 from fleetstream.emulator.sql.types import (
@@ -150,6 +157,6 @@ FUNCTIONS = (
         "zip_with",
         (ArrayType(T), ArrayType(U), LambdaType((T, U), R, packed=True)),
         ArrayType(R),
-        f"list_transform({_ZIPPED}, {{2}})",
+        partial(transformed, _ZIPPED, 2),
     ),
 )

@@ -6,12 +6,13 @@ Indexes start at 1. Functions without a signature for time series treat them as 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from fleetstream.emulator.sql.conversion import cast_sql
 from fleetstream.emulator.sql.equality import all_true, any_true, equal
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, LambdaType, TypeVariable
-from fleetstream.emulator.sql.functions.sizes import bounded_part, bounded_text
+from fleetstream.emulator.sql.functions.sizes import bounded_part, bounded_text, transformed
 from fleetstream.emulator.sql.functions.strings import joined
 from fleetstream.emulator.sql.typed_sql import TypedSql, as_template, let, unless_null
 from fleetstream.emulator.sql.types import (
@@ -172,5 +173,7 @@ FUNCTIONS = (
         " THEN ({0})[{1}:{1} + {2} - 1] WHEN -{1} > len({0}) THEN ({0})[1:0]"
         " ELSE ({0})[len({0}) + {1} + 1:len({0}) + {1} + {2}] END",
     ),
-    Function("transform", (LIST, LambdaType((T,), U)), ArrayType(U), "list_transform({0}, {1})"),
+    Function(
+        "transform", (LIST, LambdaType((T,), U)), ArrayType(U), partial(transformed, "{0}", 1)
+    ),
 )

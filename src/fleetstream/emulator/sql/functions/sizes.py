@@ -6,9 +6,11 @@ call of constants before it looks at the CASE around it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fleetstream.emulator import limits
 from fleetstream.emulator.sql.failures import fail
-from fleetstream.emulator.sql.typed_sql import let
+from fleetstream.emulator.sql.typed_sql import TypedSql, as_template, let
 from fleetstream.emulator.sql.types import ArrayType, RowType, SqlType, as_array
 
 TOO_MANY = fail(
@@ -20,6 +22,7 @@ TOO_LARGE = fail(
 )
 TOO_LONG = fail(f"'The result would be longer than {limits.TEXT_BYTES} bytes, the most allowed'")
 
+_FIRST_ELEMENTS = limits.VALUE_ENTRIES // limits.ARRAY_ENTRIES + 1
 _WORST_TEXT_BYTES = 100 * limits.TEXT_BYTES
 """What a replacement may need at most, if it is possible that it needs less."""
 
@@ -43,6 +46,26 @@ def bounded_array(of: SqlType, array: str) -> str:
         array,
         f"CASE WHEN {entries(of, 'a')} > {limits.VALUE_ENTRIES} THEN {TOO_LARGE} ELSE a END",
     )
+
+
+def transformed(array: str, number: int, arguments: Sequence[TypedSql]) -> str:
+    """A template for the results of a lambda, argument ``number``, for the elements of ``array``.
+
+    If the results have arrays in them, their entries are counted before the results are kept.
+    """
+    function = arguments[number]
+    count = _entries(function.type, "v", 0)
+    if count is None:
+        return f"list_transform({array}, {{{number}}})"
+    names, body = function.lambda_parts
+    counted = f"lambda {names}: {let('v', as_template(body), count)}"
+    # Large results are found at the first elements, before all are computed.
+    checks = " ".join(
+        f"WHEN list_sum(list_transform({part}, {counted})) > {limits.VALUE_ENTRIES}"
+        f" THEN {TOO_LARGE}"
+        for part in (f"a[:{_FIRST_ELEMENTS}]", "a")
+    )
+    return f"list_transform({let('a', array, f'CASE {checks} ELSE a END')}, {{{number}}})"
 
 
 def entries(of: SqlType, value: str) -> str:
