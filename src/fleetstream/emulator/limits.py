@@ -1,6 +1,6 @@
 """Limits of Timestream for LiveAnalytics (developer guide, "Quotas"), and of values in queries.
 
-The service does not document the last ones. They keep a query from filling the memory.
+The service does not document the last ones. They keep a single value from filling the memory.
 """
 
 DEFAULT_MEMORY_STORE_HOURS = 6
