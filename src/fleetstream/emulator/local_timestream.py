@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from fleetstream.emulator.api.faults import Faults
+from fleetstream.emulator.object_storage import open_storage
 from fleetstream.emulator.server import EmulatorServer
 
 
@@ -33,6 +34,7 @@ class LocalTimestream:
         port: int = 0,
         faults: Mapping[str, str | float] | None = None,
         seed: int = 0,
+        s3: Path | str | None = None,
     ) -> None:
         """Configure a local Timestream, which is started by ``with``.
 
@@ -45,6 +47,8 @@ class LocalTimestream:
                 kinds are those of ``fleetstream serve --fault``. With a dictionary, also an empty
                 one, faults can be changed at run time.
             seed: The seed of the faults.
+            s3: Where ``s3://`` locations are, for UNLOAD: the URL of a server with the API of S3,
+                such as moto's, or a folder, which then has one folder per bucket.
 
         Raises ValueError for an unknown kind of fault, or an invalid value.
 
@@ -54,6 +58,7 @@ class LocalTimestream:
         self._faults = (dict(faults), seed) if faults is not None else None
         if self._faults is not None:
             Faults(*self._faults)
+        self._storage = open_storage(str(s3)) if s3 is not None else None
         self._server: EmulatorServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -76,7 +81,7 @@ class LocalTimestream:
         if self._server is not None:
             raise RuntimeError("This local Timestream is running already.")
         faults = Faults(*self._faults) if self._faults is not None else None
-        self._server = EmulatorServer(*self._address, self._store, faults)
+        self._server = EmulatorServer(*self._address, self._store, faults, self._storage)
         ready: Future[None] = Future()
         self._thread = threading.Thread(
             target=_run, args=(self._server, ready), name="local-timestream", daemon=True

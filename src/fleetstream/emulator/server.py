@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from fleetstream.emulator.api.app import make_app
 from fleetstream.emulator.api.faults import Faults
 from fleetstream.emulator.api.responses import TRANSPORT
+from fleetstream.emulator.object_storage import ObjectStorage
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
 
@@ -58,12 +59,20 @@ class EmulatorServer:
 
     """
 
-    def __init__(self, host: str, port: int, store: Path | None, faults: Faults | None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        store: Path | None,
+        faults: Faults | None,
+        storage: ObjectStorage | None = None,
+    ) -> None:
         """Listen on the first address of ``host``, and open the store; port 0 is a free port.
 
         Raises OSError if it can't listen, and StoreUnusable if it can't open the store.
         """
         self._faults = faults
+        self._storage = storage
         self._listener = _listen(host, port)
         try:
             self._store = TimestreamStore(store)
@@ -102,7 +111,7 @@ class EmulatorServer:
         }
         writer = Writer(self._store)
         try:
-            app = make_app(self._store, writer, self._faults)
+            app = make_app(self._store, writer, self._faults, self._storage)
             self._uvicorn = _UvicornServer(uvicorn.Config(app, **config), on_ready)
             self._uvicorn.run([self._listener])
         finally:

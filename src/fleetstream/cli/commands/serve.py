@@ -43,6 +43,12 @@ def configure(parser: CommandParser) -> None:
         help="file that holds the data (default: in memory)",
     )
     parser.add_argument(
+        "--s3",
+        metavar="URL|FOLDER",
+        default=None,
+        help="where UNLOAD writes s3:// locations: a server with the API of S3, or a folder",
+    )
+    parser.add_argument(
         "--fault",
         metavar="KIND=VALUE",
         action="append",
@@ -62,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; prints ``Listening on URL`` when it is ready."""
     try:
         from fleetstream.emulator.api.faults import Faults, parse_faults
+        from fleetstream.emulator.object_storage import open_storage
         from fleetstream.emulator.server import EmulatorServer
         from fleetstream.emulator.store.store import StoreUnusable
     except ModuleNotFoundError as error:
@@ -70,8 +77,9 @@ def run(options: argparse.Namespace) -> int:
             "`pip install 'fleetstream[local]'`."
         ) from error
     faults = Faults(parse_faults(options.fault), options.seed) if options.fault else None
+    storage = open_storage(options.s3) if options.s3 is not None else None
     try:
-        server = EmulatorServer(options.host, options.port, options.store, faults)
+        server = EmulatorServer(options.host, options.port, options.store, faults, storage)
     except StoreUnusable as error:
         return _fail(str(error))
     except OSError as error:

@@ -35,6 +35,7 @@ from fleetstream.emulator.errors import (
     UnknownOperationException,
     ValidationException,
 )
+from fleetstream.emulator.object_storage import ObjectStorage
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
 
@@ -87,12 +88,18 @@ _OPERATIONS_WITH_FAULTS = frozenset({"WriteRecords", "Query"})
 class TimestreamApi:
     """The endpoints of the HTTP application."""
 
-    def __init__(self, store: TimestreamStore, writer: Writer, faults: Faults | None) -> None:
+    def __init__(
+        self,
+        store: TimestreamStore,
+        writer: Writer,
+        faults: Faults | None,
+        storage: ObjectStorage | None,
+    ) -> None:
         self._store = store
         self._writer = writer
         self._faults = faults
         self._catalog_operations = CatalogOperations(store)
-        self._query_operations = QueryOperations(store)
+        self._query_operations = QueryOperations(store, storage)
 
     async def handle(self, request: Request) -> Response:
         """POST /: one operation of either API."""
@@ -207,9 +214,14 @@ async def _read_body(request: Request) -> bytearray:
     )
 
 
-def make_app(store: TimestreamStore, writer: Writer, faults: Faults | None) -> Starlette:
+def make_app(
+    store: TimestreamStore,
+    writer: Writer,
+    faults: Faults | None,
+    storage: ObjectStorage | None = None,
+) -> Starlette:
     """The ASGI application; with ``faults``, it also has the path ``/faults``."""
-    api = TimestreamApi(store, writer, faults)
+    api = TimestreamApi(store, writer, faults, storage)
     routes = [Route("/", api.handle, methods=["POST"])]
     if faults is not None:
         routes += [

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import duckdb
@@ -38,6 +38,9 @@ TOKEN_SECONDS = 3600.0
 CANCEL_ATTEMPTS = 100
 CANCEL_PAUSE_SECONDS = 0.05
 _BATCH_ROWS = 1000
+
+ProduceRows = Callable[[str, duckdb.DuckDBPyConnection], Sequence[Sequence[Any]]]
+"""Runs a statement that has an effect, given its query ID and a cursor; returns its result."""
 
 
 def service_error(error: Exception) -> ServiceError:
@@ -68,14 +71,19 @@ class QueryExecution:
     """One execution of a query: its remaining rows, and the page that was returned last."""
 
     def __init__(
-        self, text: str, statement: TranslatedStatement, cursor: duckdb.DuckDBPyConnection
+        self,
+        text: str,
+        statement: TranslatedStatement,
+        cursor: duckdb.DuckDBPyConnection,
+        produce: ProduceRows | None = None,
     ) -> None:
-        """``cursor`` is closed with the execution."""
+        """``cursor`` is closed with the execution; ``produce``, if given, makes the rows."""
         self.query_id = uuid.uuid4().hex.upper()
         self.text = text
         self.cancelled = False
         self.last_used = time.monotonic()
         self._statement = statement
+        self._produce = produce
         self._lock = threading.Lock()
         self._cursor = cursor
         self._batches = self._run()
@@ -145,8 +153,11 @@ class QueryExecution:
         statement = self._statement
         types = [column.type for column in statement.columns]
         if statement.sql is None:
-            if statement.rows:
-                columns = [pa.array(column) for column in zip(*statement.rows, strict=True)]
+            rows = statement.rows
+            if self._produce is not None:
+                rows = self._produce(self.query_id, self._cursor)
+            if rows:
+                columns = [pa.array(column) for column in zip(*rows, strict=True)]
                 yield JsonRows(columns, types)
             return
         with self._cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches:

@@ -16,8 +16,10 @@ from fleetstream.emulator.api.query_execution import (
     service_error,
 )
 from fleetstream.emulator.errors import ValidationException
-from fleetstream.emulator.sql import column_info, translate
+from fleetstream.emulator.object_storage import ObjectStorage
+from fleetstream.emulator.sql import TranslatedStatement, column_info, translate
 from fleetstream.emulator.store.store import TimestreamStore
+from fleetstream.emulator.unload import UNLOAD_COLUMNS, Unload, is_unload, read_unload
 
 MAX_QUERY_CHARACTERS = 262_144
 MAX_ROWS = 1_000
@@ -38,8 +40,10 @@ class _RememberedResponse(NamedTuple):
 class QueryOperations:
     """One method per operation, safe to call from several threads."""
 
-    def __init__(self, store: TimestreamStore) -> None:
+    def __init__(self, store: TimestreamStore, storage: ObjectStorage | None) -> None:
+        """``storage`` is what UNLOAD writes to, if anything."""
         self._store = store
+        self._storage = storage
         self._lock = threading.Lock()
         self._executions: OrderedDict[str, QueryExecution] = OrderedDict()
         self._responses: OrderedDict[str, _RememberedResponse] = OrderedDict()
@@ -111,8 +115,7 @@ class QueryOperations:
                 raise service_error(error) from error
 
     def _start(self, text: str, max_rows: int | None) -> dict[str, Any]:
-        statement = translate(text, self._store)
-        execution = QueryExecution(text, statement, self._store.cursor())
+        execution = self._execution(text)
         with self._lock:
             self._executions[execution.query_id] = execution
             stale = self._remove_stale()
@@ -126,6 +129,18 @@ class QueryOperations:
         if "NextToken" not in response:
             self._close(execution)
         return response
+
+    def _execution(self, text: str) -> QueryExecution:
+        if not is_unload(text):
+            return QueryExecution(text, translate(text, self._store), self._store.cursor())
+        if self._storage is None:
+            raise ValidationException(
+                "UNLOAD needs S3; start the local Timestream with --s3, followed by the URL of a"
+                " server with the API of S3, or by a folder"
+            )
+        unload = Unload(read_unload(text), self._store, self._storage)
+        result = TranslatedStatement(UNLOAD_COLUMNS)
+        return QueryExecution(text, result, self._store.cursor(), unload.run)
 
     def _close(self, execution: QueryExecution) -> None:
         with self._lock:

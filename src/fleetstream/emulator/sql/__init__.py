@@ -6,10 +6,26 @@ type and relation in the translation comes from the tables of this package, or f
 
 from __future__ import annotations
 
+from fleetstream.emulator.sql.conversion import cast_sql
+from fleetstream.emulator.sql.dialect import TimestreamDialect
+from fleetstream.emulator.sql.errors import token_column
 from fleetstream.emulator.sql.failures import failure_message
-from fleetstream.emulator.sql.statements import translate
-from fleetstream.emulator.sql.translation import TranslatedStatement
+from fleetstream.emulator.sql.statements import translate, translate_query
+from fleetstream.emulator.sql.translation import (
+    CatalogReader,
+    QueryColumn,
+    TranslatedQuery,
+    TranslatedStatement,
+)
 from fleetstream.emulator.sql.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    INTEGERS,
+    INTERVALS,
+    NUMERIC,
+    TIME,
+    TIMESTAMP,
     UNKNOWN,
     VARCHAR,
     ArrayType,
@@ -18,18 +34,35 @@ from fleetstream.emulator.sql.types import (
     SqlType,
     TimeSeriesType,
     column_info,
+    text_type,
 )
 
 __all__ = [
+    "BIGINT",
+    "BOOLEAN",
+    "DATE",
+    "INTEGERS",
+    "INTERVALS",
+    "NUMERIC",
+    "TIME",
+    "TIMESTAMP",
     "UNKNOWN",
     "VARCHAR",
     "ArrayType",
+    "CatalogReader",
+    "QueryColumn",
     "RowType",
     "ScalarType",
     "SqlType",
     "TimeSeriesType",
+    "TimestreamDialect",
+    "TranslatedQuery",
     "TranslatedStatement",
+    "cast_sql",
     "column_info",
     "failure_message",
+    "text_type",
+    "token_column",
     "translate",
+    "translate_query",
 ]

@@ -11,10 +11,11 @@ from fleetstream.emulator.errors import ValidationException
 from fleetstream.emulator.sql.catalog_statements import translate_describe, translate_show
 from fleetstream.emulator.sql.conversion import cast_sql
 from fleetstream.emulator.sql.dialect import TimestreamDialect
-from fleetstream.emulator.sql.errors import token_column
+from fleetstream.emulator.sql.errors import query_error, token_column
 from fleetstream.emulator.sql.queries import QueryTranslator
 from fleetstream.emulator.sql.translation import (
     CatalogReader,
+    TranslatedQuery,
     TranslatedStatement,
     TranslationContext,
 )
@@ -37,6 +38,20 @@ def translate(text: str, catalog: CatalogReader, *, preparing: bool = False) -> 
         if isinstance(tree, exp.Describe):
             return translate_describe(tree, catalog)
         return _translate_query(tree, TranslationContext(catalog, preparing))
+    except RecursionError as error:
+        raise ValidationException("The query is nested too deeply") from error
+
+
+def translate_query(text: str, catalog: CatalogReader) -> TranslatedQuery:
+    """Translate one query, with values of their own types; SHOW and DESCRIBE are no queries.
+
+    Raises ValidationException, with the position in the text, if it is invalid or not supported.
+    """
+    try:
+        tree = _parse(text)
+        if isinstance(tree, exp.Show | exp.Describe):
+            raise query_error(tree, "Expected a query: SELECT or WITH")
+        return QueryTranslator(TranslationContext(catalog)).translate(tree, None)
     except RecursionError as error:
         raise ValidationException("The query is nested too deeply") from error
 
