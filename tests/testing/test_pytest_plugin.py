@@ -11,7 +11,7 @@ import pytest
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/local-testing.md"
+PAGES = ("local-testing.md", "local-retention.md")
 RUN = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:importlinter")
 
 ISOLATION = """
@@ -72,13 +72,15 @@ def test_fixtures(pytester: pytest.Pytester, project: str, passed: int) -> None:
     assert {path.suffix for path in pytester.path.iterdir()} <= {".py", ""}
 
 
-def test_the_page_s_examples(pytester: pytest.Pytester) -> None:
-    examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_of_the_documentation(pytester: pytest.Pytester, page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     for number, example in enumerate(examples):
         pytester.makepyfile(**{f"test_{number}": example})
     result = pytester.runpytest_inprocess(*RUN)
     tests = sum(example.count("def test_") for example in examples)
-    assert tests > 1
+    assert tests
     result.assert_outcomes(passed=tests)
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from fleetstream.emulator.api.faults import Faults
+from fleetstream.emulator.clock import Clock
 from fleetstream.emulator.object_storage import open_storage
 from fleetstream.emulator.server import EmulatorServer
 
@@ -71,6 +72,11 @@ class LocalTimestream:
     def port(self) -> int:
         """The port; raises RuntimeError outside of the ``with`` block."""
         return self._running.port
+
+    @property
+    def clock(self) -> Clock:
+        """The clock, which can be set; raises RuntimeError outside of the ``with`` block."""
+        return self._running.clock
 
     def __enter__(self) -> Self:
         """Start serving.

@@ -16,7 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from fleetstream.emulator.api.app import make_app
 from fleetstream.emulator.api.faults import Faults
 from fleetstream.emulator.api.responses import TRANSPORT
+from fleetstream.emulator.clock import Clock
 from fleetstream.emulator.object_storage import ObjectStorage
+from fleetstream.emulator.store.retention import RetentionJob
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
 
@@ -56,6 +58,7 @@ class EmulatorServer:
         host: The address that it listens on.
         port: The port that it listens on.
         url: The endpoint URL.
+        clock: The time, which can be set.
 
     """
 
@@ -79,6 +82,7 @@ class EmulatorServer:
         except BaseException:
             self._listener.close()
             raise
+        self.clock: Clock = self._store.clock
         self.host: str
         self.port: int
         self.host, self.port = self._listener.getsockname()[:2]
@@ -110,11 +114,14 @@ class EmulatorServer:
             "timeout_graceful_shutdown": _SHUTDOWN_SECONDS,
         }
         writer = Writer(self._store)
+        retention = RetentionJob(self._store, writer)
+        retention.start()
         try:
             app = make_app(self._store, writer, self._faults, self._storage)
             self._uvicorn = _UvicornServer(uvicorn.Config(app, **config), on_ready)
             self._uvicorn.run([self._listener])
         finally:
+            retention.close()
             writer.close()
             self._store.close()
             self._listener.close()

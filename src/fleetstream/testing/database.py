@@ -50,14 +50,16 @@ class TimestreamDatabase:
 
     Attributes:
         url: The endpoint URL.
+        clock: The server's clock, which can be set.
         name: The database's name.
         write: boto3's client of the write API.
         query: boto3's client of the query API.
 
     """
 
-    def __init__(self, url: str, name: str) -> None:
-        self.url = url
+    def __init__(self, server: LocalTimestream, name: str) -> None:
+        self.url = server.url
+        self.clock = server.clock
         self.name = name
         self.write: Any = self._client("timestream-write")
         self.query: Any = self._client("timestream-query")
@@ -120,17 +122,19 @@ def local_timestream(**options: Any) -> Iterator[TimestreamDatabase]:
 def timestream_database(server: LocalTimestream) -> Iterator[TimestreamDatabase]:
     """An empty database of a local Timestream that is running.
 
-    At the end, it and all other databases that were created in the meantime are deleted. Inside the
-    block, AWS's environment variables name the server as the endpoint of both APIs of Timestream,
-    with invented credentials, so that code under test uses it unchanged, and nothing else.
+    At the end, it and all other databases that were created in the meantime are deleted, and the
+    clock is reset. Inside the block, AWS's environment variables name the server as the endpoint of
+    both APIs of Timestream, with invented credentials, so that code under test uses it unchanged,
+    and nothing else.
     """
     with aws_environment(server.url):
-        database = TimestreamDatabase(server.url, f"test-{uuid.uuid4().hex[:8]}")
+        database = TimestreamDatabase(server, f"test-{uuid.uuid4().hex[:8]}")
         before = set(_databases(database.write))
         database.write.create_database(DatabaseName=database.name)
         try:
             yield database
         finally:
+            server.clock.reset()
             for name in set(_databases(database.write)) - before:
                 _delete(database.write, name)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from starlette.routing import Route
 
 from fleetstream.emulator.api import shapes
 from fleetstream.emulator.api.catalog_operations import CatalogOperations
+from fleetstream.emulator.api.clock_endpoints import ClockEndpoints
 from fleetstream.emulator.api.decoding import decode
 from fleetstream.emulator.api.faults import Faults, InvalidFault
 from fleetstream.emulator.api.query_operations import QueryOperations
@@ -141,7 +141,7 @@ class TimestreamApi:
     async def _write(self, body: bytearray) -> dict[str, Any]:
         request = decode(body, shapes.WriteRecords)
         table = self._store.catalog.table(request.database_name, request.table_name)
-        pending = read_records(request, table, time.time_ns())
+        pending = read_records(request, table, self._store.clock.now())
         if self._faults is not None:
             for index in self._faults.rejected_records(len(request.records)):
                 pending.reject(index, "The record was rejected by an injected fault.")
@@ -222,7 +222,12 @@ def make_app(
 ) -> Starlette:
     """The ASGI application; with ``faults``, it also has the path ``/faults``."""
     api = TimestreamApi(store, writer, faults, storage)
-    routes = [Route("/", api.handle, methods=["POST"])]
+    clock = ClockEndpoints(store.clock)
+    routes = [
+        Route("/", api.handle, methods=["POST"]),
+        Route("/clock", clock.get, methods=["GET"]),
+        Route("/clock", clock.put, methods=["PUT"]),
+    ]
     if faults is not None:
         routes += [
             Route("/faults", api.get_faults, methods=["GET"]),

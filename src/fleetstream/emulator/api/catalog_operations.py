@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -53,7 +52,7 @@ class CatalogOperations:
         self._store = store
 
     def create_database(self, request: shapes.CreateDatabase) -> dict[str, Any]:
-        now = time.time()
+        now = self._store.clock.seconds()
         database = DatabaseDefinition(
             request.database_name, request.kms_key_id or _DEFAULT_KMS_KEY, now, now
         )
@@ -84,7 +83,7 @@ class CatalogOperations:
             database = msgspec.structs.replace(
                 catalog.database(request.database_name),
                 kms_key_id=request.kms_key_id,
-                updated=time.time(),
+                updated=self._store.clock.seconds(),
             )
             catalog.put_database(database)
             return database
@@ -105,7 +104,7 @@ class CatalogOperations:
         return {}
 
     def create_table(self, request: shapes.CreateTable) -> dict[str, Any]:
-        now = time.time()
+        now = self._store.clock.seconds()
 
         def create(catalog: Catalog) -> TableDefinition:
             catalog.database(request.database_name)
@@ -147,6 +146,8 @@ class CatalogOperations:
     def update_table(self, request: shapes.UpdateTable) -> dict[str, Any]:
         def update(catalog: Catalog) -> TableDefinition:
             table = catalog.table(request.database_name, request.table_name)
+            # A longer retention does not bring back what has expired.
+            self._store.delete_expired(table)
             schema = table.schema
             if request.schema is not None:
                 schema = _complete_schema(request.schema)
@@ -156,7 +157,7 @@ class CatalogOperations:
                 retention=request.retention_properties or table.retention,
                 magnetic_store=request.magnetic_store_write_properties or table.magnetic_store,
                 schema=schema,
-                updated=time.time(),
+                updated=self._store.clock.seconds(),
             )
             catalog.put_table(table)
             return table

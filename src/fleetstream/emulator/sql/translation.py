@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,6 +27,9 @@ class CatalogReader(Protocol):
     def measures(self, database: str, table: str) -> Sequence[tuple[str, str, Sequence[str]]]:
         """Name, data type and dimensions of a table's measures."""
 
+    def now(self) -> int:
+        """The time of queries, in nanoseconds since 1970."""
+
     def relation(self, database: str, table: str) -> str:
         """A DuckDB subquery that reads a table."""
 
@@ -47,10 +49,13 @@ class TranslationContext:
 
     catalog: CatalogReader
     preparing: bool = False
-    now: int = field(default_factory=time.time_ns)
+    now: int = field(init=False)
     parameters: dict[str, SqlType] = field(default_factory=dict)
     volatile: bool = False
     _aliases: int = 0
+
+    def __post_init__(self) -> None:
+        self.now = self.catalog.now()
 
     def new_alias(self) -> str:
         """A relation name that nothing else in the statement has."""

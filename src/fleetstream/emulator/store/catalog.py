@@ -18,9 +18,11 @@ from fleetstream.emulator.store.table_properties import (
     RetentionProperties,
     TableSchema,
 )
-from fleetstream.emulator.store.values import ValueType
+from fleetstream.emulator.store.values import MIN_TIME, ValueType
 
 ColumnRole = Literal["dimension", "measure_name", "time", "measure_value"]
+
+_HOUR = 3_600_000_000_000
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -70,6 +72,18 @@ class TableDefinition(msgspec.Struct, frozen=True):
     @property
     def arn(self) -> str:
         return f"arn:aws:timestream:{REGION}:{ACCOUNT}:database/{self.database}/table/{self.name}"
+
+    def expiry(self, now: int) -> int:
+        """The earliest time of records that are kept; both are nanoseconds since 1970.
+
+        Records move from the memory store to the magnetic store, and are deleted when they are too
+        old for both.
+        """
+        hours = max(
+            self.retention.memory_store_retention_period_in_hours,
+            self.retention.magnetic_store_retention_period_in_days * 24,
+        )
+        return max(now - hours * _HOUR, MIN_TIME)
 
 
 _CATALOG_SQL = """

@@ -14,10 +14,11 @@ from typing import NamedTuple, TypeVar
 
 import duckdb
 
+from fleetstream.emulator.clock import Clock
 from fleetstream.emulator.errors import ServiceError
 from fleetstream.emulator.store.catalog import Catalog, TableColumn, TableDefinition
 from fleetstream.emulator.store.pending_records import PendingRecords
-from fleetstream.emulator.store.table_columns import create_tables, drop_tables
+from fleetstream.emulator.store.table_columns import TIME_SQL, create_tables, drop_tables
 from fleetstream.emulator.store.table_data import TableData
 
 Result = TypeVar("Result")
@@ -54,6 +55,7 @@ class TimestreamStore:
 
         Raises StoreUnusable if the file is not a store, is in use, or can't be read and written.
         """
+        self.clock = Clock()
         settings = _SETTINGS if path is not None else _SETTINGS | _IN_MEMORY
         try:
             self._connection = duckdb.connect(str(path or ":memory:"), config=settings)
@@ -98,9 +100,17 @@ class TimestreamStore:
     def relation(self, database: str, table: str) -> str:
         """A DuckDB subquery with a table's columns under their names.
 
-        Raises ResourceNotFoundException if the table does not exist.
+        It has no records whose retention has ended. Raises ResourceNotFoundException if the table
+        does not exist.
         """
-        return self._find(database, table).relation_sql
+        definition = self.catalog.table(database, table)
+        earliest = definition.expiry(self.clock.now())
+        relation = self._readable[definition.id].relation_sql
+        return f"({relation} WHERE {TIME_SQL} >= make_timestamp_ns({earliest}))"
+
+    def now(self) -> int:
+        """The time of queries, in nanoseconds since 1970."""
+        return self.clock.now()
 
     def measures(self, database: str, table: str) -> list[tuple[str, str, list[str]]]:
         """A table's measure names and types, with the dimensions that they were written with.
@@ -134,6 +144,10 @@ class TimestreamStore:
         """Drop the data of a table that was removed from the catalog, in the same transaction."""
         drop_tables(self._connection, table)
         self._tables.pop(table.id, None)
+
+    def delete_expired(self, table: TableDefinition) -> None:
+        """Delete the records of a table whose retention has ended, in a transaction."""
+        self._data(table).delete_before(table.expiry(self.clock.now()))
 
     def write(self, requests: Sequence[PendingRecords]) -> None:
         """Store the records of several requests in one transaction, in order.

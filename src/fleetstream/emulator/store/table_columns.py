@@ -29,6 +29,9 @@ from fleetstream.emulator.store.values import STORAGE
 SINGLE_VALUE_PREFIX = "measure_value::"
 """Prefix of the columns of single-measure values; their type in lower case follows."""
 
+TIME_SQL = "p.time"
+"""A record's time, in the query of ``StoredColumns.relation_sql``."""
+
 _MAX_COLUMNS: dict[ColumnRole, tuple[int, str]] = {
     "dimension": (limits.DIMENSIONS_PER_TABLE, "dimensions"),
     "measure_value": (limits.MULTI_MEASURES_PER_TABLE, "measures of multi-measure records"),
@@ -83,16 +86,16 @@ class StoredColumns:
 
     @property
     def relation_sql(self) -> str:
-        """A subquery whose columns are the visible ones, under their names."""
-        sources = {MEASURE_NAME_COLUMN.name: "s.measure_name", TIME_COLUMN.name: "p.time"}
+        """A query whose columns are the visible ones, under their names; it has no WHERE."""
+        sources = {MEASURE_NAME_COLUMN.name: "s.measure_name", TIME_COLUMN.name: TIME_SQL}
         for name, stored in self._stored.items():
             sources[name] = f"{'s' if stored.column.role == 'dimension' else 'p'}.{stored.sql}"
         columns = ", ".join(
             f"{sources[c.name]} AS {quote_identifier(c.name)}" for c in self.visible
         )
         return (
-            f"(SELECT {columns} FROM {self.points_table} AS p"
-            f" JOIN {self.series_table} AS s USING (series))"
+            f"SELECT {columns} FROM {self.points_table} AS p"
+            f" JOIN {self.series_table} AS s USING (series)"
         )
 
     @property

@@ -62,6 +62,12 @@ class TableData:
         for pending in requests:
             self._write_measures(pending)
 
+    def delete_before(self, time: int) -> None:
+        """Delete the records before a time, in nanoseconds since 1970, in a transaction."""
+        self._connection.execute(
+            f"DELETE FROM {self.columns.points_table} WHERE time < make_timestamp_ns({time})"
+        )
+
     def _add_value_column(self, pending: PendingRecords, name: str, value_type: ValueType) -> None:
         """Add a column if it is new; reject its records if that is not possible."""
         column = TableColumn(name, "measure_value", value_type)
