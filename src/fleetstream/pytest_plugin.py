@@ -51,7 +51,7 @@ def local_timestream(
     """An empty database of a local Timestream, with boto3's clients, for one test.
 
     During the test, AWS's environment variables name the local Timestream as the endpoint, so code
-    under test uses it unchanged. All databases that the test creates are deleted at its end.
+    under test uses it unchanged. What the test creates is deleted at its end.
     """
     from fleetstream.testing import timestream_database
 

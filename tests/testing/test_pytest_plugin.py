@@ -11,7 +11,7 @@ import pytest
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("local-testing.md", "local-retention.md")
+PAGES = ("local-testing.md", "local-retention.md", "local-scheduled-queries.md")
 RUN = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:importlinter")
 
 ISOLATION = """

@@ -18,6 +18,9 @@ from fleetstream.emulator.api.faults import Faults
 from fleetstream.emulator.api.responses import TRANSPORT
 from fleetstream.emulator.clock import Clock
 from fleetstream.emulator.object_storage import ObjectStorage
+from fleetstream.emulator.scheduled.operations import ScheduledQueryOperations
+from fleetstream.emulator.scheduled.run import ScheduledQueryRunner
+from fleetstream.emulator.scheduled.scheduler import Scheduler
 from fleetstream.emulator.store.retention import RetentionJob
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
@@ -114,13 +117,19 @@ class EmulatorServer:
             "timeout_graceful_shutdown": _SHUTDOWN_SECONDS,
         }
         writer = Writer(self._store)
+        runner = ScheduledQueryRunner(self._store, writer, self._storage)
+        # Before the retention, so that runs that are due read what expires at the same time.
+        scheduler = Scheduler(self._store, writer, runner)
         retention = RetentionJob(self._store, writer)
+        further = ScheduledQueryOperations(self._store, runner, scheduler).table
+        scheduler.start()
         retention.start()
         try:
-            app = make_app(self._store, writer, self._faults, self._storage)
+            app = make_app(self._store, writer, self._faults, self._storage, further)
             self._uvicorn = _UvicornServer(uvicorn.Config(app, **config), on_ready)
             self._uvicorn.run([self._listener])
         finally:
+            scheduler.close()
             retention.close()
             writer.close()
             self._store.close()

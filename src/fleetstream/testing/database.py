@@ -122,26 +122,34 @@ def local_timestream(**options: Any) -> Iterator[TimestreamDatabase]:
 def timestream_database(server: LocalTimestream) -> Iterator[TimestreamDatabase]:
     """An empty database of a local Timestream that is running.
 
-    At the end, it and all other databases that were created in the meantime are deleted, and the
-    clock is reset. Inside the block, AWS's environment variables name the server as the endpoint of
-    both APIs of Timestream, with invented credentials, so that code under test uses it unchanged,
-    and nothing else.
+    At the end, it and all other databases and scheduled queries that were created in the meantime
+    are deleted, and the clock is reset. Inside the block, AWS's environment variables name the
+    server as the endpoint of both APIs of Timestream, with invented credentials, so that code under
+    test uses it unchanged, and nothing else.
     """
     with aws_environment(server.url):
         database = TimestreamDatabase(server, f"test-{uuid.uuid4().hex[:8]}")
-        before = set(_databases(database.write))
+        databases, queries = set(_databases(database.write)), set(_queries(database.query))
         database.write.create_database(DatabaseName=database.name)
         try:
             yield database
         finally:
+            # First the queries, which would run for all the time that the reset may skip.
+            for arn in set(_queries(database.query)) - queries:
+                database.query.delete_scheduled_query(ScheduledQueryArn=arn)
             server.clock.reset()
-            for name in set(_databases(database.write)) - before:
+            for name in set(_databases(database.write)) - databases:
                 _delete(database.write, name)
 
 
 def _databases(write: Any) -> list[str]:
     pages = _pages(write.list_databases, "Databases")
     return [database["DatabaseName"] for database in pages]
+
+
+def _queries(query: Any) -> list[str]:
+    pages = query.get_paginator("list_scheduled_queries").paginate()
+    return [each["Arn"] for page in pages for each in page["ScheduledQueries"]]
 
 
 def _delete(write: Any, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -85,6 +85,11 @@ _QUERY_OPERATIONS: dict[str, Callable[[QueryOperations, dict[str, Any]], dict[st
 _OPERATIONS_WITH_FAULTS = frozenset({"WriteRecords", "Query"})
 
 
+FurtherOperations = Mapping[str, tuple[type[Any], Callable[[Any], dict[str, Any]]]]
+"""Operations of other packages: the request's shape, and a method that may be called in any
+thread."""
+
+
 class TimestreamApi:
     """The endpoints of the HTTP application."""
 
@@ -94,10 +99,12 @@ class TimestreamApi:
         writer: Writer,
         faults: Faults | None,
         storage: ObjectStorage | None,
+        further: FurtherOperations,
     ) -> None:
         self._store = store
         self._writer = writer
         self._faults = faults
+        self._further = further
         self._catalog_operations = CatalogOperations(store)
         self._query_operations = QueryOperations(store, storage)
 
@@ -129,6 +136,9 @@ class TimestreamApi:
             address = f"{request.url.scheme}://{request.url.netloc}"
             endpoint = {"Address": address, "CachePeriodInMinutes": ENDPOINT_CACHE_MINUTES}
             return {"Endpoints": [endpoint]}
+        if operation in self._further:
+            shape, method = self._further[operation]
+            return await run_in_threadpool(method, decode(body, shape))
         known = _CATALOG_OPERATIONS.get(operation)
         if known is None:
             raise UnknownOperationException(f"The local Timestream has no operation {operation!r}.")
@@ -219,9 +229,10 @@ def make_app(
     writer: Writer,
     faults: Faults | None,
     storage: ObjectStorage | None = None,
+    further: FurtherOperations | None = None,
 ) -> Starlette:
     """The ASGI application; with ``faults``, it also has the path ``/faults``."""
-    api = TimestreamApi(store, writer, faults, storage)
+    api = TimestreamApi(store, writer, faults, storage, further or {})
     clock = ClockEndpoints(store.clock)
     routes = [
         Route("/", api.handle, methods=["POST"]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -39,7 +39,13 @@ _DEFAULT_RETENTION = RetentionProperties(
 )
 _DEFAULT_SCHEMA = TableSchema((PartitionKey("MEASURE"),))
 
-Resource = TypeVar("Resource", DatabaseDefinition, TableDefinition)
+
+class _HasArn(Protocol):
+    @property
+    def arn(self) -> str: ...
+
+
+Resource = TypeVar("Resource", bound=_HasArn)
 
 
 class CatalogOperations:
@@ -63,7 +69,7 @@ class CatalogOperations:
                     f"An account can have {limits.DATABASES} databases; delete one first."
                 )
             catalog.add_database(database)
-            catalog.put_tags(database.arn, _tags(request.tags))
+            catalog.put_tags(database.arn, tags_of(request.tags))
 
         self._store.change(create)
         return {"Database": self._describe_database(database)}
@@ -73,10 +79,10 @@ class CatalogOperations:
         return {"Database": self._describe_database(database)}
 
     def list_databases(self, request: shapes.ListDatabases) -> dict[str, Any]:
-        page, token = _page(
+        listed, token = page(
             self._store.catalog.databases(), request.next_token, request.max_results
         )
-        return {"Databases": [self._describe_database(database) for database in page], **token}
+        return {"Databases": [self._describe_database(database) for database in listed], **token}
 
     def update_database(self, request: shapes.UpdateDatabase) -> dict[str, Any]:
         def update(catalog: Catalog) -> DatabaseDefinition:
@@ -124,7 +130,7 @@ class CatalogOperations:
                 updated=now,
             )
             catalog.add_table(table)
-            catalog.put_tags(table.arn, _tags(request.tags))
+            catalog.put_tags(table.arn, tags_of(request.tags))
             self._store.create_table(table)
             return table
 
@@ -136,12 +142,12 @@ class CatalogOperations:
 
     def list_tables(self, request: shapes.ListTables) -> dict[str, Any]:
         """A page of the tables of one database, or of all if the request names none."""
-        page, token = _page(
+        listed, token = page(
             self._store.catalog.tables(request.database_name),
             request.next_token,
             request.max_results,
         )
-        return {"Tables": [_describe_table(table) for table in page], **token}
+        return {"Tables": [_describe_table(table) for table in listed], **token}
 
     def update_table(self, request: shapes.UpdateTable) -> dict[str, Any]:
         def update(catalog: Catalog) -> TableDefinition:
@@ -175,12 +181,12 @@ class CatalogOperations:
 
     def tag_resource(self, request: shapes.TagResource) -> dict[str, Any]:
         def tag(catalog: Catalog) -> None:
-            tags = catalog.tags(request.resource_arn) | _tags(request.tags)
+            tags = catalog.tags(request.resource_arn) | tags_of(request.tags)
             if len(tags) > limits.TAGS_PER_RESOURCE:
                 raise ServiceQuotaExceededException(
                     f"A resource can have {limits.TAGS_PER_RESOURCE} tags; remove some first."
                 )
-            catalog.put_tags(request.resource_arn, _tags(request.tags))
+            catalog.put_tags(request.resource_arn, tags_of(request.tags))
 
         self._store.change(tag)
         return {}
@@ -225,7 +231,8 @@ def _describe_table(table: TableDefinition) -> dict[str, Any]:
     }
 
 
-def _tags(tags: Sequence[shapes.TagShape] | None) -> dict[str, str]:
+def tags_of(tags: Sequence[shapes.TagShape] | None) -> dict[str, str]:
+    """A request's tags, by key."""
     return {tag.key: tag.value for tag in tags or ()}
 
 
@@ -259,7 +266,7 @@ def _check_same_keys(before: TableSchema, after: TableSchema) -> None:
         )
 
 
-def _page(
+def page(
     resources: Sequence[Resource], token: str | None, size: int | None
 ) -> tuple[Sequence[Resource], dict[str, str]]:
     """The page after ``token``, and the response's NextToken if there are more pages.
@@ -271,10 +278,10 @@ def _page(
     if token is not None:
         last = _decode_token(token)
         start = sum(resource.arn <= last for resource in resources)
-    page = resources[start : start + (size or DEFAULT_PAGE_SIZE)]
-    if start + len(page) >= len(resources):
-        return page, {}
-    return page, {"NextToken": base64.urlsafe_b64encode(page[-1].arn.encode()).decode()}
+    found = resources[start : start + (size or DEFAULT_PAGE_SIZE)]
+    if start + len(found) >= len(resources):
+        return found, {}
+    return found, {"NextToken": base64.urlsafe_b64encode(found[-1].arn.encode()).decode()}
 
 
 def _decode_token(token: str) -> str:

@@ -21,7 +21,7 @@ _CONSTRAINTS = (
     (r"of length <= (\d+)", "Member must have length less than or equal to {}"),
     (r"`int` >= (-?\d+)", "Member must have value greater than or equal to {}"),
     (r"`int` <= (-?\d+)", "Member must have value less than or equal to {}"),
-    (r"matching regex '(.*)'", "Member must satisfy regular expression pattern: {}"),
+    (r"matching regex ['\"](.*)['\"]", "Member must satisfy regular expression pattern: {}"),
     (
         r"Invalid enum value (.*)",
         "Member must satisfy the model's enumeration, and {} is not in it",

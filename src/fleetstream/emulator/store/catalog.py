@@ -94,6 +94,7 @@ CREATE TABLE IF NOT EXISTS catalog.tables (id INTEGER, properties VARCHAR);
 CREATE TABLE IF NOT EXISTS catalog.columns
     (table_id INTEGER, position INTEGER, name VARCHAR, role VARCHAR, type VARCHAR);
 CREATE TABLE IF NOT EXISTS catalog.measures (table_id INTEGER, name VARCHAR, type VARCHAR);
+CREATE TABLE IF NOT EXISTS catalog.documents (kind VARCHAR, arn VARCHAR, content VARCHAR);
 CREATE TABLE IF NOT EXISTS catalog.tags (arn VARCHAR, key VARCHAR, value VARCHAR);
 """
 
@@ -109,6 +110,7 @@ class Catalog:
         self._databases: dict[str, DatabaseDefinition] = {}
         self._tables: dict[tuple[str, str], TableDefinition] = {}
         self._tags: dict[str, dict[str, str]] = {}
+        self._documents: dict[str, tuple[str, str]] = {}
         connection.execute(_CATALOG_SQL)
         self.reload()
 
@@ -125,6 +127,8 @@ class Catalog:
         for arn, key, value in rows:
             tags.setdefault(arn, {})[key] = value
         self._tags = tags
+        rows = self._connection.execute("SELECT * FROM catalog.documents").fetchall()
+        self._documents = {arn: (kind, content) for kind, arn, content in rows}
 
     def databases(self) -> list[DatabaseDefinition]:
         """All databases, sorted by name."""
@@ -202,12 +206,12 @@ class Catalog:
         self.remove_tags(table.arn)
 
     def tags(self, arn: str) -> dict[str, str]:
-        """Raises ResourceNotFoundException if the database or table does not exist."""
+        """Raises ResourceNotFoundException if the database, table or document does not exist."""
         resources: Iterable[DatabaseDefinition | TableDefinition] = (
             *self.databases(),
             *self.tables(),
         )
-        if all(resource.arn != arn for resource in resources):
+        if all(resource.arn != arn for resource in resources) and arn not in self._documents:
             raise ResourceNotFoundException(f"The resource {arn} does not exist.")
         return dict(self._tags.get(arn, {}))
 
@@ -229,6 +233,26 @@ class Catalog:
             "DELETE FROM catalog.tags WHERE arn = ? AND key IN (SELECT unnest(?))",
             [arn, list(keys)],
         )
+
+    def documents(self, kind: str) -> list[str]:
+        """The contents of all documents of a kind, sorted by ARN."""
+        return [
+            content
+            for _, (of, content) in sorted(self._documents.items(), key=lambda item: item[0])
+            if of == kind
+        ]
+
+    def put_document(self, kind: str, arn: str, content: str) -> None:
+        """Write a document, replacing one of the same ARN: a resource that is no table."""
+        self._connection.execute("DELETE FROM catalog.documents WHERE arn = ?", [arn])
+        self._connection.execute(
+            "INSERT INTO catalog.documents VALUES (?, ?, ?)", [kind, arn, content]
+        )
+
+    def remove_document(self, arn: str) -> None:
+        """Remove a document and its tags."""
+        self._connection.execute("DELETE FROM catalog.documents WHERE arn = ?", [arn])
+        self.remove_tags(arn)
 
     def columns(self, table: TableDefinition) -> list[TableColumn]:
         """A table's dimensions and measure values, in order of their first appearance."""
