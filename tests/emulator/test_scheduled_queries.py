@@ -266,6 +266,16 @@ def test_rejected_records_are_reported(scheduling: Scheduling) -> None:
     assert len(scheduling.describe(arn)["RecentlyFailedRuns"]) == 2
 
 
+def test_a_record_that_is_invalid_alone_rejects_no_other(scheduling: Scheduling) -> None:
+    text = """SELECT CASE host WHEN 'a' THEN @scheduled_runtime END AS at, host, 1e0 AS mean, 1 AS n
+        FROM (VALUES 'a', 'b') AS v (host)"""
+    run = scheduling.execute(scheduling.create(QueryString=text), START)
+    assert run["ExecutionStats"]["RecordsIngested"] == 1
+    key = run["ErrorReportLocation"]["S3ReportLocation"]["ObjectKey"]
+    (error,) = json.loads((scheduling.folder / "reports" / key).read_text())["errors"]
+    assert error["reason"] == "Invalid time for record."
+
+
 def test_a_query_that_fails_is_disabled(scheduling: Scheduling) -> None:
     text = f"{scheduling.mean} HAVING count(*) / (3 - count(*)) > 0"
     arn = scheduling.create(QueryString=text)
@@ -376,10 +386,13 @@ def test_invalid_queries(scheduling: Scheduling, members: dict[str, Any], messag
     [
         ({"TimeColumn": "mean"}, "The column mean has the type double, and can't be mapped to"),
         ({"TimeColumn": "nothing"}, "The query has no column nothing"),
-        ({"MultiMeasureMappings": None}, "needs either MultiMeasureMappings or Mixed"),
+        (
+            {"MultiMeasureMappings": None},
+            "Either MultiMeasureMappings or MixedMeasureMappings are required",
+        ),
         (
             {"MixedMeasureMappings": [{"SourceColumn": "n", "MeasureValueType": "BIGINT"}]},
-            "needs either MultiMeasureMappings or Mixed",
+            "Either MultiMeasureMappings or MixedMeasureMappings are required",
         ),
         (
             {

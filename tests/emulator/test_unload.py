@@ -5,20 +5,15 @@ import gzip
 import io
 import json
 import string
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import awswrangler as wr
-import boto3
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from fleetstream.emulator import LocalTimestream
 from tests.emulator.conftest import DATABASE, Table, dimensions, make_table, record
@@ -263,72 +258,3 @@ def test_without_s3_it_says_what_to_do(endpoint: Endpoint) -> None:
 def test_what_can_not_be_s3_is_refused(s3: str) -> None:
     with pytest.raises(ValueError, match="can't be used for S3"):
         LocalTimestream(s3=s3)
-
-
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Endpoint, Any, str]]:
-    """A local Timestream that unloads to moto, with a client of its S3 and its URL."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    client = boto3.client(
-        "s3", "us-east-1", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b"
-    )
-    client.create_bucket(Bucket=BUCKET)
-    with LocalTimestream(s3=url) as timestream:
-        yield Endpoint(timestream.url), client, url
-    for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-        client.delete_object(Bucket=BUCKET, Key=found["Key"])
-    client.delete_bucket(Bucket=BUCKET)
-    server.stop()
-
-
-@pytest.mark.xdist_group("moto")
-def test_a_missing_bucket_is_named(moto: tuple[Endpoint, Any, str]) -> None:
-    endpoint, _, _ = moto
-    with pytest.raises(endpoint.query.exceptions.ValidationException) as caught:
-        endpoint.query.query(QueryString="UNLOAD (SELECT 1) TO 's3://missing/x'")
-    assert "s3://missing/x/results/" in str(caught.value)
-    assert "NoSuchBucket" in str(caught.value)
-
-
-@pytest.mark.xdist_group("moto")
-@pytest.mark.parametrize("unload_format", ["CSV", "PARQUET"])
-@pytest.mark.parametrize("partitions", [None, ["host"]])
-def test_awswrangler_reads_what_it_unloads(
-    moto: tuple[Endpoint, Any, str], unload_format: Any, partitions: list[str] | None
-) -> None:
-    endpoint, client, url = moto
-    database = f"frames{time.monotonic_ns()}"
-    session = boto3.Session("local", "local", region_name="us-east-1")
-    wr.engine.set("PYTHON")
-    wr.config.timestream_write_endpoint_url = endpoint.url
-    wr.config.timestream_query_endpoint_url = endpoint.url
-    wr.config.s3_endpoint_url = url
-    try:
-        wr.timestream.create_database(database, boto3_session=session)
-        wr.timestream.create_table(database, "servers", 1, 1, boto3_session=session)
-        now = pd.Timestamp.now("UTC").tz_localize(None).floor("ms")
-        written = pd.DataFrame(
-            {"time": [now] * 3, "host": ["a", "b", "c"], "load": [1.5, 2.5, 3.5]}
-        )
-        wr.timestream.write(
-            written, database, "servers", time_col="time", measure_col="load",
-            dimensions_cols=["host"], boto3_session=session,
-        )  # fmt: skip
-        read = wr.timestream.unload(
-            f'SELECT time, "measure_value::double" AS load, host FROM "{database}"."servers"',
-            path=f"s3://{BUCKET}/{database}", unload_format=unload_format,
-            partition_cols=partitions, boto3_session=session,
-        )  # fmt: skip
-    finally:
-        for name in ("timestream_write_endpoint_url", "timestream_query_endpoint_url"):
-            wr.config.reset(name)
-        wr.config.reset("s3_endpoint_url")
-    read = read.astype({"time": "datetime64[ns]", "host": "str"}).sort_values("host")
-    assert read["time"].to_list() == [now] * 3
-    assert (
-        read[["host", "load"]].to_numpy().tolist() == written[["host", "load"]].to_numpy().tolist()
-    )
-    assert client.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0

@@ -11,7 +11,12 @@ import pytest
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("local-testing.md", "local-retention.md", "local-scheduled-queries.md")
+PAGES = (
+    "local-testing.md",
+    "local-retention.md",
+    "local-scheduled-queries.md",
+    "local-batch-load.md",
+)
 RUN = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:importlinter")
 
 ISOLATION = """

@@ -48,9 +48,9 @@ class LocalTimestream:
                 kinds are those of ``fleetstream serve --fault``. With a dictionary, also an empty
                 one, faults can be changed at run time.
             seed: The seed of the faults.
-            s3: Where ``s3://`` locations are, for UNLOAD and error reports: the URL of a server
-                with the API of S3, such as moto's, or a folder, which then has one folder per
-                bucket.
+            s3: Where ``s3://`` locations are, for UNLOAD, batch load and error reports: the URL of
+                a server with the API of S3, such as moto's, or a folder, which then has one folder
+                per bucket.
 
         Raises ValueError for an unknown kind of fault, or an invalid value.
 

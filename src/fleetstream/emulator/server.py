@@ -16,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from fleetstream.emulator.api.app import make_app
 from fleetstream.emulator.api.faults import Faults
 from fleetstream.emulator.api.responses import TRANSPORT
+from fleetstream.emulator.batch_load.operations import BatchLoadOperations
+from fleetstream.emulator.batch_load.tasks import BatchLoadTasks
 from fleetstream.emulator.clock import Clock
 from fleetstream.emulator.object_storage import ObjectStorage
 from fleetstream.emulator.scheduled.operations import ScheduledQueryOperations
@@ -121,16 +123,21 @@ class EmulatorServer:
         # Before the retention, so that runs that are due read what expires at the same time.
         scheduler = Scheduler(self._store, writer, runner)
         retention = RetentionJob(self._store, writer)
-        further = ScheduledQueryOperations(self._store, runner, scheduler).table
-        scheduler.start()
-        retention.start()
+        tasks = BatchLoadTasks(self._store, writer, self._storage)
+        further = {
+            **ScheduledQueryOperations(self._store, runner, scheduler).table,
+            **BatchLoadOperations(self._store, tasks, self._storage).table,
+        }
+        jobs: list[Scheduler | RetentionJob | BatchLoadTasks] = [scheduler, retention, tasks]
+        for job in jobs:
+            job.start()
         try:
             app = make_app(self._store, writer, self._faults, self._storage, further)
             self._uvicorn = _UvicornServer(uvicorn.Config(app, **config), on_ready)
             self._uvicorn.run([self._listener])
         finally:
-            scheduler.close()
-            retention.close()
+            for job in jobs:
+                job.close()
             writer.close()
             self._store.close()
             self._listener.close()

@@ -46,8 +46,8 @@ def configure(parser: CommandParser) -> None:
         "--s3",
         metavar="URL|FOLDER",
         default=None,
-        help="where s3:// locations are, for UNLOAD and error reports: a server with the API of S3,"
-        " or a folder",
+        help="where s3:// locations are, for UNLOAD, batch load and error reports: a server with"
+        " the API of S3, or a folder",
     )
     parser.add_argument(
         "--fault",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import IO, Any
 
 import boto3
@@ -41,3 +42,24 @@ class ServerStorage:
             self._client.upload_fileobj(content, bucket, key)
         except (ClientError, BotoCoreError) as error:
             raise StorageError(f"s3://{bucket}/{key} can't be written: {error}") from error
+
+    def get(self, bucket: str, key: str) -> IO[bytes]:
+        content = tempfile.TemporaryFile()  # noqa: SIM115
+        try:
+            self._client.download_fileobj(bucket, key, content)
+        except (ClientError, BotoCoreError) as error:
+            content.close()
+            raise StorageError(f"s3://{bucket}/{key} can't be read: {error}") from error
+        content.seek(0)
+        return content
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2")
+        try:
+            return [
+                found["Key"]
+                for page in pages.paginate(Bucket=bucket, Prefix=prefix)
+                for found in page.get("Contents", ())
+            ]
+        except (ClientError, BotoCoreError) as error:
+            raise StorageError(f"The bucket {bucket} can't be listed: {error}") from error

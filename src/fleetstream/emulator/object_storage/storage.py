@@ -6,7 +6,7 @@ from typing import IO, Protocol
 
 
 class StorageError(Exception):
-    """An object can't be stored; the message says which one, and why."""
+    """An object can't be stored or read; the message says which one, and why."""
 
 
 class ObjectStorage(Protocol):
@@ -14,3 +14,9 @@ class ObjectStorage(Protocol):
 
     def put(self, bucket: str, key: str, content: IO[bytes]) -> None:
         """Store an object, replacing one of the same key; raises StorageError."""
+
+    def get(self, bucket: str, key: str) -> IO[bytes]:
+        """Open an object for reading; raises StorageError."""
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """The keys that start with a prefix, sorted; raises StorageError."""

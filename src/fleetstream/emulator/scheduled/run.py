@@ -16,22 +16,19 @@ import msgspec
 import pyarrow as pa
 from msgspec import UNSET
 
-from fleetstream.emulator.api.decoding import decode
 from fleetstream.emulator.api.query_execution import service_error
-from fleetstream.emulator.api.shapes import WriteRecords
-from fleetstream.emulator.api.write_records import read_records
 from fleetstream.emulator.errors import ServiceError, ValidationException
+from fleetstream.emulator.mapping.measures import Row
+from fleetstream.emulator.mapping.record_writer import RecordWriter
 from fleetstream.emulator.object_storage import ObjectStorage, StorageError
 from fleetstream.emulator.scheduled.definition import ExecutionStats, RunSummary, ScheduledQuery
-from fleetstream.emulator.scheduled.mapping import ResultMapping, Row
+from fleetstream.emulator.scheduled.result_mapping import ResultMapping
 from fleetstream.emulator.scheduled.scheduled_runtime import with_runtime
 from fleetstream.emulator.scheduled.shapes import TimestreamConfiguration
 from fleetstream.emulator.sql import TranslatedStatement, translate
-from fleetstream.emulator.store.pending_records import PendingRecords
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
 
-RECORDS_PER_WRITE = 100
 _BATCH_ROWS = 1000
 _SERVER_ERRORS = 500
 
@@ -142,34 +139,14 @@ class ScheduledQueryRunner:
         self, target: TimestreamConfiguration, records: Sequence[dict[str, Any]], outcome: _Outcome
     ) -> None:
         """Write records; what is rejected is added to the outcome's errors."""
-        writes = []
-        for start in range(0, len(records), RECORDS_PER_WRITE):
-            part = records[start : start + RECORDS_PER_WRITE]
-            try:
-                pending = self._pending(target, part)
-            except ValidationException as error:
-                outcome.errors.append(_error(error.message, part))
-            else:
-                writes.append((part, self._writer.write(pending)))
-        for part, write in writes:
-            pending = write.result()
-            outcome.ingested += pending.records_ingested()["Total"]
-            by_reason: dict[str, list[dict[str, Any]]] = {}
-            for rejection in pending.rejected_records():
-                by_reason.setdefault(rejection["Reason"], []).append(part[rejection["RecordIndex"]])
-            outcome.errors += [_error(reason, rejected) for reason, rejected in by_reason.items()]
-
-    def _pending(
-        self, target: TimestreamConfiguration, records: Sequence[dict[str, Any]]
-    ) -> PendingRecords:
-        request = {
-            "DatabaseName": target.database_name,
-            "TableName": target.table_name,
-            "Records": records,
-        }
-        table = self._store.catalog.table(target.database_name, target.table_name)
-        shape = decode(msgspec.json.encode(request), WriteRecords)
-        return read_records(shape, table, self._store.clock.now())
+        reasons = RecordWriter(
+            self._store, self._writer, target.database_name, target.table_name
+        ).write(records)
+        outcome.ingested += len(records) - len(reasons)
+        by_reason: dict[str, list[dict[str, Any]]] = {}
+        for index, reason in reasons.items():
+            by_reason.setdefault(reason, []).append(records[index])
+        outcome.errors += [_error(reason, rejected) for reason, rejected in by_reason.items()]
 
     def _report(
         self,

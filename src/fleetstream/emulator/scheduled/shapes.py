@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from fleetstream.emulator.api.shapes import TagShapes
+from fleetstream.emulator.mapping.shapes import MixedMeasureMappings, MultiMeasureMappings
 from fleetstream.emulator.store.table_properties import ApiShape, Text2048
-from fleetstream.emulator.store.values import ValueType
 
 MAX_TIME_SECONDS = 7_258_118_400
 """The year 2200, in seconds since 1970."""
@@ -67,34 +67,6 @@ class DimensionMapping(ApiShape, frozen=True):
     dimension_value_type: Literal["VARCHAR"]
 
 
-class MultiMeasureAttribute(ApiShape, frozen=True, omit_defaults=True):
-    """A column of the result that becomes a value of a multi-measure record."""
-
-    source_column: str
-    measure_value_type: ValueType
-    target_multi_measure_attribute_name: str | UnsetType = UNSET
-
-
-MultiMeasureAttributes = Annotated[tuple[MultiMeasureAttribute, ...], Meta(min_length=1)]
-
-
-class MultiMeasureMappings(ApiShape, frozen=True, omit_defaults=True):
-    """Rows as multi-measure records."""
-
-    multi_measure_attribute_mappings: MultiMeasureAttributes
-    target_multi_measure_name: str | UnsetType = UNSET
-
-
-class MixedMeasureMapping(ApiShape, frozen=True, omit_defaults=True):
-    """Rows, or those with one measure name, as records of any kind."""
-
-    measure_value_type: Literal["BIGINT", "BOOLEAN", "DOUBLE", "VARCHAR", "MULTI"]
-    measure_name: str | UnsetType = UNSET
-    source_column: str | UnsetType = UNSET
-    target_measure_name: str | UnsetType = UNSET
-    multi_measure_attribute_mappings: MultiMeasureAttributes | UnsetType = UNSET
-
-
 class TimestreamConfiguration(ApiShape, frozen=True, omit_defaults=True):
     """The table that a result is written to, and how its columns are mapped."""
 
@@ -103,9 +75,7 @@ class TimestreamConfiguration(ApiShape, frozen=True, omit_defaults=True):
     time_column: str
     dimension_mappings: tuple[DimensionMapping, ...]
     multi_measure_mappings: MultiMeasureMappings | UnsetType = UNSET
-    mixed_measure_mappings: (
-        Annotated[tuple[MixedMeasureMapping, ...], Meta(min_length=1)] | UnsetType
-    ) = UNSET
+    mixed_measure_mappings: MixedMeasureMappings | UnsetType = UNSET
     measure_name_column: str | UnsetType = UNSET
 
 
