@@ -31,7 +31,7 @@ def test_answers_have_the_protocol_s_type_and_an_id_of_their_own(
     assert len({answer.headers["x-amzn-RequestId"] for answer in answers}) == 2
 
 
-@pytest.mark.parametrize("operation", [None, "", "Nonsense", "CreateBatchLoadTask", "query"])
+@pytest.mark.parametrize("operation", [None, "", "Nonsense", "CreateBatchLoad", "query"])
 def test_an_unknown_operation_is_refused(endpoint: Endpoint, operation: str | None) -> None:
     answer = post(endpoint.port, operation, b"{}")
     assert answer.error == (400, "UnknownOperationException")

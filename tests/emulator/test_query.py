@@ -143,6 +143,11 @@ def test_preparing_tells_columns_and_the_types_of_parameters(fleet: Endpoint) ->
     }
 
 
+def test_preparing_only_validates_by_default(fleet: Endpoint) -> None:
+    prepared = fleet.query.prepare_query(QueryString="SELECT 1 AS n")
+    assert [column["Name"] for column in prepared["Columns"]] == ["n"]
+
+
 @pytest.mark.parametrize(
     ("query", "validate", "reason"),
     [

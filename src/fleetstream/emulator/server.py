@@ -13,6 +13,7 @@ import pyarrow as pa
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from fleetstream.emulator.api.account_settings import AccountSettingsOperations
 from fleetstream.emulator.api.app import make_app
 from fleetstream.emulator.api.faults import Faults
 from fleetstream.emulator.api.responses import TRANSPORT
@@ -127,6 +128,7 @@ class EmulatorServer:
         further = {
             **ScheduledQueryOperations(self._store, runner, scheduler).table,
             **BatchLoadOperations(self._store, tasks, self._storage).table,
+            **AccountSettingsOperations(self._store, writer).table,
         }
         jobs: list[Scheduler | RetentionJob | BatchLoadTasks] = [scheduler, retention, tasks]
         for job in jobs:

@@ -84,12 +84,12 @@ class QueryOperations:
     def prepare_query(self, request: dict[str, Any]) -> dict[str, Any]:
         """The columns and parameters of a query, which is validated but not run.
 
-        Raises ValidationException for an invalid query, or without ValidateOnly.
+        Raises ValidationException for an invalid query, or if ValidateOnly is false.
         """
         text = _text(request, "QueryString", 1, MAX_QUERY_CHARACTERS, required=True)
-        if request.get("ValidateOnly") is not True:
+        if request.get("ValidateOnly", True) is not True:
             raise ValidationException(
-                "PrepareQuery is only supported with ValidateOnly set to true"
+                "PrepareQuery is only supported with ValidateOnly set to true, or without it"
             )
         statement = translate(text, self._store, preparing=True)
         if statement.sql is not None:
