@@ -1,6 +1,8 @@
 """Scheduled queries: on demand, on schedule by a clock that is set, and their reports."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetstream.emulator import LocalTimestream
+from fleetstream.emulator.scheduled.run import ScheduledQueryRunner
 from fleetstream.emulator.scheduled.schedule import read_schedule
 from fleetstream.emulator.scheduled.scheduled_runtime import with_runtime
 from tests.emulator.conftest import DATABASE, Table, dimensions, error_message, make_table, record
@@ -360,6 +363,35 @@ def test_queries_survive_a_restart(tmp_path: Path) -> None:
         assert after["TargetConfiguration"] == before["TargetConfiguration"]
         timestream.clock.advance(timedelta(hours=1))
         assert len(scheduling.times()) == 2
+
+
+def test_the_end_of_the_server_stops_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = threading.Event()
+    batches = ScheduledQueryRunner._batches
+
+    def announced(*arguments: Any) -> Any:
+        running.set()
+        return batches(*arguments)
+
+    monkeypatch.setattr(ScheduledQueryRunner, "_batches", announced)
+    timestream = LocalTimestream(tmp_path / "store")
+    with timestream:
+        Endpoint(timestream.url).write.create_database(DatabaseName=DATABASE)
+        scheduling = Scheduling(timestream, tmp_path)
+        text = """SELECT @scheduled_runtime AS at, 'a' AS host, avg(sqrt(a.x + b.x)) AS mean,
+            count(*) AS n FROM UNNEST(sequence(1, 9999)) AS a (x),
+            UNNEST(sequence(1, 9999)) AS b (x), UNNEST(sequence(1, 9999)) AS c (x)"""
+        arn = scheduling.create("rate(1 minute)", QueryString=text)
+        due = scheduling.describe(arn)["NextInvocationTime"]
+        timestream.clock.set(due - timedelta(milliseconds=1))
+        assert running.wait(20)
+        started = time.monotonic()
+    assert time.monotonic() - started < 10
+    with timestream:
+        query = Endpoint(timestream.url).query
+        (listed,) = query.list_scheduled_queries()["ScheduledQueries"]
+    assert listed["State"] == "ENABLED"
+    assert "LastRunStatus" not in listed
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-class Clock:
+class SettableClock:
     """The system's clock, or one that differs from it by an amount; it always runs on.
 
     Safe to use from several threads.

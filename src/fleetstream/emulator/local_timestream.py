@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from fleetstream.emulator.api.faults import Faults
-from fleetstream.emulator.clock import Clock
+from fleetstream.emulator.clock import SettableClock
 from fleetstream.emulator.object_storage import open_storage
 from fleetstream.emulator.server import EmulatorServer
 
@@ -75,7 +75,7 @@ class LocalTimestream:
         return self._running.port
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> SettableClock:
         """The clock, which can be set; raises RuntimeError outside of the ``with`` block."""
         return self._running.clock
 

@@ -19,7 +19,7 @@ from fleetstream.emulator.api.faults import Faults
 from fleetstream.emulator.api.responses import TRANSPORT
 from fleetstream.emulator.batch_load.operations import BatchLoadOperations
 from fleetstream.emulator.batch_load.tasks import BatchLoadTasks
-from fleetstream.emulator.clock import Clock
+from fleetstream.emulator.clock import SettableClock
 from fleetstream.emulator.object_storage import ObjectStorage
 from fleetstream.emulator.scheduled.operations import ScheduledQueryOperations
 from fleetstream.emulator.scheduled.run import ScheduledQueryRunner
@@ -88,7 +88,7 @@ class EmulatorServer:
         except BaseException:
             self._listener.close()
             raise
-        self.clock: Clock = self._store.clock
+        self.clock: SettableClock = self._store.clock
         self.host: str
         self.port: int
         self.host, self.port = self._listener.getsockname()[:2]

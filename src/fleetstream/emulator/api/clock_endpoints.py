@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from fleetstream.emulator.api.decoding import decode
 from fleetstream.emulator.api.responses import failure, success
-from fleetstream.emulator.clock import Clock
+from fleetstream.emulator.clock import SettableClock
 from fleetstream.emulator.errors import ServiceError, ValidationException
 
 _DURATION = re.compile(r"(-?\d{1,9}(?:\.\d{1,9})?)(s|m|h|d)")
@@ -31,7 +31,7 @@ class _ClockChange(msgspec.Struct, forbid_unknown_fields=True):
 class ClockEndpoints:
     """The endpoints of one clock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: SettableClock) -> None:
         self._clock = clock
 
     async def get(self, _request: Request) -> Response:

@@ -14,7 +14,7 @@ __all__ = ["ObjectStorage", "StorageError", "open_storage"]
 def open_storage(location: str) -> ObjectStorage:
     """The storage at a URL such as ``http://127.0.0.1:9000``, or in a folder.
 
-    Raises ValueError if ``location`` is neither the URL of a server nor the path of a folder.
+    Raises ValueError if ``location`` is another URL, or the path of a file.
     """
     if "://" in location:
         parts = urlsplit(location)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import time
@@ -33,6 +34,10 @@ _BATCH_ROWS = 1000
 _SERVER_ERRORS = 500
 
 
+class RunInterrupted(Exception):
+    """The server is closing; the run counts as if it had not been made."""
+
+
 @dataclass
 class _Outcome:
     """What a run has done; ``errors`` are those of the error report."""
@@ -53,6 +58,15 @@ class ScheduledQueryRunner:
         self._store = store
         self._writer = writer
         self._storage = storage
+        self._cursors: set[duckdb.DuckDBPyConnection] = set()
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Stop the current run, and make later ones raise RunInterrupted."""
+        self._interrupted = True
+        for cursor in list(self._cursors):
+            with contextlib.suppress(duckdb.ConnectionException):
+                cursor.interrupt()
 
     def check(self, query_string: str, target: TimestreamConfiguration | None) -> None:
         """Raises ValidationException if a query or its target is invalid."""
@@ -64,7 +78,7 @@ class ScheduledQueryRunner:
         """Run a query for its time of invocation.
 
         The second result is whether later runs can succeed: not if the query or its target is
-        invalid. Rejected records do not count as such.
+        invalid. Rejected records do not count as such. Raises RunInterrupted.
         """
         trigger = self._store.clock.time()
         started = time.monotonic()
@@ -113,6 +127,8 @@ class ScheduledQueryRunner:
         statement, mapping = self._prepare(query.request.query_string, target, invocation)
         version = int(trigger.timestamp() * 1000)
         for rows in self._batches(statement):
+            if self._interrupted:
+                raise RunInterrupted
             outcome.rows += len(rows)
             if target is None or mapping is None:
                 continue
@@ -123,6 +139,7 @@ class ScheduledQueryRunner:
         assert statement.sql is not None
         names = [column.name or "" for column in statement.columns]
         with self._store.cursor() as cursor:
+            self._cursors.add(cursor)
             try:
                 with cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches:
                     for batch in batches:
@@ -133,7 +150,11 @@ class ScheduledQueryRunner:
                         ]
             # Arrow raises DuckDB's errors as its own, or as OSError.
             except (duckdb.Error, pa.ArrowException, OSError) as error:
+                if self._interrupted:
+                    raise RunInterrupted from error
                 raise service_error(error) from error
+            finally:
+                self._cursors.discard(cursor)
 
     def _write(
         self, target: TimestreamConfiguration, records: Sequence[dict[str, Any]], outcome: _Outcome

@@ -11,7 +11,7 @@ import msgspec
 
 from fleetstream.emulator.errors import ConflictException, ResourceNotFoundException
 from fleetstream.emulator.scheduled.definition import ScheduledQuery
-from fleetstream.emulator.scheduled.run import ScheduledQueryRunner
+from fleetstream.emulator.scheduled.run import RunInterrupted, ScheduledQueryRunner
 from fleetstream.emulator.scheduled.schedule import Schedule, read_schedule
 from fleetstream.emulator.scheduled.shapes import State
 from fleetstream.emulator.store.catalog import Catalog
@@ -19,6 +19,7 @@ from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
 
 CHECK_SECONDS = 0.5
+INTERRUPT_SECONDS = 0.05
 MAX_MISSED_RUNS = 1000
 """Runs of one query that are made up for when the clock is set forward; the latest ones."""
 
@@ -54,9 +55,12 @@ class Scheduler:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish the current run, and end the thread; the writer must still be running."""
+        """Stop the current run, and end the thread; the writer must still be running."""
         self._closing.set()
-        self._thread.join()
+        while self._thread.is_alive():
+            # DuckDB forgets an interrupt between two fetches, so one may not be enough.
+            self._runner.interrupt()
+            self._thread.join(INTERRUPT_SECONDS)
 
     def queries(self) -> list[ScheduledQuery]:
         """All queries, sorted by ARN."""
@@ -104,6 +108,8 @@ class Scheduler:
             now = self._clock.time()
             for arn in sorted(self._queries):
                 for time in self._due(arn, now):
+                    if self._closing.is_set():
+                        return
                     # A run may disable the query.
                     if self._queries[arn].state == "ENABLED":
                         self._run_query(self._queries[arn], time, scheduled=True)
@@ -122,7 +128,10 @@ class Scheduler:
         return due[::-1]
 
     def _run_query(self, query: ScheduledQuery, invocation: datetime, *, scheduled: bool) -> None:
-        run, can_go_on = self._runner.run(query, invocation, scheduled=scheduled)
+        try:
+            run, can_go_on = self._runner.run(query, invocation, scheduled=scheduled)
+        except RunInterrupted:
+            return
         # As the service does with errors that would be the same at every run.
         self._put(query.after(run, query.state if can_go_on else "DISABLED"))
 

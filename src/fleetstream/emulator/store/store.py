@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import duckdb
 
-from fleetstream.emulator.clock import Clock
+from fleetstream.emulator.clock import SettableClock
 from fleetstream.emulator.errors import ServiceError
 from fleetstream.emulator.store.catalog import Catalog, TableColumn, TableDefinition
 from fleetstream.emulator.store.pending_records import PendingRecords
@@ -55,7 +55,7 @@ class TimestreamStore:
 
         Raises StoreUnusable if the file is not a store, is in use, or can't be read and written.
         """
-        self.clock = Clock()
+        self.clock = SettableClock()
         settings = _SETTINGS if path is not None else _SETTINGS | _IN_MEMORY
         try:
             self._connection = duckdb.connect(str(path or ":memory:"), config=settings)
