@@ -221,6 +221,7 @@ def test_the_clock_is_set_over_http(server: LocalTimestream) -> None:
         ({"time": "2200-01-01T00:00:00Z"}, "The time can be set from 1970 to 2199"),
         ({"hour": 3}, "The body must be"),
         ([], "The body must be"),
+        (" " * 2000, "The body has more than 1024 bytes."),
     ],
 )
 def test_invalid_times_are_refused(server: LocalTimestream, body: object, message: str) -> None:

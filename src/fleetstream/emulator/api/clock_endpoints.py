@@ -17,6 +17,7 @@ from fleetstream.emulator.errors import ServiceError, ValidationException
 
 _DURATION = re.compile(r"(-?\d{1,9}(?:\.\d{1,9})?)(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_MAX_BODY_BYTES = 1024
 _EXPECTED = (
     'The body must be {"time": "2026-11-01T12:00:00Z"}, {"advance": "2h"} with a number of s, m, h'
     ' or d, or {"time": null} for the system\'s clock.'
@@ -41,7 +42,7 @@ class ClockEndpoints:
     async def put(self, request: Request) -> Response:
         """PUT /clock: set the time."""
         try:
-            change = decode(await request.body(), _ClockChange)
+            change = decode(await _read_body(request), _ClockChange)
             # What depends on the time has happened when the response is sent.
             await run_in_threadpool(self._apply, change)
         except (ValueError, ServiceError) as error:
@@ -60,3 +61,13 @@ class ClockEndpoints:
             self._clock.reset()
         elif change.time is not msgspec.UNSET:
             self._clock.set(datetime.fromisoformat(change.time))
+
+
+async def _read_body(request: Request) -> bytearray:
+    """Raises ValidationException for a body that is too long for any valid one."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise ValidationException(f"The body has more than {_MAX_BODY_BYTES} bytes.")
+    return body
