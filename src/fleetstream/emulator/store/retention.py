@@ -6,8 +6,6 @@ import logging
 import threading
 from functools import partial
 
-from fleetstream.emulator.errors import ResourceNotFoundException
-from fleetstream.emulator.store.catalog import TableDefinition
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
 
@@ -40,14 +38,8 @@ class RetentionJob:
         for table in self._store.catalog.tables():
             if self._closing.is_set():
                 return
-            self._writer.run(partial(self._delete, table)).result()
-
-    def _delete(self, table: TableDefinition) -> None:
-        try:
-            current = self._store.catalog.table(table.database, table.name)
-        except ResourceNotFoundException:
-            return
-        self._store.change(lambda _: self._store.delete_expired(current))
+            expire = partial(self._store.expire, table.database, table.name)
+            self._writer.run(expire).result()
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -6,6 +6,7 @@ what has been committed.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import NamedTuple, TypeVar
 import duckdb
 
 from fleetstream.emulator.clock import SettableClock
-from fleetstream.emulator.errors import ServiceError
+from fleetstream.emulator.errors import ResourceNotFoundException, ServiceError
 from fleetstream.emulator.store.catalog import Catalog, TableColumn, TableDefinition
 from fleetstream.emulator.store.pending_records import PendingRecords
 from fleetstream.emulator.store.table_columns import TIME_SQL, create_tables, drop_tables
@@ -148,6 +149,11 @@ class TimestreamStore:
     def delete_expired(self, table: TableDefinition) -> None:
         """Delete the records of a table whose retention has ended, in a transaction."""
         self._data(table).delete_before(table.expiry(self.clock.now()))
+
+    def expire(self, database: str, table: str) -> None:
+        """Delete the records of a table whose retention has ended, if the table still exists."""
+        with contextlib.suppress(ResourceNotFoundException), self._transaction():
+            self.delete_expired(self.catalog.table(database, table))
 
     def write(self, requests: Sequence[PendingRecords]) -> None:
         """Store the records of several requests in one transaction, in order.
