@@ -75,7 +75,7 @@ def _names(action: argparse.Action) -> str:
 
 def _escaped(text: str) -> str:
     """A text with what Markdown would take for markup set as code."""
-    return re.sub(r"(?<![`\w-])(--[a-z][a-z-]*|[\w.]*[<>*_][\w.]*\w)(?!`)", r"`\1`", text)
+    return re.sub(r"(?<![`\w-])(--[a-z][a-z-]*|[\w.]*[<>*_][\w.=,-]*\w)(?!`)", r"`\1`", text)
 
 
 if __name__ == "__main__":

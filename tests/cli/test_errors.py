@@ -54,7 +54,7 @@ BAD_INPUT = {
         "Give either --sin-signal-cpu or --saw-signal-cpu, not both.",
     ),
     "concurrency": (["-c", "0"], "0 is too low; the least is 1."),
-    "host scale": (["-s", "0"], "0 is too low; the least is 1."),
+    "host scale": (["-s", "0"], "The host scale is 0, but must be from 1 to"),
     "host scale too large": (
         ["-s", "1000001"],
         "The host scale is 1,000,001, but must be from 1 to",

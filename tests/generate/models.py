@@ -1,6 +1,7 @@
 """Changed copies of the sample fleet's model, and the values of all cells of a generator."""
 
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -27,15 +28,22 @@ def document() -> dict[str, Any]:
 
 def toml(content: dict[str, Any]) -> str:
     """The content as a model file."""
-    return "\n".join(f"{key} = {_inline(value)}" for key, value in content.items())
+    return "\n".join(f"{_key(key)} = {_inline(value)}" for key, value in content.items())
 
 
 def _inline(value: object) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_inline(each)}" for key, each in value.items()) + "}"
+        entries = (f"{_key(key)} = {_inline(each)}" for key, each in value.items())
+        return "{" + ", ".join(entries) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_inline, value)) + "]"
-    return json.dumps(value) if isinstance(value, str | bool) else str(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _inline(name)
 
 
 def model_of(content: dict[str, Any]) -> Model:

@@ -204,15 +204,14 @@ def test_unknown_names() -> None:
         ValueError, match=r"no microservice_name 'hera'; choose from apollo, athena"
     ):
         generator(1, 1, [], ["hera"])
-    with pytest.raises(ValueError, match="cannot be filtered by 'instance_type'"):
-        Generator(MODEL, 1, include={"instance_type": ["r5.4xlarge"]})
-    with pytest.raises(ValueError, match="has no parameter 'scale'"):
+    with pytest.raises(
+        ValueError, match=r"There is no region 'eu-cental-1'; did you mean 'eu-central-1'"
+    ):
+        generator(1, 1, ["eu-cental-1"])
+    with pytest.raises(ValueError, match=r"no dimension .microservice.; did you"):
+        Generator(MODEL, 1, include={"microservice": ["athena"]})
+    with pytest.raises(ValueError, match="has no parameter 'scale'; choose from host_scale"):
         Generator(MODEL, 1, parameters={"scale": 2})
-
-
-def test_a_filter_of_one_kind_leaves_the_others() -> None:
-    tables = Generator(MODEL, 1, include={"process": ["host_manager"]}).tables
-    assert (len(tables[METRICS]), len(tables[EVENTS])) == (1_010, 202)
 
 
 def test_tables_are_in_the_order_of_the_model() -> None:

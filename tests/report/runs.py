@@ -59,6 +59,7 @@ def facts(**changes: Any) -> RunFacts:
         "generator": SMALL,
         "parameters": {},
         "include": {"region": ["eu-central-1"]},
+        "exclude": {"microservice_name": ["hercules"]},
         "sink": DiscardingSink(),
         "record_model": RecordModel.SINGLE,
         "sweeps": 0,

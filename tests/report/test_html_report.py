@@ -79,7 +79,7 @@ def test_it_has_the_content_of_the_run(page: Path) -> None:
     assert (report.excerpt.measure, report.excerpt.unit) == ("cpu_user", "%")
     # Sweeps between two samples appear as one.
     assert 1 <= len(report.excerpt.times) <= 4
-    assert report.options["--include-region"] == "us-west-2"
+    assert report.options["--include"] == "region=us-west-2"
     counted = [(example.noun, example.count) for example in report.examples]
     assert counted == [("hosts", 40), ("processes", 48)]
     assert report.examples[0].dimensions["region"] == "us-west-2"

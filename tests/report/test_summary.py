@@ -59,6 +59,7 @@ def test_the_summary_of_a_run_follows_its_schema(tmp_path: Path) -> None:
         "model": "aws-devops",
         "parameters": {"host_scale": 1},
         "include": {"region": ["eu-central-1"]},
+        "exclude": {},
         "series": {"hosts": 10, "processes": 12},
         "values_per_sweep": 260,
     }

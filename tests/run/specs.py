@@ -17,6 +17,11 @@ NAMES = st.lists(
     max_size=3,
     unique=True,
 ).map(tuple)
+KEYS = st.sampled_from(["host_scale", "region", "microservice_name"]) | st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="="), min_size=1
+)
+"""Names of parameters and dimensions."""
+
 PERCENTAGES = st.floats(0, 100)
 MOMENTS = st.integers(0, LATEST - 1)
 INTERVALS = st.integers(1, LONGEST_INTERVAL // MILLISECOND).map(lambda count: count * MILLISECOND)
@@ -39,9 +44,9 @@ def specs(draw: st.DrawFn, *, resolved: bool = False) -> RunSpec:
             {},
             optional={
                 "model": WORDS,
-                "host_scale": st.integers(1, 10**6),
-                "include_region": NAMES,
-                "include_ms": NAMES,
+                "set": st.dictionaries(KEYS, st.integers(), max_size=3),
+                "include": st.dictionaries(KEYS, NAMES.filter(bool), max_size=3),
+                "exclude": st.dictionaries(KEYS, NAMES.filter(bool), max_size=3),
                 "missing_cpu": PERCENTAGES,
                 "sin_frq_cpu": st.sampled_from(list(PERIODS)),
                 "incidents": st.sampled_from(["on", "off"]),

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleetstream.cli.parser import CommandParser
+from fleetstream.cli.run_options import add_run_options, run_options
 from fleetstream.generate.choices import PERIODS, RecordModel
 from fleetstream.generate.moments import MICROSECONDS, iso, now
 from fleetstream.run import notation
@@ -18,6 +20,7 @@ from fleetstream.run.options import OPTIONS, changed, command_arguments, make_sp
 from fleetstream.run.spec import TARGET_FIELDS, RunSpec
 from tests.run.specs import (
     INTERVALS,
+    KEYS,
     LAGS,
     LATENESSES,
     MOMENTS,
@@ -28,13 +31,11 @@ from tests.run.specs import (
 )
 
 
-def parsed(arguments: list[str]) -> dict[str, str | bool]:
-    """What the standard library's parser reads from a command line with these options."""
-    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS, exit_on_error=False)
-    for option in OPTIONS:
-        action: Any = {"action": "store_true"} if option.is_switch else {}
-        parser.add_argument(*option.flags, option.name, dest=option.field, **action)
-    return vars(parser.parse_args(arguments))
+def parsed(arguments: list[str]) -> dict[str, Any]:
+    """What commands read from a command line with these options."""
+    parser = CommandParser(exit_on_error=False)
+    add_run_options(parser)
+    return run_options(parser.parse_args(arguments))
 
 
 @given(specs())
@@ -62,13 +63,22 @@ def test_values_are_taken_as_they_are(spec: RunSpec) -> None:
 
 def test_every_field_has_one_option_and_every_option_one_field() -> None:
     fields = [option.field for option in OPTIONS]
-    assert sorted(fields) == sorted(RunSpec.__struct_fields__)
+    own = [option.field for option in OPTIONS if not option.entry]
+    assert sorted(own) == sorted(RunSpec.__struct_fields__)
+    assert len(fields) == len(set(fields))
+    keyed = {option.field for option in OPTIONS if option.keyed}
+    assert {option.entry[0] for option in OPTIONS if option.entry} < keyed
     names = [name for option in OPTIONS for name in (option.name, *option.flags)]
     assert len(names) == len(set(names))
     assert set(TARGET_FIELDS) < set(fields)
     annotations = RunSpec.__annotations__
     for option in OPTIONS:
-        assert option.is_switch == (annotations[option.field] in (bool, "bool"))
+        if not option.entry:
+            assert option.is_switch == (annotations[option.field] in (bool, "bool"))
+
+
+def _entry(key: str, value: object) -> dict[str, object]:
+    return {key: value}
 
 
 PAIRS: list[tuple[Callable[[str], Any], Callable[[Any], str], st.SearchStrategy[Any]]] = [
@@ -76,6 +86,8 @@ PAIRS: list[tuple[Callable[[str], Any], Callable[[Any], str], st.SearchStrategy[
     (notation.read_percentage, notation.write_number, PERCENTAGES),
     (notation.read_percentage, notation.write_percentage, PERCENTAGES),
     (notation.read_names, notation.write_names, NAMES.filter(bool)),
+    (notation.read_setting, notation.write_setting, st.builds(_entry, KEYS, st.integers())),
+    (notation.read_filter, notation.write_filter, st.builds(_entry, KEYS, NAMES.filter(bool))),
     (notation.read_shard, str, SHARDS),
     (notation.read_switch, str, st.sampled_from(["on", "off"])),
     (notation.read_frequency, str, st.sampled_from(list(PERIODS))),
@@ -198,7 +210,9 @@ def test_text_that_is_not_understood_has_its_message(option: str, text: str, mes
         ("max_lag", -1),
         ("give_up_after", float("inf")),
         ("give_up_after", float("nan")),
-        ("host_scale", 0),
+        ("set", {"host_scale": 1.5}),
+        ("include", {"region": "us-east-1"}),
+        ("include", ["region"]),
         ("host_scale", 1.5),
         ("include_region", [7]),
         ("follow", "yes"),
@@ -312,3 +326,31 @@ def test_the_target_is_a_part_of_the_options() -> None:
     spec = make_spec(to=f"duckdb:{Path('x')}.duckdb", table_name="t", seed=7)
     assert spec.target.given == {"table_name": "t"}
     assert spec.target.scheme == "duckdb"
+
+
+def test_short_forms_are_entries_of_other_options() -> None:
+    short = make_spec(host_scale=2, include_region="us-east-1", include_ms=("zeus", "apollo"))
+    long = make_spec(
+        set="host_scale=2",
+        include={"region": ("us-east-1",), "microservice_name": ("zeus", "apollo")},
+    )
+    assert short == long
+    assert command_arguments(long) == [
+        *("--host-scale", "2", "--include-region", "us-east-1", "--include-ms", "zeus,apollo")
+    ]
+
+
+def test_repeated_options_add_up() -> None:
+    given = ["--include", "a=x,y", "--include", "b=z", "--include", "a=y,w", "--exclude", "c=v"]
+    spec = make_spec(**parsed([*given, "--include-region", "r", "--include", "region=s"]))
+    assert spec.include == {"a": ("x", "y", "w"), "b": ("z",), "region": ("s", "r")}
+    assert spec.exclude == {"c": ("v",)}
+    assert make_spec(**parsed(["--set", "a=1", "--set", "b=-2"])).set == {"a": 1, "b": -2}
+
+
+def test_a_parameter_has_one_value() -> None:
+    with pytest.raises(argparse.ArgumentError, match="a is set to 1 and to 2; leave one of them"):
+        parsed(["--set", "a=1", "--set", "a=2"])
+    with pytest.raises(ValueError, match="host_scale is set to 3 and to 2; leave one of them out"):
+        make_spec(host_scale=2, set="host_scale=3")
+    assert make_spec(host_scale=2, set="host_scale=2").set == {"host_scale": 2}

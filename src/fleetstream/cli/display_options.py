@@ -183,15 +183,20 @@ def _reported_if_lost(what: str, path: Path) -> Iterator[None]:
 
 def _in_force(options: argparse.Namespace, spec: "RunSpec") -> dict[str, str]:
     """All options of a run and their values, as text."""
-    values = {option.name: _text(option.write, getattr(spec, option.field)) for option in OPTIONS}
+    values = {
+        option.name: _text(option.write, getattr(spec, option.field))
+        for option in OPTIONS
+        if not option.entry
+    }
     for name in ("quiet", "log_format", "summary", "report", "write_price", "metrics_port"):
         values[f"--{name.replace('_', '-')}"] = _text(str, getattr(options, name))
     return values
 
 
 def _text(write: Any, value: object) -> str:
-    if value is None:
+    if value is None or value == {}:
         return "not given"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return write(value) or "all"
+    text: str = write(value)
+    return text

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fleetstream.cli.parser import CommandParser, escaped, reader
-from fleetstream.run.options import BY_FIELD, OPTIONS, RUN_GROUPS, Group, Option, make_spec
+from fleetstream.run.options import BY_FIELD, OPTIONS, RUN_GROUPS, Group, Option, make_spec, merged
 
 if TYPE_CHECKING:
     from fleetstream.run.spec import RunSpec
@@ -37,6 +37,23 @@ def run_spec(options: argparse.Namespace) -> "RunSpec":
     return make_spec(**run_options(options))
 
 
+class _Merge(argparse.Action):
+    """Adds the entries of a keyed option to those given before."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse passes it
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002 - see above
+    ) -> None:
+        try:
+            both = merged(getattr(namespace, self.dest, {}), values)
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        setattr(namespace, self.dest, both)
+
+
 def _add(group: "argparse._ArgumentGroup", option: Option, *, full_help: bool) -> None:
     settings: dict[str, Any] = {"dest": option.field, "default": argparse.SUPPRESS}
     shown = option.common or full_help
@@ -45,4 +62,6 @@ def _add(group: "argparse._ArgumentGroup", option: Option, *, full_help: bool) -
         settings["action"] = "store_true"
     else:
         settings |= {"metavar": option.metavar, "type": reader(option.read)}
+        if option.keyed:
+            settings["action"] = _Merge
     group.add_argument(*option.flags, option.name, **settings)

@@ -48,12 +48,12 @@ class Chunk:
 class Generator:
     """Generates the telemetry of a model.
 
-    ``parameters`` sets parameters of the model; ``include`` keeps only series with one of the named
-    values of a dimension; ``shard`` keeps one part of them. ``seed`` is from 0 to 2⁶⁴ − 1.
-    ``signal`` and ``missing_percent`` change the measures that the model's overlay names. ``step``
-    is the distance of timestamps in microseconds, which kinds with an interval need to find the
-    first timestamp of each. Without ``incidents``, those of the model do not happen. Raises
-    ValueError for what is out of range or unknown.
+    ``parameters`` sets parameters of the model; ``include`` and ``exclude`` are filters by
+    dimension, as :mod:`fleetstream.generate.filters` describes; ``shard`` keeps one part of what
+    they leave. ``seed`` is from 0 to 2⁶⁴ − 1. ``signal`` and ``missing_percent`` change the
+    measures that the model's overlay names. ``step`` is the distance of timestamps in microseconds,
+    which kinds with an interval need to find the first timestamp of each. Without ``incidents``,
+    those of the model do not happen. Raises ValueError for what is out of range or unknown.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Generator:
         *,
         parameters: Mapping[str, int] | None = None,
         include: Mapping[str, Sequence[str]] | None = None,
+        exclude: Mapping[str, Sequence[str]] | None = None,
         shard: Shard | None = None,
         signal: Signal | None = None,
         missing_percent: float = 0.0,
@@ -85,7 +86,7 @@ class Generator:
         self.model = model
         self.seed = seed
         self.signal = signal
-        topology = Topology(model, parameters or {}, include or {}, shard)
+        topology = Topology(model, parameters or {}, include or {}, exclude or {}, shard)
         self.schemas = {key: batch_schema(model, key) for key in model.kinds}
         self.evaluators = {
             key: Evaluator(key, kind, signal, overlay.signal, overlay.missing, missing_percent)

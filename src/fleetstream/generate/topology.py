@@ -1,11 +1,7 @@
-"""Topology: the rows of each level of a model, and the series table of each kind.
-
-A level's rows are kept as arrays with a link to the parent row, and a column of an outer level is
-carried down only where it is used, so ten million hosts take some hundred megabytes.
-"""
+"""Topology: the rows of each level of a model, and the series table of each kind."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,18 +9,30 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.choices import Shard
+from fleetstream.generate.filters import DimensionFilter, make_filters
 from fleetstream.generate.keys import Bits, word_keys
+from fleetstream.generate.rows import (
+    Column,
+    Indices,
+    IntegerColumn,
+    Rows,
+    TextColumn,
+    coded,
+    rendered,
+)
 from fleetstream.model import Level, Model
 from fleetstream.model.expressions import Expression
+from fleetstream.model.loader import ModelFault
+from fleetstream.model.suggestions import suggested
 from fleetstream.model.templates import Template
+
+Flags = npt.NDArray[np.bool_]
 
 MAX_SERIES = 15_000_000
 """Rows of a level that one run generates, about what the memory of one machine holds."""
 
 MAX_COUNT = 2**31
 """Rows of a level under one row of the level above, before they are divided among shards."""
-
-Indices = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class SeriesTable:
     kind: str
     dimensions: pa.RecordBatch
     identities: Bits
-    _rows: "Rows"
+    _rows: Rows
     _title: Template
 
     def __len__(self) -> int:
@@ -50,74 +58,13 @@ class SeriesTable:
         return [title.words[code] for code in title.codes.tolist()]
 
 
-@dataclass(frozen=True, slots=True)
-class TextColumn:
-    """A text column: ``words[codes]``."""
-
-    codes: Indices
-    words: list[str]
-
-    def take(self, rows: Indices) -> "TextColumn":
-        return TextColumn(self.codes[rows], self.words)
-
-    @property
-    def array(self) -> pa.DictionaryArray:
-        """The column in Arrow's form."""
-        words = pa.array(self.words, pa.string())
-        return pa.DictionaryArray.from_arrays(pa.array(self.codes), words)
-
-
-@dataclass(frozen=True, slots=True)
-class IntegerColumn:
-    """An integer column."""
-
-    values: npt.NDArray[np.int64]
-
-    def take(self, rows: Indices) -> "IntegerColumn":
-        return IntegerColumn(self.values[rows])
-
-
-Column = TextColumn | IntegerColumn
-
-
-@dataclass(slots=True)
-class Rows:
-    """The rows of a level: each row's parent row in the level above, and its own columns."""
-
-    above: "Rows | None"
-    parents: Indices
-    columns: dict[str, Column] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.parents)
-
-    def column(self, name: str) -> Column:
-        """A column of this level, or one of a level above carried down. Raises KeyError."""
-        if name in self.columns:
-            return self.columns[name]
-        if self.above is None:
-            raise KeyError(name)
-        return self.above.column(name).take(self.parents)
-
-    def first(self, count: int) -> "Rows":
-        return self.take(np.arange(min(count, len(self)), dtype=np.int32))
-
-    def take(self, rows: Indices) -> "Rows":
-        columns = {name: column.take(rows) for name, column in self.columns.items()}
-        return Rows(self.above, self.parents[rows], columns)
-
-    def keep(self, wanted: npt.NDArray[np.bool_]) -> None:
-        """Remove the rows that are not wanted."""
-        rows = np.flatnonzero(wanted).astype(np.int32)
-        self.parents = self.parents[rows]
-        self.columns = {name: column.take(rows) for name, column in self.columns.items()}
-
-
 class Topology:
     """The rows of a model's levels for chosen parameters, filters and shard.
 
-    ``include`` maps dimensions to the values to keep. Raises ValueError where a parameter is out of
-    range, a filter names an unknown value, or the shard or the fleet has an impossible size.
+    ``include`` and ``exclude`` map dimensions to the values to keep and to leave out;
+    :mod:`fleetstream.generate.filters` says what they keep. Raises ValueError where a parameter is
+    out of range, a filter names what is unknown or leaves nothing, or the shard or the fleet has an
+    impossible size.
     """
 
     def __init__(
@@ -125,19 +72,30 @@ class Topology:
         model: Model,
         parameters: Mapping[str, int],
         include: Mapping[str, Sequence[str]],
+        exclude: Mapping[str, Sequence[str]],
         shard: Shard | None,
     ) -> None:
         self._model = model
         self._parameters = _parameter_values(model, parameters)
-        self._filters = _filters(model, include)
+        self._filters = make_filters(model, include, exclude)
         self._shard = shard
         self._lists: dict[str, list[list[str]]] = {}
         """Attributes that list names, per member."""
         self._levels: dict[str, Rows] = {}
-        for level in model.levels:
+        for index, level in enumerate(model.levels):
             *_, above, _ = [None, *model.line(level.name)]
-            rows = self._expand(level, None if above is None else self._levels[above.name])
+            rows = self._expand(level, None if above is None else self._levels[above.name], index)
             self._levels[level.name] = rows
+        self._kept: dict[str, Flags] = {}
+        """Which rows of their level are series of the kinds that are filtered themselves."""
+        for each in self._filters.of_kinds:
+            self._filter_kinds(each)
+        if (
+            (include or exclude)
+            and not shard
+            and not any(len(self.series(key)) for key in model.kinds)
+        ):
+            raise ValueError("The filters leave no series; name fewer or other values.")
 
     def table(self, key: str) -> SeriesTable:
         """The series of a kind; dimensions that change over time are left out."""
@@ -148,7 +106,7 @@ class Topology:
             rows = rows.take(series)
         changing = self._model.changing_dimensions(kind)
         columns = {
-            name: rendered(template, rows)
+            name: rendered(template, rows, "kinds", key, "dimensions", name)
             for name, template in kind.templates.items()
             if name not in changing
         }
@@ -157,9 +115,10 @@ class Topology:
             identities += word_keys(name, column.words)[column.codes]
         ordered = np.sort(identities)
         if np.any(ordered[1:] == ordered[:-1]) and not any(changing.values()):
-            raise ValueError(
+            raise ModelFault(
                 f"Two series of the kind {key!r} have the same dimensions; add a dimension that "
-                "distinguishes them."
+                "distinguishes them.",
+                *("kinds", key, "dimensions"),
             )
         arrays = {name: column.array for name, column in columns.items()}
         title = Template(kind.title or " ".join(kind.dimensions.values()))
@@ -167,15 +126,14 @@ class Topology:
         return SeriesTable(key, dimensions, identities, rows, title)
 
     def series(self, key: str) -> Indices:
-        """The rows of its level that are series of a kind; a shard has not all of them."""
+        """The rows of its level that are series of a kind: what filters and a shard leave."""
         level = self._model.kinds[key].level
-        rows = len(self._levels[level])
+        rows = _places(self._kept.get(key, np.ones(len(self._levels[level]), np.bool_)))
         line = [each.name for each in self._model.line(level)]
         if self._shard is None or self._model.shard_level in line:
-            return np.arange(rows, dtype=np.int32)
+            return rows
         number, count = self._shard.number, self._shard.count
-        first, last = rows * (number - 1) // count, rows * number // count
-        return np.arange(first, last, dtype=np.int32)
+        return rows[len(rows) * (number - 1) // count : len(rows) * number // count]
 
     def identities(self, level: str) -> Bits:
         """A hash per row of a level of its text and of those above, independent of the seed."""
@@ -214,27 +172,58 @@ class Topology:
             return column.array.cast(pa.string())
         return pa.array(column.values)
 
-    def _expand(self, level: Level, above: Rows | None) -> Rows:
-        counts = self._counts(level, above)
+    def _expand(self, level: Level, above: Rows | None, index: int) -> Rows:
+        counts = self._counts(level, above, index)
+        filters = self._filters.of_levels.get(level.name, ())
+        shard = self._shard if level.name == self._model.shard_level else None
         first, last = 0, int(counts.sum())
-        if level.name == self._model.shard_level and self._shard:
-            first, last = _part(self._shard, last)
+        if shard and not filters:
+            first, last = _part(shard, last)
         if last - first > MAX_SERIES:
-            raise ValueError(
+            raise ModelFault(
                 f"The model has {last - first:,} rows of the level {level.name!r}, but one run "
                 f"takes at most {MAX_SERIES:,}; choose a smaller scale, or give each of several "
-                "runs a part with --shard."
+                "runs a part with --shard.",
+                *("levels", index, "members" if level.count is None else "count"),
             )
-        parents, index = _expanded(counts, first, last)
+        parents, places = _expanded(counts, first, last)
         rows = Rows(above, parents)
         siblings = IntegerColumn(counts.astype(np.int64)[parents])
         rows.columns[f"{level.name}.siblings"] = siblings
-        self._add_columns(level, rows, index)
-        for name, values in self._filters.get(level.name, {}).items():
-            rows.keep(_matching(name, rows.columns[level.name], values))
+        if above is None:
+            rows.columns |= {
+                name: IntegerColumn(np.full(len(rows), value))
+                for name, value in self._parameters.items()
+            }
+        self._add_columns(level, rows, places, index)
+        for each in filters:
+            column = rendered(each.template, rows)
+            if self._is_whole(level):
+                _check_values(each, [column])
+            rows = rows.take(_places(_matching(each, column)))
+        if shard and filters:
+            rows = rows.take(np.arange(*_part(shard, len(rows)), dtype=np.int32))
         return rows
 
-    def _counts(self, level: Level, above: Rows | None) -> npt.NDArray[np.int64]:
+    def _is_whole(self, level: Level) -> bool:
+        """Whether a level has all rows of the fleet when it is filtered, also in a part of it."""
+        above = [each.name for each in self._model.line(level.name)[:-1]]
+        return self._shard is None or self._model.shard_level not in above
+
+    def _filter_kinds(self, each: DimensionFilter) -> None:
+        """Filter the kinds that have a dimension, each by its own template."""
+        columns = {
+            key: rendered(kind.templates[each.dimension], self._levels[kind.level])
+            for key, kind in self._model.kinds.items()
+            if each.dimension in kind.dimensions
+        }
+        if self._shard is None:
+            _check_values(each, list(columns.values()))
+        for key, column in columns.items():
+            matching = _matching(each, column)
+            self._kept[key] = self._kept[key] & matching if key in self._kept else matching
+
+    def _counts(self, level: Level, above: Rows | None, index: int) -> npt.NDArray[np.int64]:
         """How many rows each row of the level above gets."""
         size = 1 if above is None else len(above)
         if isinstance(level.members, list):
@@ -246,16 +235,19 @@ class Topology:
             assert isinstance(member, IntegerColumn)
             return np.array([len(names) for names in lists])[member.values]
         assert level.count is not None
-        counts = np.broadcast_to(self._integers(level.count, above), size)
+        counts = np.broadcast_to(self._integers(level.count, above, "levels", index, "count"), size)
         for extreme in (counts.min(initial=0), counts.max(initial=0)):
             if not 0 <= extreme <= MAX_COUNT:
-                raise ValueError(
+                raise ModelFault(
                     f"The count {level.count!r} of the level {level.name!r} is {extreme:,}, but "
-                    f"must be from 0 to {MAX_COUNT:,}."
+                    f"must be from 0 to {MAX_COUNT:,}.",
+                    *("levels", index, "count"),
                 )
         return counts
 
-    def _add_columns(self, level: Level, rows: Rows, index: npt.NDArray[np.int64]) -> None:
+    def _add_columns(
+        self, level: Level, rows: Rows, index: npt.NDArray[np.int64], place: int
+    ) -> None:
         """Set the columns that a level defines, in the order in which they may refer to others."""
         name = level.name
         rows.columns |= {
@@ -267,10 +259,12 @@ class Topology:
         elif isinstance(level.members, str):
             rows.columns[name] = self._listed(level.members, rows, index)
         for number, text in level.numbers.items():
-            values = np.broadcast_to(self._integers(text, rows), len(rows))
+            values = np.broadcast_to(
+                self._integers(text, rows, "levels", place, "numbers", number), len(rows)
+            )
             rows.columns[f"{name}.{number}"] = IntegerColumn(values)
         if level.label is not None:
-            rows.columns[name] = rendered(Template(level.label), rows)
+            rows.columns[name] = rendered(Template(level.label), rows, "levels", place, "label")
 
     def _member_columns(self, level: Level, index: npt.NDArray[np.int64]) -> dict[str, Column]:
         assert isinstance(level.members, list)
@@ -281,7 +275,7 @@ class Topology:
             if isinstance(example, int):
                 columns[name] = IntegerColumn(np.array(values, np.int64)[index])
             elif isinstance(example, str):
-                columns[name] = _coded(values, index)
+                columns[name] = coded(values, index)
             else:
                 self._lists[name] = values
         return columns
@@ -292,10 +286,10 @@ class Topology:
         member = rows.column(f"{attribute.partition('.')[0]}.member")
         assert isinstance(member, IntegerColumn)
         starts = np.cumsum([0, *map(len, lists)])
-        return _coded([name for names in lists for name in names], starts[member.values] + index)
+        return coded([name for names in lists for name in names], starts[member.values] + index)
 
-    def _integers(self, text: str, rows: Rows | None) -> npt.NDArray[np.int64]:
-        """The value of an expression, for each row unless it is the same for all."""
+    def _integers(self, text: str, rows: Rows | None, *path: str | int) -> npt.NDArray[np.int64]:
+        """The value of an expression at ``path``, for each row unless it is the same for all."""
         expression = Expression(text)
         values: dict[str, npt.NDArray[np.int64] | np.int64] = {}
         for name in expression.names:
@@ -310,49 +304,10 @@ class Topology:
             with np.errstate(all="raise"):
                 result = np.asarray(expression.evaluate(values))
         except FloatingPointError as error:
-            raise ValueError(f"{text!r} cannot be calculated: {error}.") from error
+            raise ModelFault(f"{text!r} cannot be calculated: {error}.", *path) from error
         if result.dtype != np.int64:
-            raise ValueError(f"{text!r} is not an integer; divide by // instead of /.")
+            raise ModelFault(f"{text!r} is not an integer; divide by // instead of /.", *path)
         return result
-
-
-def rendered(template: Template, rows: Rows) -> TextColumn:
-    """A template for every row; each distinct combination of its fields is rendered once."""
-    if template.sole_field is not None:
-        column = rows.column(template.sole_field)
-        if isinstance(column, TextColumn):
-            return column
-    columns = {name: _field(name, rows) for name in template.fields}
-    sizes = [len(words) for _, words in columns.values()]
-    codes: npt.NDArray[np.int64] = np.zeros(len(rows), np.int64)
-    for (values, _), size in zip(columns.values(), sizes, strict=True):
-        codes = codes * size + values
-    encoded = pa.array(codes).dictionary_encode()
-    distinct = encoded.dictionary.to_numpy()
-    texts = []
-    for places in zip(*np.unravel_index(distinct, sizes), strict=True) if sizes else [()]:
-        found = zip(columns.items(), places, strict=True)
-        texts.append(template.render({name: words[place] for (name, (_, words)), place in found}))
-    return _coded(texts, encoded.indices.to_numpy())
-
-
-def _field(name: str, rows: Rows) -> tuple[npt.NDArray[np.integer], Sequence[str] | Sequence[int]]:
-    """A field's code per row, and what each code stands for."""
-    column = rows.column(name)
-    if isinstance(column, TextColumn):
-        return column.codes, column.words
-    encoded = pa.array(column.values).dictionary_encode()
-    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
-
-
-def _coded(words: list[str], places: npt.NDArray[np.integer]) -> TextColumn:
-    """``words[places]``, with each distinct word once."""
-    distinct = list(dict.fromkeys(words))
-    if len(distinct) == len(words):
-        return TextColumn(places.astype(np.int32), words)
-    position = {word: place for place, word in enumerate(distinct)}
-    codes = np.array([position[word] for word in words], np.int32)
-    return TextColumn(codes[places], distinct)
 
 
 def _expanded(
@@ -382,7 +337,8 @@ def _parameter_values(model: Model, parameters: Mapping[str, int]) -> dict[str, 
     """All parameters of the model with their values."""
     for name in parameters:
         if name not in model.parameters:
-            raise ValueError(f"The model {model.name!r} has no parameter {name!r}.")
+            known = suggested(name, list(model.parameters))
+            raise ValueError(f"The model {model.name!r} has no parameter {name!r}; {known}")
     values = {}
     for name, parameter in model.parameters.items():
         value = parameters.get(name, parameter.default)
@@ -395,35 +351,21 @@ def _parameter_values(model: Model, parameters: Mapping[str, int]) -> dict[str, 
     return values
 
 
-def _filters(
-    model: Model, include: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, Sequence[str]]]:
-    """Filters by the level whose text is the dimension."""
-    filters: dict[str, dict[str, Sequence[str]]] = {}
-    for dimension, values in include.items():
-        templates = [
-            kind.templates[dimension]
-            for kind in model.kinds.values()
-            if dimension in kind.dimensions
-        ]
-        levels = {template.sole_field for template in templates}
-        names = levels & {level.name for level in model.levels}
-        if len(levels) != 1 or not names:
-            raise ValueError(
-                f"The model {model.name!r} cannot be filtered by {dimension!r}; only dimensions "
-                "that are the text of one level can be."
-            )
-        filters.setdefault(str(names.pop()), {})[dimension] = values
-    return filters
+def _places(flags: Flags) -> Indices:
+    return np.flatnonzero(flags).astype(np.int32)
 
 
-def _matching(dimension: str, column: Column, values: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which rows have one of the values. Raises ValueError for a value that no row has."""
-    assert isinstance(column, TextColumn)
-    for value in values:
-        if value not in column.words:
+def _check_values(each: DimensionFilter, columns: Sequence[TextColumn]) -> None:
+    """Raises ValueError for a value that no row of any column has."""
+    known = dict.fromkeys(word for column in columns for word in column.words)
+    for value in each.values:
+        if value not in known:
             raise ValueError(
-                f"There is no {dimension} {value!r}; choose from {', '.join(column.words)}."
+                f"There is no {each.dimension} {value!r}; {suggested(value, list(known))}"
             )
-    wanted = np.array([word in values for word in column.words], np.bool_)
+
+
+def _matching(each: DimensionFilter, column: TextColumn) -> Flags:
+    """Which rows a filter keeps."""
+    wanted = np.array([each.keeps(word) for word in column.words], np.bool_)
     return wanted[column.codes]

@@ -12,16 +12,17 @@ from fleetstream.targets.sink import Sink
 class RunFacts:
     """What is known of a run before it begins.
 
-    ``parameters`` and ``include`` are those that the generator was made with. ``sweeps`` is how
-    many the run makes, None where it has no end. ``command`` repeats the run and ``verification``
-    verifies it, None where nothing can; both are for a shell. ``write_price`` is the price of a
-    million metered writes in US dollars. ``has_latency`` says that the times of requests are
-    figures of the target, not those of a function call.
+    ``parameters``, ``include`` and ``exclude`` are those that the generator was made with.
+    ``sweeps`` is how many the run makes, None where it has no end. ``command`` repeats the run and
+    ``verification`` verifies it, None where nothing can; both are for a shell. ``write_price`` is
+    the price of a million metered writes in US dollars. ``has_latency`` says that the times of
+    requests are figures of the target, not those of a function call.
     """
 
     generator: Generator
     parameters: Mapping[str, int]
     include: Mapping[str, Sequence[str]]
+    exclude: Mapping[str, Sequence[str]]
     sink: Sink
     record_model: RecordModel
     sweeps: int | None

@@ -29,8 +29,9 @@ Amount = Annotated[float, msgspec.Meta(ge=0)]
 class FleetSummary(msgspec.Struct, frozen=True):
     """What was simulated.
 
-    ``parameters`` has the parameters of the model, ``include`` the values kept of each dimension
-    that was filtered, ``series`` the number of series per kind, under its noun.
+    ``parameters`` has the parameters of the model, ``include`` and ``exclude`` the values kept and
+    left out of each dimension that was filtered, ``series`` the number of series per kind, under
+    its noun.
     """
 
     model: str
@@ -38,6 +39,7 @@ class FleetSummary(msgspec.Struct, frozen=True):
     include: dict[str, list[str]]
     series: dict[str, Count]
     values_per_sweep: Count
+    exclude: dict[str, list[str]] = {}
 
 
 class RecordsSummary(msgspec.Struct, frozen=True):
@@ -150,6 +152,7 @@ def _fleet(facts: RunFacts) -> FleetSummary:
         model=model.name,
         parameters=defaults | dict(facts.parameters),
         include={dimension: list(values) for dimension, values in facts.include.items()},
+        exclude={dimension: list(values) for dimension, values in facts.exclude.items()},
         series=facts.series,
         values_per_sweep=facts.generator.values_per_sweep,
     )

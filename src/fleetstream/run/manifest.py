@@ -21,7 +21,7 @@ from fleetstream.run.ledger import Tally, Totals
 from fleetstream.run.notation import LATEST
 from fleetstream.run.spec import RunSpec
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever older programs could not read a manifest any more."""
 
 

@@ -70,6 +70,33 @@ def write_names(names: tuple[str, ...]) -> str:
     return ",".join(names)
 
 
+def read_setting(text: str) -> dict[str, int]:
+    """A parameter of a model and its value, from text such as host_scale=2."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        raise ValueError(f"{text!r} sets nothing; write a name and a value, such as host_scale=2.")
+    return {name.strip(): read_integer(value)}
+
+
+def write_setting(setting: dict[str, int]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in setting.items())
+
+
+def read_filter(text: str) -> dict[str, tuple[str, ...]]:
+    """A dimension and some of its values, from text such as region=us-east-1,eu-west-1."""
+    dimension, separator, values = text.partition("=")
+    if not separator or not dimension.strip():
+        raise ValueError(
+            f"{text!r} is not a filter; write a dimension and its values, such as "
+            "region=us-east-1,eu-west-1."
+        )
+    return {dimension.strip(): read_names(values)}
+
+
+def write_filter(values: dict[str, tuple[str, ...]]) -> str:
+    return "; ".join(f"{dimension}={write_names(each)}" for dimension, each in values.items())
+
+
 def read_shard(text: str) -> Shard:
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if not match:

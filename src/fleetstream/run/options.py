@@ -15,6 +15,7 @@ from fleetstream.generate.moments import iso
 from fleetstream.run.notation import (
     at_least,
     read_duration,
+    read_filter,
     read_frequency,
     read_integer,
     read_interval,
@@ -24,14 +25,17 @@ from fleetstream.run.notation import (
     read_names,
     read_percentage,
     read_record_model,
+    read_setting,
     read_shard,
     read_switch,
     write_duration,
+    write_filter,
     write_lateness,
     write_microseconds,
     write_names,
     write_number,
     write_percentage,
+    write_setting,
 )
 from fleetstream.run.spec import RunSpec
 from fleetstream.targets.registry import DEFAULT_TARGET, target_urls
@@ -60,6 +64,10 @@ class Option:
     has neither. ``flags`` are other spellings. ``common`` options are shown by ``--help``, the
     others only by ``--help-all``. What an option with ``changes_data`` says determines what is
     written and where, so it cannot be changed when a run is resumed.
+
+    An option that is ``keyed`` can be repeated; its value is a dictionary with the entries of all
+    of them. An option with an ``entry`` is a short form for a key of another option, and no field
+    of :class:`RunSpec`.
     """
 
     field: str
@@ -71,6 +79,8 @@ class Option:
     flags: tuple[str, ...] = ()
     common: bool = False
     changes_data: bool = True
+    keyed: bool = False
+    entry: tuple[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -85,8 +95,17 @@ class Option:
         """What stands for ``value`` on a command line."""
         if self.is_switch:
             return [self.name]
+        if self.keyed:
+            return [text for key, each in value.items() for text in self._entry(key, each)]
         text = self.write(value)
         return [f"{self.name}={text}"] if text.startswith("-") else [self.name, text]
+
+    def _entry(self, key: str, value: Any) -> list[str]:
+        """What stands for one entry: its short form where it has one."""
+        for option in OPTIONS:
+            if option.entry == (self.field, key):
+                return option.arguments(value)
+        return [self.name, self.write({key: value})]
 
 
 def _signal(short: str, shape: str) -> Iterator[Option]:
@@ -125,15 +144,25 @@ OPTIONS: tuple[Option, ...] = (
            "single)", "MODEL", read_record_model),
     Option("model", Group.FLEET, "the model to simulate: a name, or a TOML file (default: "
            "aws-devops)", "NAME", str),
+    Option("set", Group.FLEET,
+           "set a parameter of the model, such as host_scale=2; can be repeated", "NAME=VALUE",
+           read_setting, write_setting, common=True, keyed=True),
     Option("host_scale", Group.FLEET,
            "multiply the instances of each microservice in each silo (default: 1, 1,010 hosts)",
-           "N", at_least(1), flags=("-s",), common=True),
+           "N", read_integer, flags=("-s",), common=True, entry=("set", "host_scale")),
+    Option("include", Group.FLEET,
+           "only what has one of these values of a dimension, such as "
+           "instance_type=r5.4xlarge,m5.4xlarge; can be repeated (default: all)",
+           "DIMENSION=LIST", read_filter, write_filter, common=True, keyed=True),
+    Option("exclude", Group.FLEET,
+           "not what has one of these values of a dimension; can be repeated (default: nothing)",
+           "DIMENSION=LIST", read_filter, write_filter, keyed=True),
     Option("include_region", Group.FLEET,
-           "only these regions, separated by commas (default: all)", "LIST", read_names,
-           write_names, common=True),
+           "only these regions, as --include region=LIST does", "LIST", read_names,
+           write_names, common=True, entry=("include", "region")),
     Option("include_ms", Group.FLEET,
-           "only these microservices, separated by commas (default: all)", "LIST", read_names,
-           write_names),
+           "only these microservices, as --include microservice_name=LIST does", "LIST",
+           read_names, write_names, entry=("include", "microservice_name")),
     Option("shard", Group.FLEET,
            "only the I-th of N equal parts of the fleet, to share it among machines", "I/N",
            read_shard),
@@ -211,11 +240,18 @@ def make_spec(**options: Any) -> RunSpec:
 def changed(spec: RunSpec, **options: Any) -> RunSpec:
     """The description with other options, which are read and checked as by :func:`make_spec`."""
     values = msgspec.structs.asdict(spec)
+    entries = []
     for field, value in options.items():
         option = BY_FIELD.get(field)
         if option is None:
             raise TypeError(f"A run has no option {field!r}.")
-        values[field] = option.read(value) if option.read and isinstance(value, str) else value
+        read = option.read(value) if option.read and isinstance(value, str) else value
+        if option.entry is None:
+            values[field] = read
+        elif read != ():
+            entries.append((option.entry, read))
+    for (field, key), value in entries:
+        values[field] = merged(values[field], {key: value})
     try:
         msgspec.json.encode(values)  # text from a command line may have bytes that are not UTF-8
         return msgspec.convert(msgspec.to_builtins(values), RunSpec)
@@ -229,10 +265,26 @@ def changed(spec: RunSpec, **options: Any) -> RunSpec:
         raise ValueError(f"The options of a run are not valid: {error}.") from error
 
 
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The entries of two values of a keyed option; all names where both have some for a key.
+
+    Raises ValueError where they set a key to different numbers.
+    """
+    both = dict(one)
+    for key, value in other.items():
+        if key in one and isinstance(value, tuple):
+            both[key] = tuple(dict.fromkeys([*one[key], *value]))
+        elif one.get(key, value) != value:
+            raise ValueError(f"{key} is set to {one[key]} and to {value}; leave one of them out.")
+        else:
+            both[key] = value
+    return both
+
+
 def given(spec: RunSpec) -> dict[str, Any]:
     """The options of a run that differ from their defaults, by field, in the table's order."""
     default = RunSpec()
-    values = {option.field: getattr(spec, option.field) for option in OPTIONS}
+    values = {option.field: getattr(spec, option.field) for option in OPTIONS if not option.entry}
     return {field: value for field, value in values.items() if value != getattr(default, field)}
 
 

@@ -28,7 +28,6 @@ from fleetstream.targets.registry import TargetOptions
 if TYPE_CHECKING:
     from fleetstream.generate.generator import Generator
     from fleetstream.generate.signals import Signal
-    from fleetstream.model import Model
 
 MAX_SEED = 2**64 - 1
 
@@ -50,15 +49,17 @@ Lag = Annotated[
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a run is to do. Fields have the names of the options, which docs/cli.md describes.
 
+    ``set`` maps parameters of the model to their values; ``include`` and ``exclude`` map dimensions
+    to the values that are kept and left out.
     Points in time, ``interval`` and ``max_lag`` are whole microseconds (of Unix time);
     ``give_up_after`` is seconds; None stands for what is not given. Raises ValueError where options
     contradict each other.
     """
 
     model: str = DEFAULT_MODEL
-    host_scale: Positive = 1
-    include_region: tuple[str, ...] = ()
-    include_ms: tuple[str, ...] = ()
+    set: dict[str, int] = {}
+    include: dict[str, tuple[str, ...]] = {}
+    exclude: dict[str, tuple[str, ...]] = {}
     shard: Shard | None = None
 
     seed: int | None = None
@@ -209,35 +210,27 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         )
         return None if disorder == Disorder() else disorder
 
-    @property
-    def include(self) -> dict[str, tuple[str, ...]]:
-        """The values to keep of each dimension that is filtered."""
-        filters = {"region": self.include_region, "microservice_name": self.include_ms}
-        return {dimension: values for dimension, values in filters.items() if values}
-
-    def parameters(self, model: "Model") -> dict[str, int]:
-        """The values of the model's parameters that differ from their defaults."""
-        default = model.parameters["host_scale"].default if "host_scale" in model.parameters else 1
-        return {} if self.host_scale == default else {"host_scale": self.host_scale}
-
     def generator(self) -> "Generator":
         """The generator of a resolved run. Raises ValueError for what is unknown or impossible."""
         from fleetstream.generate.generator import Generator
-        from fleetstream.model import load_model
+        from fleetstream.model.loader import ModelFault, load_model, positioned
 
         assert self.seed is not None, "the spec is not resolved"
-        model = load_model(self.model)
-        return Generator(
-            model,
-            self.seed,
-            parameters=self.parameters(model),
-            include=self.include,
-            shard=self.shard,
-            signal=self.signal,
-            missing_percent=self.missing_cpu,
-            step=self.interval,
-            incidents=self.incidents == "on",
-        )
+        try:
+            return Generator(
+                load_model(self.model),
+                self.seed,
+                parameters=self.set,
+                include=self.include,
+                exclude=self.exclude,
+                shard=self.shard,
+                signal=self.signal,
+                missing_percent=self.missing_cpu,
+                step=self.interval,
+                incidents=self.incidents == "on",
+            )
+        except ModelFault as fault:
+            raise positioned(self.model, fault) from fault
 
 
 TARGET_FIELDS = tuple(TargetOptions.__struct_fields__)

@@ -164,4 +164,5 @@ def _unnamed(manifest: Manifest, reader: Reader) -> Sequence[int]:
 
 def _fleet(spec: RunSpec) -> tuple[object, ...]:
     """What determines the series of the whole that a run takes a part of."""
-    return spec.model, spec.host_scale, spec.include_region, spec.include_ms
+    choices = (spec.set, spec.include, spec.exclude)
+    return spec.model, *(tuple(sorted(each.items())) for each in choices)

@@ -124,8 +124,9 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
 
     facts = RunFacts(
         generator=run.generator,
-        parameters=run.spec.parameters(run.generator.model),
+        parameters=run.spec.set,
         include=run.spec.include,
+        exclude=run.spec.exclude,
         sink=run.sink,
         record_model=run.spec.record_model,
         sweeps=run.sweeps,
