@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fleetstream.cli.commands.completion import commands_of
-from fleetstream.cli.parser import command_module, command_names, make_parser
+from fleetstream.cli.parser import CommandParser, command_module, command_names, make_parser
 
 PAGE = Path(__file__).with_name("cli.md")
 
@@ -42,10 +42,13 @@ def reference() -> str:
     parts = [INTRODUCTION, "\n".join(contents) + "\n"]
     for name, command in commands.items():
         parts.append("\n".join(_command(name, command)))
+        for action, parser in command.actions.items():
+            parts.append(f"### fleetstream {name} {action}\n\n{_action_help(command, action)}\n")
+            parts.append("\n".join(_groups(parser, "####")))
     return "\n".join(parts)
 
 
-def _command(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
+def _command(name: str, command: CommandParser) -> Iterator[str]:
     what, _, examples = (command.description or "").partition("\nExamples:\n")
     yield f"## fleetstream {name}\n"
     yield what
@@ -53,12 +56,27 @@ def _command(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
     for example in examples.splitlines():
         yield f"$ {example.strip()}"
     yield "```\n"
+    if not command.actions:
+        yield from _groups(command, "###")
+
+
+def _action_help(command: CommandParser, name: str) -> str:
+    """What an action does, as a sentence."""
+    for action in command._actions:
+        for choice in getattr(action, "_choices_actions", []):
+            if choice.dest == name:
+                return f"{choice.help[0].upper()}{choice.help[1:]}."
+    raise LookupError(name)
+
+
+def _groups(command: CommandParser, heading: str) -> Iterator[str]:
+    """The arguments of a parser under their headings."""
     for group in command._action_groups:
         actions = [each for each in group._group_actions if each.help is not argparse.SUPPRESS]
         actions = [each for each in actions if each.dest != "help"]
         if not actions:
             continue
-        yield f"### {(group.title or '').capitalize()}\n"
+        yield f"{heading} {(group.title or '').capitalize()}\n"
         for action in actions:
             yield f"- {_names(action)}: {_escaped((action.help or '').replace('%%', '%'))}"
         yield ""

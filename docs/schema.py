@@ -1,12 +1,12 @@
 """Writes `docs/summary.schema.json`, the JSON Schema of what `--summary` writes."""
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from fleetstream.model.json_schema import DIALECT, described
 from fleetstream.report.summary import Summary
 
 PAGE = Path(__file__).with_name("summary.schema.json")
@@ -24,11 +24,8 @@ def written() -> str:
 
 def schema() -> dict[str, Any]:
     """The schema."""
-    found = msgspec.json.schema(Summary)
-    for definition in found["$defs"].values():
-        definition["description"] = inspect.cleandoc(definition.get("description", ""))
-    dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, "title": "Summary of a run of fleetstream", **found}
+    found = described(msgspec.json.schema(Summary))
+    return {"$schema": DIALECT, "title": "Summary of a run of fleetstream", **found}
 
 
 if __name__ == "__main__":

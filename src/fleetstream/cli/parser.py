@@ -14,6 +14,9 @@ from fleetstream.cli import USAGE, commands
 
 HELP_ALL = "--help-all"
 
+_REPEATED: dict[int | str | None, str] = {"*": "[{}]...", "+": "{}..."}
+"""How usage shows an argument that can be repeated."""
+
 
 class CommandParser(argparse.ArgumentParser):
     """Reports what is wrong in one line, and loads the formatter only for help.
@@ -41,13 +44,18 @@ class CommandParser(argparse.ArgumentParser):
         return list(self._option_string_actions)
 
     @property
+    def actions(self) -> "dict[str, CommandParser]":
+        """The parsers of its actions, by name; few commands have any."""
+        for action in self._get_positional_actions():
+            if isinstance(action.choices, dict):
+                return action.choices
+        return {}
+
+    @property
     def positionals(self) -> list[str]:
         """The arguments that are not options, as usage shows them."""
         actions = self._get_positional_actions()
-        return [
-            f"[{action.metavar}]..." if action.nargs == "*" else str(action.metavar)
-            for action in actions
-        ]
+        return [_REPEATED.get(action.nargs, "{}").format(action.metavar) for action in actions]
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         from rich_argparse import RawDescriptionRichHelpFormatter
@@ -88,8 +96,10 @@ def make_parser(used: Iterable[str], *, full_help: bool = False) -> CommandParse
         module = command_module(name)
         command = found.add_parser(name, help=module.SUMMARY, full_help=full_help)
         module.configure(command)
-        command.usage = " ".join([command.prog, "[OPTIONS]", *command.positionals])
-        command.set_defaults(run=module.run, fail=command.error, parser=command)
+        command.set_defaults(run=module.run)
+        for each in (command, *command.actions.values()):
+            each.usage = " ".join([each.prog, "[OPTIONS]", *each.positionals])
+            each.set_defaults(fail=each.error, parser=each)
     return parser
 
 

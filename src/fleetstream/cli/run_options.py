@@ -15,8 +15,12 @@ def add_run_options(
     parser: CommandParser,
     groups: Iterable[Group] = RUN_GROUPS,
     without: Iterable[str] = (),
+    *,
+    full_help: bool = False,
 ) -> None:
     """Add the options of some groups, by default of all, without some fields.
+
+    With ``full_help``, help lists all of them whatever the parser's setting is.
 
     Options have no defaults, so a namespace has only those that are given.
     """
@@ -24,7 +28,7 @@ def add_run_options(
         added = parser.add_argument_group(str(group))
         for option in OPTIONS:
             if option.group is group and option.field not in without:
-                _add(added, option, full_help=parser.full_help)
+                _add(added, option, full_help=full_help or parser.full_help)
 
 
 def run_options(options: argparse.Namespace) -> dict[str, Any]:

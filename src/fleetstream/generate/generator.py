@@ -87,6 +87,7 @@ class Generator:
         self.seed = seed
         self.signal = signal
         topology = Topology(model, parameters or {}, include or {}, exclude or {}, shard)
+        self.level_sizes = topology.level_sizes
         self.schemas = {key: batch_schema(model, key) for key in model.kinds}
         self.evaluators = {
             key: Evaluator(key, kind, signal, overlay.signal, overlay.missing, missing_percent)

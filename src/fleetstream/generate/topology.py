@@ -97,6 +97,11 @@ class Topology:
         ):
             raise ValueError("The filters leave no series; name fewer or other values.")
 
+    @property
+    def level_sizes(self) -> dict[str, int]:
+        """How many rows each level has."""
+        return {name: len(rows) for name, rows in self._levels.items()}
+
     def table(self, key: str) -> SeriesTable:
         """The series of a kind; dimensions that change over time are left out."""
         kind = self._model.kinds[key]

@@ -1,0 +1,103 @@
+"""What a model simulates, for people."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+from rich.markup import escape
+from rich.table import Table
+
+from fleetstream.generate.generator import Generator
+from fleetstream.generate.topology import SeriesTable
+from fleetstream.model import Level, Measure, Model, Variable, builtin_models, load_model
+from fleetstream.report.console import OutputConsole
+from fleetstream.report.facts import series_by_noun
+
+EXAMPLES = 3
+"""Values shown of each dimension."""
+
+
+def show_models() -> None:
+    """Print the models that are shipped, with what they have at their default parameters."""
+    table = Table.grid(padding=(0, 2))
+    for name in builtin_models():
+        model = load_model(name)
+        table.add_row(f"[bold]{name}[/bold]", escape(model.description))
+        table.add_row("", escape(sizes(Generator(model, 0))))
+    OutputConsole().print(table)
+
+
+def show_model(generator: Generator) -> None:
+    """Print levels, kinds, dimensions and measures of a model, with the sizes of a fleet of it."""
+    console, model = OutputConsole(), generator.model
+    console.print(f"[bold]{escape(model.name)}[/bold]: {escape(model.description)}")
+    console.print(escape(sizes(generator)))
+    if model.parameters:
+        _section(console, "Parameters, set by --set NAME=VALUE", _parameters(model))
+    _section(console, "Levels, from the outermost", _levels(generator))
+    for key, kind in model.kinds.items():
+        table = generator.tables[key]
+        console.print(
+            f"\n[bold]{escape(key)}[/bold]: {len(table):,} {escape(kind.noun)}, one per row of the "
+            f"level {escape(kind.level)}; {len(kind.measures):,} values per sweep each"
+        )
+        _section(console, "Dimensions", _dimensions(table))
+        _section(console, "Measures", map(_measure, kind.measures))
+        if kind.variables:
+            _section(console, "Variables, which are not written", map(_variable, kind.variables))
+
+
+def show_check(path: str, generator: Generator) -> None:
+    """Print that a file is a valid model, and its sizes."""
+    print(f"{path} is a valid model: {sizes(generator)}.")
+
+
+def sizes(generator: Generator) -> str:
+    """Numbers of series by noun, and of values."""
+    counts = [f"{count:,} {noun}" for noun, count in series_by_noun(generator).items()]
+    return f"{', '.join(counts)}; {generator.values_per_sweep:,} values per sweep"
+
+
+def _section(console: OutputConsole, heading: str, rows: Iterator[Sequence[str]]) -> None:
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(f"\n[bold]{heading}[/bold]")
+    console.print(table)
+
+
+def _parameters(model: Model) -> Iterator[Sequence[str]]:
+    for name, each in model.parameters.items():
+        yield name, f"{each.default:,}", f"{each.minimum:,} to {each.maximum:,}", each.description
+
+
+def _levels(generator: Generator) -> Iterator[Sequence[str]]:
+    for level in generator.model.levels:
+        yield level.name, f"{generator.level_sizes[level.name]:,}", _members(level)
+
+
+def _members(level: Level) -> str:
+    """Where the rows of a level come from."""
+    if isinstance(level.members, list):
+        return ", ".join(str(member["name"]) for member in level.members)
+    return f"as {level.members} lists" if level.members else f"{level.count}, named {level.label}"
+
+
+def _dimensions(table: SeriesTable) -> Iterator[Sequence[str]]:
+    for name, column in zip(table.dimensions.schema.names, table.dimensions.columns, strict=True):
+        words = _distinct(column)
+        shown = ", ".join(words[:EXAMPLES]) + (", …" if len(words) > EXAMPLES else "")
+        yield name, f"{len(words):,}", shown
+
+
+def _distinct(column: pa.DictionaryArray) -> list[str]:
+    words: list[str] = column.unique().to_pylist()
+    return words
+
+
+def _measure(measure: Measure) -> Sequence[str]:
+    return measure.name, str(measure.type), measure.unit, str(measure.value), measure.description
+
+
+def _variable(variable: Variable) -> Sequence[str]:
+    fixed = "fixed per series" if variable.fixed else ""
+    return variable.name, fixed, str(variable.value), variable.description

@@ -1,0 +1,131 @@
+"""The commands for models: list, show, check, new, schema."""
+
+import json
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from fleetstream.cli import main
+from fleetstream.model import builtin_models
+from fleetstream.model.json_schema import model_schema, starting_point
+from tests.generate.models import TEXT, document, toml
+from tests.model.test_errors import SENSORS
+from tests.model.test_loading import BAD
+from tests.terminal import FLEETSTREAM
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    """What a command prints, on one line where a terminal would wrap it."""
+    try:
+        ended = main(["model", *arguments])
+    except SystemExit as end:
+        ended = int(end.code or 0)
+    assert ended == code
+    captured = capsys.readouterr()
+    return " ".join((captured.err if code else captured.out).split())
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "list")
+    assert all(name in text for name in builtin_models())
+    assert "1,010 hosts, 1,212 processes; 26,260 values per sweep" in text
+
+
+def test_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "sensors.toml"
+    path.write_text(SENSORS)
+    text = said(capsys, "show", str(path), "--set", "sensors=5", "--exclude", "site=south")
+    for part in (
+        "sensors: 5 sensors, 1 states; 11 values per sweep",
+        "sensors 3 1 to 100",
+        "site 1 north, south",
+        "sensor 5 site.size * sensors, named {site}-{sensor.number}",
+        "readings: 5 sensors, one per row of the level sensor; 2 values per sweep each",
+        "sensor 5 north-1, north-2, north-3, …",
+        "temperature DOUBLE normal, mean 20, sd 3",
+        "fahrenheit DOUBLE 32 + max(0, temperature) * 9 / 5",
+        "up VARCHAR on 0.5, off 0.5",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("name", builtin_models())
+def test_every_shipped_model_can_be_shown(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert said(capsys, "show", name).startswith(f"{name}: ")
+
+
+def test_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    good, bad, huge = (tmp_path / f"{name}.toml" for name in ("good", "bad", "huge"))
+    good.write_text(SENSORS)
+    bad.write_text(SENSORS.replace("noun", "nuon").replace('"normal"', '"norml"'))
+    huge.write_text(SENSORS.replace("site.size *", "100000000 *"))
+    text = said(capsys, "check", str(good), "aws-devops")
+    assert text.startswith(f"{good} is a valid model: 9 sensors, 2 states; 20 values per sweep.")
+    text = said(capsys, "check", str(bad), str(good), str(huge), "no.toml", code=1)
+    assert text.startswith(f"{bad}:22:1: there is no key 'nuon' here; did you mean 'noun'?")
+    for part in (f"{bad}:28:17: ", f"{bad}:35:1: ", f"{huge}:18:9: ", "'no.toml' cannot be read: "):
+        assert part in text
+
+
+def test_new_writes_a_model_that_works_at_once(tmp_path: Path) -> None:
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [FLEETSTREAM, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert "fleetstream ingest --model my.toml" in run("model", "new", "my.toml")
+    assert run("model", "check", "my.toml") == (
+        "my.toml is a valid model: 50 sensors; 150 values per sweep.\n"
+    )
+    run("ingest", "--model", "my.toml", "--autostop", "2", "--seed", "7", "--set", "sensors=20")
+    assert "It matches." in run("verify", "fleetstream-7.json")
+    lines = [line for line in starting_point().splitlines() if line.strip(" ]})")]
+    assert len(lines) <= 18
+
+
+def test_new_replaces_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text("x")
+    assert "exists; name another file." in said(capsys, "new", str(path), code=2)
+    assert path.read_text() == "x"
+    assert "does not end with .toml" in said(capsys, "new", str(tmp_path / "my.json"), code=2)
+    place = tmp_path / "no" / "my.toml"
+    assert "cannot be written: No such file" in said(capsys, "new", str(place), code=2)
+
+
+def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "required: ACTION" in said(capsys, code=2)
+    text = said(capsys, "show", "aws-devops", "--host-scal", "2", code=2)
+    assert "Did you mean --host-scale?" in text
+    assert text.endswith("Try `fleetstream model show --help`.")
+    assert "There is no model 'mars'; choose aws-devops" in said(capsys, "show", "mars", code=2)
+
+
+def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(said(capsys, "schema")) == model_schema()
+    jsonschema.Draft202012Validator.check_schema(model_schema())
+
+
+VALIDATOR = jsonschema.Draft202012Validator(model_schema())
+
+
+@pytest.mark.parametrize("text", [TEXT, SENSORS, starting_point()], ids=["sample", "test", "start"])
+def test_models_follow_the_schema(text: str) -> None:
+    VALIDATOR.validate(tomllib.loads(text))
+
+
+TYPE_MISTAKES = ["misspelt key", "missing key", "wrong type", "unknown law", "unknown type"]
+TYPE_MISTAKES += ["negative deviation", "misspelt key of a law", "infinite bound"]
+
+
+@pytest.mark.parametrize("case", TYPE_MISTAKES)
+def test_the_schema_finds_mistakes_of_types(case: str) -> None:
+    content: dict[str, Any] = document()
+    BAD[case][0](content)
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(tomllib.loads(toml(content)))
