@@ -107,7 +107,8 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    assert json.loads(said(capsys, "schema")) == model_schema()
+    assert main(["model", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(model_schema()))
     jsonschema.Draft202012Validator.check_schema(model_schema())
 
 

@@ -97,15 +97,18 @@ class Option:
             return [self.name]
         if self.keyed:
             return [text for key, each in value.items() for text in self._entry(key, each)]
-        text = self.write(value)
-        return [f"{self.name}={text}"] if text.startswith("-") else [self.name, text]
+        return self._with(value)
 
     def _entry(self, key: str, value: Any) -> list[str]:
         """What stands for one entry: its short form where it has one."""
         for option in OPTIONS:
             if option.entry == (self.field, key):
                 return option.arguments(value)
-        return [self.name, self.write({key: value})]
+        return self._with({key: value})
+
+    def _with(self, value: Any) -> list[str]:
+        text = self.write(value)
+        return [f"{self.name}={text}"] if text.startswith("-") else [self.name, text]
 
 
 def _signal(short: str, shape: str) -> Iterator[Option]:
