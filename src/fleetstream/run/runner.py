@@ -22,6 +22,7 @@ from fleetstream.run.undelivered import Kept, UndeliveredStore
 from fleetstream.run.workers.coordinator import Coordinator
 from fleetstream.run.workers.messages import Assignment
 from fleetstream.run.workers.pool import ProcessPool, WorkerPool
+from fleetstream.targets.registry import check_limits
 from fleetstream.targets.sink import Sink
 
 PROGRESS_SECONDS = 0.25
@@ -62,6 +63,7 @@ class Run:
         self.ledger = Ledger()
         self.control = Control()
         self.generator = self.spec.generator()
+        check_limits(self.spec.target, self.spec.record_model, self.generator)
         self.sink: Sink = sink_of(self.spec, self.generator.schemas.values())
         self._pool, self._workers = worker_pool(self.spec, self.sink)
         self.sink.open()

@@ -5,7 +5,7 @@ those of its own target alone.
 """
 
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -20,6 +20,7 @@ from fleetstream.generate.choices import RecordModel
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.reader import Reader
     from fleetstream.targets.sink import Sink
 
@@ -81,6 +82,7 @@ Schemas = Sequence["pa.Schema"]
 """The schemas of the batches that a target gets."""
 
 OpenSink = Callable[[TargetOptions, RecordModel, Schemas], "Sink"]
+Problems = Callable[["Generator", RecordModel], Iterable[str]]
 OpenReader = Callable[[TargetOptions, RecordModel, Schemas], "Reader"]
 
 
@@ -90,10 +92,11 @@ class Target:
 
     ``url`` is the form of its URL, for help; ``options`` the fields of :class:`TargetOptions`
     that it understands; ``extra`` the extra that installs its libraries. ``open_reader`` is None
-    where what is written cannot be read back; ``discards`` says that nothing is kept at all. Both
-    functions return something that is not opened yet, and raise ValueError where the options are
-    not understood or not complete, TargetUnusable where the target cannot be used, and
-    ModuleNotFoundError where a library is missing.
+    where what is written cannot be read back; ``discards`` says that nothing is kept at all.
+    ``problems`` returns sentences about what the target cannot hold of a fleet, None where it can
+    hold everything. The functions that open return something that is not opened yet, and raise
+    ValueError where the options are not understood or not complete, TargetUnusable where the target
+    cannot be used, and ModuleNotFoundError where a library is missing.
     """
 
     scheme: str
@@ -103,6 +106,7 @@ class Target:
     options: frozenset[str] = frozenset()
     extra: str | None = None
     discards: bool = False
+    problems: Problems | None = None
 
 
 @cache
@@ -118,6 +122,15 @@ def targets() -> dict[str, Target]:
 def target_urls() -> str:
     """The forms of all targets' URLs, for help and messages."""
     return ", ".join(target.url for target in targets().values())
+
+
+def check_limits(options: TargetOptions, model: RecordModel, generator: "Generator") -> None:
+    """Raises ValueError where a target cannot hold what a generator makes."""
+    target = targets().get(options.scheme)
+    if target is None or target.problems is None:
+        return
+    for problem in target.problems(generator, model):
+        raise ValueError(problem)
 
 
 def open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":

@@ -97,9 +97,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _preview(options: argparse.Namespace) -> int:
     from fleetstream.report.preview import preview_json, show_preview
+    from fleetstream.targets.registry import check_limits
 
     spec = run_spec(options).resolved()
     generator = spec.generator()
+    check_limits(spec.target, spec.record_model, generator)
     if options.format == "json":
         print(preview_json(generator, spec.record_model))
     else:

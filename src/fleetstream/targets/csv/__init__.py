@@ -1,5 +1,6 @@
 """CSV files for the batch load of Amazon Timestream."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.sink import Sink
 
 
@@ -21,4 +23,11 @@ def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> 
     return FileSink(storage, file_format, model, file_format.query(storage.root))
 
 
-TARGETS = [Target("csv", "csv:DIR", _open_sink)]
+def _problems(generator: "Generator", model: RecordModel) -> Iterable[str]:
+    """Those of Amazon Timestream, which is to load the files."""
+    from fleetstream.targets.timestream.limits import problems
+
+    return problems(generator, model)
+
+
+TARGETS = [Target("csv", "csv:DIR", _open_sink, problems=_problems)]

@@ -1,5 +1,6 @@
 """DuckDB, the embedded database and default target."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.duckdb.sink import DuckDBSink
     from fleetstream.targets.reader import Reader
 
@@ -31,6 +33,12 @@ def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -
     return DuckDBReader(_open_sink(options, model, schemas))
 
 
+def _problems(generator: "Generator", model: RecordModel) -> Iterable[str]:
+    from fleetstream.targets.limits import table_problems
+
+    return table_problems(generator, model)
+
+
 TARGETS = [
     Target(
         "duckdb",
@@ -38,5 +46,6 @@ TARGETS = [
         _open_sink,
         _open_reader,
         options=frozenset({"database_name", "table_name"}),
+        problems=_problems,
     ),
 ]

@@ -1,11 +1,13 @@
 """InfluxDB, versions 1, 2 and 3: gzipped line protocol over HTTP, read back with InfluxQL."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.reader import Reader
     from fleetstream.targets.sink import Sink
 
@@ -29,12 +31,19 @@ def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -
     return InfluxReader(database, model, schemas)
 
 
+def _problems(generator: "Generator", model: RecordModel) -> Iterable[str]:
+    from fleetstream.targets.influx.limits import problems
+
+    return problems(generator, model)
+
+
 TARGETS = [
     Target(
         scheme="influx",
         url="influx:URL",
         open_sink=_open_sink,
         open_reader=_open_reader,
+        problems=_problems,
         options=frozenset({"database_name"}),
         extra="influx",
     )

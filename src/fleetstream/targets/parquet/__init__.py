@@ -1,5 +1,6 @@
 """Parquet files in a local folder or in S3, partitioned as Hive does."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.file_storage import Storage
     from fleetstream.targets.parquet.file_format import ParquetFormat
     from fleetstream.targets.reader import Reader
@@ -52,13 +54,20 @@ def _storage(options: TargetOptions) -> "Storage":
     return open_bucket(path, options.region, options.endpoint_url)
 
 
+def _problems(generator: "Generator", model: RecordModel) -> Iterable[str]:
+    from fleetstream.targets.parquet.limits import problems
+
+    return problems(generator, model)
+
+
 TARGETS = [
-    Target("parquet", "parquet:DIR", _open_sink, _open_reader),
+    Target("parquet", "parquet:DIR", _open_sink, _open_reader, problems=_problems),
     Target(
         "s3",
         "s3://BUCKET/PREFIX",
         _open_sink,
         _open_reader,
         options=frozenset({"region", "endpoint_url"}),
+        problems=_problems,
     ),
 ]

@@ -28,7 +28,7 @@ they do not need."""
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """Hive's name of the partition with rows that have no value of the dimension."""
 
-_DAY_COLUMN = "day"
+DAY_COLUMN = "day"
 
 _DAY = 86_400 * MICROSECONDS
 
@@ -54,7 +54,7 @@ class ParquetFormat:
     def query(self, root: str) -> str:
         """An SQL query for DuckDB that counts the records per partition."""
         escaped = root.replace("'", "''")
-        columns = [_DAY_COLUMN, *([quoted(self._partition)] if self._partition else [])]
+        columns = [DAY_COLUMN, *([quoted(self._partition)] if self._partition else [])]
         return (
             f"SELECT {', '.join(columns)}, count(*) AS records FROM "
             f"read_parquet('{escaped}/**/*.parquet', hive_partitioning=true) "
@@ -76,7 +76,7 @@ class ParquetFormat:
         """Rows by day and by the partition's dimension, each ordered by time."""
         days = rows[TIME].cast(pa.int64()).to_numpy() // _DAY
         for day in np.unique(days):
-            folder = f"{_DAY_COLUMN}={np.datetime64(int(day), 'D')}"
+            folder = f"{DAY_COLUMN}={np.datetime64(int(day), 'D')}"
             places = np.flatnonzero(days == day)
             of_day = rows if len(places) == len(rows) else rows.take(pa.array(places))
             for inner, part in self._by_dimension(of_day):

@@ -1,11 +1,13 @@
 """Amazon Timestream for LiveAnalytics, or anything else that has its API."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.reader import Reader
     from fleetstream.targets.sink import Sink
     from fleetstream.targets.timestream.account import TimestreamTable
@@ -53,12 +55,19 @@ def _table(options: TargetOptions) -> "TimestreamTable":
     )
 
 
+def _problems(generator: "Generator", model: RecordModel) -> Iterable[str]:
+    from fleetstream.targets.timestream.limits import problems
+
+    return problems(generator, model)
+
+
 TARGETS = [
     Target(
         scheme="timestream",
         url="timestream",
         open_sink=_open_sink,
         open_reader=_open_reader,
+        problems=_problems,
         options=frozenset({"database_name", "table_name", "region", "endpoint_url", "profile"}),
     )
 ]
