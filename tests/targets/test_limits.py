@@ -87,10 +87,10 @@ TIMESTREAM: dict[str, tuple[RecordModel, Change, Change, str]] = {
     "measures of a record": (
         MULTI,
         lambda m: first(m).update(
-            measures=[{"name": chr(256 + n), "value": LAW} for n in range(190)]
+            measures=[{"name": chr(0x4E00 + n), "value": LAW} for n in range(180)]
         ),
         lambda m: first(m).update(
-            measures=[{"name": chr(256 + n), "value": LAW} for n in range(257)]
+            measures=[{"name": chr(0x4E00 + n), "value": LAW} for n in range(257)]
         ),
         "The kind 'first' has 257 measures, but a multi-measure record of Amazon Timestream has at",
     ),
