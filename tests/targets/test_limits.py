@@ -145,7 +145,8 @@ def test_timestream_takes_what_is_within_its_limits(
         Path("small.toml").write_text(toml(model))
         spec = make_spec(
             model="small.toml", to="timestream", record_model=record_model, seed=7, autostop=1,
-            region="us-east-1", endpoint_url=emulator.url, database_name=database, table_name="things",
+            region="us-east-1", endpoint_url=emulator.url, database_name=database,
+            table_name="things",
         )  # fmt: skip
         with new_run(spec) as made:
             return made.execute().delivered

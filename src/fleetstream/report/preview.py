@@ -19,7 +19,8 @@ LISTED_SERIES = 5
 def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
     """Counts, and the dimensions of every series, ready for JSON.
 
-    The number of series per kind is under the noun of the kind, its dimensions under its key.
+    The number of series per kind is under the noun of the kind; under its key are its dimensions,
+    and noun and number again, since the key of another kind may be the same word as a noun.
     """
     records = _records_per_sweep(generator, record_model)
     return {
@@ -32,6 +33,8 @@ def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
         "seed": generator.seed,
         **{
             key: {
+                "noun": generator.model.kinds[key].noun,
+                "count": len(generator.tables[key]),
                 "dimensions": list(series.schema.names),
                 "series": [list(row) for row in _rows(series, series.num_rows)],
             }

@@ -26,6 +26,13 @@ def find_measure(model: Model, name: str | None = None) -> tuple[str, Measure]:
     raise ValueError(f"There is no measure {name!r}; choose from {', '.join(known)}.")
 
 
+def first_measure(generator: Generator) -> tuple[str, Measure]:
+    """The first measure of the first kind that has series, and the key of the kind."""
+    first = next(iter(generator.tables))
+    kind = next((key for key, table in generator.tables.items() if len(table)), first)
+    return kind, generator.model.kinds[kind].measures[0]
+
+
 def values_over_time(
     generator: Generator, kind: str, measure: str, series: int, timestamps: Sequence[int]
 ) -> Values:

@@ -127,10 +127,12 @@ def _plot_signals(options: argparse.Namespace, spec: "RunSpec", start: int) -> N
 
 def _plot_measure(options: argparse.Namespace, spec: "RunSpec", start: int) -> None:
     from fleetstream.report.plot.figures import measure_figure
-    from fleetstream.report.series import find_measure
+    from fleetstream.report.series import find_measure, first_measure
 
     generator = spec.generator()
-    kind, measure = find_measure(generator.model, options.measure)
+    kind, measure = first_measure(generator)
+    if options.measure is not None:
+        kind, measure = find_measure(generator.model, options.measure)
     series = options.series or DEFAULT_SERIES
     figure = measure_figure(generator, kind, measure, series, start, _seconds(options, spec, start))
     if options.out is None:

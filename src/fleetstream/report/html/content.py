@@ -12,7 +12,7 @@ from fleetstream.model import DataType, Measure
 from fleetstream.model.laws import Choice
 from fleetstream.report.facts import RunFacts
 from fleetstream.report.history import LATENCY_BOUNDS, SAMPLE_SECONDS, Interval, Sample, intervals
-from fleetstream.report.series import find_measure, values_over_time
+from fleetstream.report.series import first_measure, values_over_time
 from fleetstream.report.summary import Summary
 
 POINTS = 300
@@ -129,7 +129,7 @@ def _latencies(whole: Interval) -> LatencyDistribution:
 
 def _excerpt(generator: Generator, timestamps: Sequence[int]) -> Excerpt:
     """The first measure of the first series."""
-    kind, measure = find_measure(generator.model)
+    kind, measure = first_measure(generator)
     names = generator.tables[kind].titles(SHOWN_SERIES)
     values = values_over_time(generator, kind, measure.name, len(names), timestamps)
     return Excerpt(

@@ -89,7 +89,15 @@ class MeasureFigure:
 def measure_figure(
     generator: Generator, kind: str, measure: Measure, series: int, start: int, seconds: float
 ) -> MeasureFigure:
-    """A measure of the first ``series`` series from ``start`` (microseconds) for ``seconds``."""
+    """A measure of the first ``series`` series from ``start`` (microseconds) for ``seconds``.
+
+    Raises ValueError where the kind has no series.
+    """
+    if not len(generator.tables[kind]):
+        raise ValueError(
+            f"There are no series of the kind {kind!r} to draw; choose other filters or a measure "
+            "of another kind."
+        )
     step = ceil(seconds / POINTS) * MICROSECONDS
     timestamps = range(start, start + int(seconds * MICROSECONDS) + 1, step)
     titles = generator.tables[kind].titles(series)
