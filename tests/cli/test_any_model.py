@@ -79,7 +79,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     return model
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     model=models(),
     size=st.integers(1, 4),

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fleetstream.generate.choices import Shard
 from fleetstream.generate.generator import Generator
-from fleetstream.model import Model
+from fleetstream.model import DEFAULT_MODEL, Model, builtin_models, load_model
 from tests.generate.models import Cell, cells, document, model_of
-from tests.telemetry import EVENTS, METRICS, MODEL
+from tests.telemetry import EVENTS, METRICS, MODEL, SECOND, TIMESTAMP
 
 Row = dict[str, str]
 
@@ -96,7 +96,7 @@ def test_what_is_left_is_what_has_the_values(
         assert rows(left, kind) == [{name: row[name] for name in names} for row in wanted]
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.sampled_from(["cell", "availability_zone", "instance_type", "process"]), st.data())
 def test_filters_change_no_value(name: str, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.sampled_from(EVERY[name]), min_size=1, max_size=2))
@@ -110,6 +110,23 @@ def test_filters_change_no_value(name: str, data: st.DataObject) -> None:
 @cache
 def whole_cells() -> dict[Cell, object]:
     return cells(Generator(MODEL, 7))
+
+
+@pytest.mark.parametrize("name", [each for each in builtin_models() if each != DEFAULT_MODEL])
+def test_filters_change_no_value_of_the_other_models(name: str) -> None:
+    """Also where series come and go, follow the load of others, or have incidents."""
+    model, hour = load_model(name), 3_600 * SECOND
+    timestamps = [TIMESTAMP // hour * hour + hours * hour for hours in (0, 31)]
+    whole = Generator(model, 7)
+    all_cells = cells(whole, timestamps)
+    changing = {each for kind in model.kinds.values() for each in model.changing_dimensions(kind)}
+    for dimension in sorted(set(model.dimensions) - changing):
+        columns = [table.dimensions for table in whole.tables.values()]
+        columns = [each[dimension] for each in columns if dimension in each.schema.names]
+        value = min(word for each in columns for word in each.to_pylist())
+        part = cells(Generator(model, 7, include={dimension: [value]}), timestamps)
+        assert part
+        assert part.items() <= all_cells.items()
 
 
 @pytest.mark.parametrize(
