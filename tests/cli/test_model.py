@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from fleetstream.cli import main
-from fleetstream.model import builtin_models
+from fleetstream.model import builtin_models, load_model
 from fleetstream.model.json_schema import model_schema, starting_point
 from tests.generate.models import TEXT, document, toml
 from tests.model.test_errors import SENSORS
@@ -29,6 +29,12 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> 
     return " ".join((captured.err if code else captured.out).split())
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No text is wrapped."""
+    monkeypatch.setenv("COLUMNS", "500")
+
+
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "list")
     assert all(name in text for name in builtin_models())
@@ -44,13 +50,24 @@ def test_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         "sensors 3 1 to 100",
         "site 1 north, south",
         "sensor 5 site.size * sensors, named {site}-{sensor.number}",
-        "readings: 5 sensors, one per row of the level sensor; 2 values per sweep each",
+        "readings: 5 sensors, one per row of the level sensor; 2 values each, in every sweep",
         "sensor 5 north-1, north-2, north-3, …",
         "temperature DOUBLE normal, mean 20, sd 3",
         "fahrenheit DOUBLE 32 + max(0, temperature) * 9 / 5",
         "up VARCHAR on 0.5, off 0.5",
     ):
         assert part in text
+
+
+def test_show_what_changes_over_time(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "show", "kubernetes")
+    assert "pod {deployment}-{pod.release}-{pod.id}, changes over time" in text
+    text = said(capsys, "show", "web-shop")
+    for name, driver in load_model("web-shop").drivers.items():
+        assert f"{name} one {'per' if driver.level else 'for'} " in text
+    for name, incident in load_model("web-shop").incidents.items():
+        assert f"{name} each {incident.level} every {incident.every} on average" in text
+    assert "in every sweep" in text
 
 
 @pytest.mark.parametrize("name", builtin_models())

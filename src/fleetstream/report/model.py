@@ -8,7 +8,15 @@ from rich.table import Table
 
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.topology import SeriesTable
-from fleetstream.model import Level, Measure, Model, Variable, builtin_models, load_model
+from fleetstream.model import (
+    Level,
+    Measure,
+    Model,
+    SeriesKind,
+    Variable,
+    builtin_models,
+    load_model,
+)
 from fleetstream.report.console import OutputConsole
 from fleetstream.report.facts import series_by_noun
 
@@ -34,13 +42,18 @@ def show_model(generator: Generator) -> None:
     if model.parameters:
         _section(console, "Parameters, set by --set NAME=VALUE", _parameters(model))
     _section(console, "Levels, from the outermost", _levels(generator))
+    if model.drivers:
+        _section(console, "Drivers, which values follow", _drivers(model))
+    if model.incidents:
+        _section(console, "Incidents", _incidents(model))
     for key, kind in model.kinds.items():
         table = generator.tables[key]
         console.print(
             f"\n[bold]{escape(key)}[/bold]: {len(table):,} {escape(kind.noun)}, one per row of the "
-            f"level {escape(kind.level)}; {len(kind.measures):,} values per sweep each"
+            f"level {escape(kind.level)}; {len(kind.measures):,} values each, "
+            + (f"every {kind.interval}" if kind.interval else "in every sweep")
         )
-        _section(console, "Dimensions", _dimensions(table))
+        _section(console, "Dimensions", _dimensions(model, kind, table))
         _section(console, "Measures", map(_measure, kind.measures))
         if kind.variables:
             _section(console, "Variables, which are not written", map(_variable, kind.variables))
@@ -70,6 +83,16 @@ def _parameters(model: Model) -> Iterator[Sequence[str]]:
         yield name, f"{each.default:,}", f"{each.minimum:,} to {each.maximum:,}", each.description
 
 
+def _drivers(model: Model) -> Iterator[Sequence[str]]:
+    for name, each in model.drivers.items():
+        yield name, f"one per {each.level}" if each.level else "one for all", each.description
+
+
+def _incidents(model: Model) -> Iterator[Sequence[str]]:
+    for name, each in model.incidents.items():
+        yield name, f"each {each.level} every {each.every} on average", each.description
+
+
 def _levels(generator: Generator) -> Iterator[Sequence[str]]:
     for level in generator.model.levels:
         yield level.name, f"{generator.level_sizes[level.name]:,}", _members(level)
@@ -82,9 +105,13 @@ def _members(level: Level) -> str:
     return f"as {level.members} lists" if level.members else f"{level.count}, named {level.label}"
 
 
-def _dimensions(table: SeriesTable) -> Iterator[Sequence[str]]:
-    for name, column in zip(table.dimensions.schema.names, table.dimensions.columns, strict=True):
-        words = _distinct(column)
+def _dimensions(model: Model, kind: SeriesKind, table: SeriesTable) -> Iterator[Sequence[str]]:
+    changing = model.changing_dimensions(kind)
+    for name, template in kind.dimensions.items():
+        if name in changing:
+            yield name, "", f"{template}, changes over time"
+            continue
+        words = _distinct(table.dimensions[name])
         shown = ", ".join(words[:EXAMPLES]) + (", …" if len(words) > EXAMPLES else "")
         yield name, f"{len(words):,}", shown
 
