@@ -101,11 +101,11 @@ class _Document:
 
     def _with(self, place: _Place, word: str) -> str | None:
         """The message with another word at a place."""
-        changed = copy.deepcopy(self._value)
-        parent = changed
-        for key in place.path[:-1]:
-            parent = parent[key]
-        key = place.path[-1]
+        *above, key = place.path
+        parent = changed = copy.copy(self._value)
+        for each in above:
+            parent[each] = copy.copy(parent[each])
+            parent = parent[each]
         if place.at_key:
             parent[word] = parent.pop(key)
         else:
