@@ -33,14 +33,8 @@ class KindSize:
 
 def kind_size(generator: Generator, key: str) -> KindSize:
     """The sizes of a kind; dimensions that change over time count as they are now."""
-    table = generator.tables[key].dimensions
-    series = _longest(table)
-    changing = [name for name in generator.schemas[key].names if name not in table.schema.names]
-    dimensions = generator.model.kinds[key].dimensions
-    chunks = [chunk for chunk in generator.chunks if chunk.kind == key][:1]
-    for batch in generator.batches([now()], chunks):
-        series += _longest(batch.select([name for name in changing if name in dimensions]))
-        break
+    alive = generator.dimensions(key, now())
+    series = max(_longest(generator.tables[key].dimensions), _longest(alive))
     measures = [_measure_size(each) for each in generator.model.kinds[key].measures]
     return KindSize(series, max(measures, default=0), sum(measures))
 
