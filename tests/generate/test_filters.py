@@ -166,6 +166,20 @@ def test_kinds_with_a_dimension_of_the_same_name_and_other_templates() -> None:
         Generator(model, 1, include={"name": ["serve"]})
 
 
+def test_a_kind_of_series_that_come_and_go_can_be_left_out() -> None:
+    model = load_model("kubernetes")
+    every = Generator(model, 1).tables["deployment"].dimensions["namespace"].unique().to_pylist()
+    left = Generator(model, 1, exclude={"namespace": every})
+    assert {key: len(table) for key, table in left.tables.items()} == {
+        "node": 12,
+        "pod": 0,
+        "deployment": 0,
+    }
+    assert left.dimensions("pod", TIMESTAMP).num_rows == 0
+    assert left.dimensions("pod", TIMESTAMP).schema.names == list(model.kinds["pod"].dimensions)
+    assert {batch.schema.metadata[b"kind"] for batch in left.batches([TIMESTAMP])} <= {b"node"}
+
+
 def test_a_dimension_that_is_constant() -> None:
     content = document()
     content["kinds"][METRICS]["dimensions"]["stage"] = "test"

@@ -186,7 +186,12 @@ class Generator:
         chunks = [self.batch(chunk, [timestamp]) for chunk in self.chunks if chunk.kind == kind]
         schema = pa.schema([self.schemas[kind].field(name) for name in names])
         table = pa.Table.from_batches([each.select(names) for each in chunks], schema)
-        return table.unify_dictionaries().combine_chunks().to_batches()[0]
+        batches = table.unify_dictionaries().combine_chunks().to_batches()
+        if not batches:
+            return pa.RecordBatch.from_arrays(
+                [pa.nulls(0, each.type) for each in schema], schema=schema
+            )
+        return batches[0]
 
     def labels(self, begin: int, end: int) -> list[Label]:
         """The incidents that affect any moment from ``begin`` until before ``end``, by start.

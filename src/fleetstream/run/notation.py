@@ -83,12 +83,12 @@ def write_setting(setting: dict[str, int]) -> str:
 
 
 def read_filter(text: str) -> dict[str, tuple[str, ...]]:
-    """A dimension and some of its values, from text such as region=us-east-1,eu-west-1."""
+    """A dimension and some of its values, from text such as size=small,large."""
     dimension, separator, values = text.partition("=")
     if not separator or not dimension.strip():
         raise ValueError(
             f"{text!r} is not a filter; write a dimension and its values, such as "
-            "region=us-east-1,eu-west-1."
+            "instance_type=r5.4xlarge,m5.4xlarge."
         )
     return {dimension.strip(): read_names(values)}
 
