@@ -1,10 +1,13 @@
 """Batches of any values, for properties that must hold beyond what the fleet emits."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from hypothesis import strategies as st
 
+from fleetstream.generate.records import TimestampValues
 from fleetstream.generate.schema import batch_schema
 from fleetstream.model import DataType, Measure
 from tests.telemetry import KINDS, MODEL, SECOND, TIMESTAMP, generator
@@ -77,3 +80,11 @@ def fleet_batches(
     made = generator(host_scale, 17, ["us-west-1"], missing_percent=missing_percent)
     stamps = range(TIMESTAMP, TIMESTAMP + times * SECOND, SECOND)
     return [made.batch(chunk, stamps) for chunk in made.chunks if chunk.kind == kind]
+
+
+def counted(counts: TimestampValues) -> Counter[int]:
+    """Values by timestamp, each of which is there once."""
+    total = Counter[int]()
+    for timestamp, values in zip(counts.timestamps.tolist(), counts.values.tolist(), strict=True):
+        total[timestamp] += values
+    return total

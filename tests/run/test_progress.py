@@ -11,7 +11,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import RecordRange, Records, values_by_timestamp
 from fleetstream.run.progress import Progress, ProgressTracker
 from fleetstream.targets.sink import Request
-from tests.batches import batches
+from tests.batches import batches, counted
 
 
 @given(
@@ -27,7 +27,7 @@ def test_a_timestamp_is_open_until_its_last_value_has_an_outcome(
     ranges = []
     for batch in made:
         tracker.entered(batch)
-        left.update(values_by_timestamp(batch))
+        left.update(counted(values_by_timestamp(batch)))
         records = Records(batch, model)
         cuts = sorted(data.draw(st.sets(st.integers(0, len(records)), max_size=4)))
         bounds = [0, *cuts, len(records)]
@@ -54,7 +54,7 @@ def test_a_batch_that_was_held_back_is_open_until_it_is_delivered(batch: pa.Reco
     tracker = ProgressTracker()
     records = Records(batch, RecordModel.SINGLE)
     request = Request((RecordRange(records, 0, len(records)),), None)
-    stamps = {stamp for stamp, values in values_by_timestamp(batch).items() if values}
+    stamps = {stamp for stamp, values in counted(values_by_timestamp(batch)).items() if values}
     tracker.entered(batch)  # held back
     tracker.entered(batch)  # on its way to the sink
     tracker.released(batch)

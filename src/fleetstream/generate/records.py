@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,17 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME, dimension_names, kind_of, measure_fields
 
 Indices = npt.NDArray[np.int64]
+
+
+class TimestampValues(NamedTuple):
+    """How many values there are per timestamp, in microseconds (both int64).
+
+    A timestamp occurs as often as there are runs of rows that have it, so more than once where rows
+    are not in the order of time.
+    """
+
+    timestamps: Indices
+    values: Indices
 
 
 class Records:
@@ -29,8 +41,7 @@ class Records:
 
     def __len__(self) -> int:
         if self.complete:
-            per_row = len(self.measure_names) if self.model is RecordModel.SINGLE else 1
-            return int(self.batch.num_rows) * per_row
+            return int(self.batch.num_rows) * self._records_per_row
         return len(self.rows)
 
     @property
@@ -73,27 +84,24 @@ class Records:
     @cached_property
     def timestamp(self) -> int | None:
         """The timestamp that all rows of the batch share; None if they differ or there is none."""
-        if not len(self.timestamps):
-            return None
-        first = int(self.timestamps[0])
-        return first if np.all(self.timestamps == first) else None
+        return int(self.timestamps[0]) if len(self._time_rows) == 1 else None
 
     def values_in(self, start: int, stop: int) -> int:
         """How many values are in the records ``[start, stop)``."""
-        if self.model is RecordModel.SINGLE:
-            return stop - start
-        if self.complete:
-            return (stop - start) * len(self.measure_names)
-        return int(self.present[self.rows[start:stop]].sum())
+        first, last = self._values_before(np.array([start, stop])).tolist()
+        return int(last - first)
 
-    def values_per_record(self, start: int, stop: int) -> Indices:
-        """How many values each of the records ``[start, stop)`` has (int64)."""
-        if self.model is RecordModel.SINGLE:
-            return np.ones(stop - start, np.int64)
-        if self.complete:
-            return np.full(stop - start, len(self.measure_names))
-        counts: Indices = self.present[self.rows[start:stop]].sum(axis=1)
-        return counts
+    def values_by_timestamp(self, start: int, stop: int) -> TimestampValues:
+        """How many values are in the records ``[start, stop)`` per timestamp."""
+        begins = self._time_starts
+        first = max(int(begins.searchsorted(start, "right")) - 1, 0)
+        last = int(begins.searchsorted(stop))
+        edges = np.append(begins[first:last], stop)
+        if len(edges) > 1:
+            edges[0] = start
+        return TimestampValues(
+            self.timestamps[self._time_rows[first:last]], np.diff(self._values_before(edges))
+        )
 
     def extract(self, start: int, stop: int) -> pa.RecordBatch:
         """The records ``[start, stop)`` as a batch; other values of their rows are null."""
@@ -126,6 +134,40 @@ class Records:
             if column.null_count:
                 present[:, place] = column.is_valid().to_numpy(zero_copy_only=False)
         return present
+
+    @cached_property
+    def _time_rows(self) -> Indices:
+        """The first row of each run of rows with the same timestamp."""
+        times = self.timestamps
+        later = np.flatnonzero(times[1:] != times[:-1]) + 1
+        return np.concatenate((np.zeros(min(len(times), 1), np.int64), later))
+
+    @cached_property
+    def _time_starts(self) -> Indices:
+        """The first record of each run of rows with the same timestamp."""
+        if self.complete:
+            return self._time_rows * self._records_per_row
+        starts: Indices = self.rows.searchsorted(self._time_rows)
+        return starts
+
+    @property
+    def _records_per_row(self) -> int:
+        """How many records a row without missing values has."""
+        return len(self.measure_names) if self.model is RecordModel.SINGLE else 1
+
+    def _values_before(self, records: Indices) -> Indices:
+        """How many values are in the records before each of some records."""
+        if self.model is RecordModel.SINGLE:
+            return records
+        if self.complete:
+            return records * len(self.measure_names)
+        return self._cumulated_values[records]
+
+    @cached_property
+    def _cumulated_values(self) -> Indices:
+        """How many values are in the records before each record, and in all of them."""
+        values = self.present.sum(axis=1)[self.rows]
+        return np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
 
     @cached_property
     def _cells(self) -> tuple[Indices, Indices]:
@@ -169,11 +211,9 @@ class RecordRange:
         """The timestamp of each record, in microseconds (int64)."""
         return self.records.timestamps[self.records.rows[self.start : self.stop]]
 
-    def values_by_timestamp(self) -> dict[int, int]:
-        """How many values are in these records per timestamp, in microseconds."""
-        if self.records.timestamp is not None:
-            return {self.records.timestamp: self.values}
-        return _sums(self.timestamps, self.records.values_per_record(self.start, self.stop))
+    def values_by_timestamp(self) -> TimestampValues:
+        """How many values are in these records per timestamp."""
+        return self.records.values_by_timestamp(self.start, self.stop)
 
     def batch(self) -> pa.RecordBatch:
         """These records alone, as a batch."""
@@ -182,27 +222,11 @@ class RecordRange:
 
 def timestamps_of(batch: pa.RecordBatch) -> Indices:
     """The timestamp of each row of a batch, in microseconds (int64)."""
-    times: Indices = batch.column(batch.schema.get_field_index(TIME)).cast(pa.int64()).to_numpy()
+    times: Indices = batch.column(batch.schema.get_field_index(TIME)).view(pa.int64()).to_numpy()
     return times
 
 
-def values_by_timestamp(batch: pa.RecordBatch) -> dict[int, int]:
-    """How many values a batch has per timestamp, in microseconds."""
-    values = np.zeros(batch.num_rows, np.int64)
-    for column in batch.columns[batch.schema.get_field_index(TIME) + 1 :]:
-        values += column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else 1
-    return _sums(timestamps_of(batch), values)
-
-
-def _sums(timestamps: Indices, counts: Indices) -> dict[int, int]:
-    """The sum of ``counts`` per distinct timestamp."""
-    if not len(timestamps):
-        return {}
-    steps = np.diff(timestamps)
-    if (steps < 0).any():
-        order = np.argsort(timestamps, kind="stable")
-        timestamps, counts = timestamps[order], counts[order]
-        steps = np.diff(timestamps)
-    starts = np.flatnonzero(np.concatenate(([True], steps > 0)))
-    sums = np.add.reduceat(counts, starts)
-    return dict(zip(timestamps[starts].tolist(), sums.tolist(), strict=True))
+def values_by_timestamp(batch: pa.RecordBatch) -> TimestampValues:
+    """How many values a batch has per timestamp."""
+    records = Records(batch, RecordModel.MULTI)
+    return records.values_by_timestamp(0, len(records))

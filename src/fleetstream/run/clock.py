@@ -99,9 +99,9 @@ class HistoryClock:
         return self._given < len(self._timestamps)
 
     def __iter__(self) -> Iterator[int]:
-        while self.is_ready:
+        for timestamp in self._timestamps[self._given :]:
             self._given += 1
-            yield self._timestamps[self._given - 1]
+            yield timestamp
 
 
 class GridClock:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.manifest import Manifest, ledger_totals, write_manifest
-from fleetstream.run.progress import Progress, ProgressTracker
+from fleetstream.run.progress import Progress, ProgressTracker, together
 from fleetstream.run.schedule import sweeps_left
 from fleetstream.run.undelivered import Kept, UndeliveredStore
 from fleetstream.targets.sink import Delivery, Request
@@ -99,12 +99,11 @@ class Journal:
 
     def _settle(self) -> None:
         self._checked = time.monotonic()
-        states = list(self._progress())
+        progress = together(self._progress())
         settled: list[int] = []
         unsettled: list[int] = []
         for timestamp in self._begun:
-            done = all(state.settled(timestamp) for state in states)
-            (settled if done else unsettled).append(timestamp)
+            (settled if progress.settled(timestamp) else unsettled).append(timestamp)
         self.manifest.settle(settled)
         self._begun = unsettled
 

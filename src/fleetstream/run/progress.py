@@ -1,13 +1,17 @@
 """How far a pipeline has come: which timestamps still have values without an outcome."""
 
 import threading
-from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
-from fleetstream.generate.records import values_by_timestamp
+from fleetstream.generate.records import TimestampValues, values_by_timestamp
 from fleetstream.targets.sink import Request
+
+NOTED_AT_MOST = 20_000
+"""Changes that are noted before they are added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +28,26 @@ class Progress:
         return timestamp <= self.swept and timestamp not in self.open
 
 
+def together(states: Iterable[Progress]) -> Progress:
+    """How far several pipelines have come that share the series of each sweep; at least one."""
+    states = list(states)
+    return Progress(
+        min(each.swept for each in states), frozenset().union(*(each.open for each in states))
+    )
+
+
 class ProgressTracker:
     """Counts, per timestamp, the values that were generated and have no outcome yet.
 
-    Used from several threads.
+    Changes are noted as they come and added up from time to time, since a batch may have thousands
+    of timestamps. Used from several threads.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: Counter[int] = Counter()
+        self._open = TimestampValues(np.empty(0, np.int64), np.empty(0, np.int64))
+        self._changes: list[TimestampValues] = []
+        self._noted = 0
         self._swept = 0
 
     def swept(self, timestamp: int) -> None:
@@ -42,30 +57,38 @@ class ProgressTracker:
 
     def entered(self, batch: pa.RecordBatch) -> None:
         """A batch goes to the sink, or is held back."""
-        counts = values_by_timestamp(batch)
-        with self._lock:
-            for timestamp, values in counts.items():
-                if values:
-                    self._open[timestamp] += values
+        self._note([values_by_timestamp(batch)])
 
     def released(self, batch: pa.RecordBatch) -> None:
         """A batch that was held back has been entered again, as it went to the sink."""
-        self._settle(values_by_timestamp(batch))
+        self._note([_negative(values_by_timestamp(batch))])
 
     def settled(self, request: Request) -> None:
         """All values of a request have an outcome."""
-        for each in request.ranges:
-            self._settle(each.values_by_timestamp())
+        self._note([_negative(each.values_by_timestamp()) for each in request.ranges])
 
     def progress(self) -> Progress:
         with self._lock:
-            return Progress(self._swept, frozenset(self._open))
+            self._add_up()
+            return Progress(self._swept, frozenset(self._open.timestamps.tolist()))
 
-    def _settle(self, counts: dict[int, int]) -> None:
+    def _note(self, changes: Sequence[TimestampValues]) -> None:
         with self._lock:
-            for timestamp, values in counts.items():
-                left = self._open[timestamp] - values
-                if left:
-                    self._open[timestamp] = left
-                else:
-                    del self._open[timestamp]
+            self._changes += changes
+            self._noted += sum(len(each.timestamps) for each in changes)
+            if self._noted >= NOTED_AT_MOST:
+                self._add_up()
+
+    def _add_up(self) -> None:
+        noted = [self._open, *self._changes]
+        self._changes, self._noted = [], 0
+        timestamps = np.concatenate([each.timestamps for each in noted])
+        values = np.concatenate([each.values for each in noted])
+        distinct, places = np.unique(timestamps, return_inverse=True)
+        sums = np.zeros(len(distinct), np.int64)
+        np.add.at(sums, places, values)
+        self._open = TimestampValues(distinct[sums != 0], sums[sums != 0])
+
+
+def _negative(counts: TimestampValues) -> TimestampValues:
+    return TimestampValues(counts.timestamps, -counts.values)
