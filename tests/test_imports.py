@@ -36,6 +36,23 @@ def test_help_loads_nothing_heavy(option: str) -> None:
     assert loaded(option).isdisjoint({"numpy", "pyarrow", "boto3", "duckdb", "matplotlib"})
 
 
+def test_no_command_loads_pandas(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    code = "import sys, atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+    entry = f"{code}from fleetstream.cli import entry; entry()"
+    options = ["ingest", "--include-region", "eu-central-1", "--autostop", "1", "--quiet"]
+    run = subprocess.run(
+        [sys.executable, "-c", entry, *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = set(run.stderr.split())
+    assert "duckdb" in modules
+    assert "pandas" not in modules
+
+
 def test_a_target_loads_its_own_libraries_alone(tmp_path: Path) -> None:
     options = ["ingest", "--include-region", "eu-central-1", "--autostop", "1"]
     manifest = ["--manifest", str(tmp_path / "run.json")]

@@ -89,8 +89,9 @@ def make_parser(used: Iterable[str], *, full_help: bool = False) -> CommandParse
         epilog="Example: fleetstream ingest --autostop 3",
     )
     parser.add_argument("--version", action="version", version=f"fleetstream {__version__}")
+    # argparse would load the formatter to find out what the commands' names begin with.
     found = parser.add_subparsers(
-        title="Commands", dest="command", metavar="COMMAND", required=True
+        title="Commands", dest="command", metavar="COMMAND", required=True, prog=parser.prog
     )
     for name in used:
         module = command_module(name)

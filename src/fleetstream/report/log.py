@@ -3,9 +3,12 @@
 Lines are logfmt (``key=value``, values with blanks in quotes) or JSON, with the same keys.
 """
 
+import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -16,8 +19,6 @@ from fleetstream.report.history import History, Interval
 from fleetstream.run.periodic import periodically
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
-
     from fleetstream.report.summary import Summary
 
 LINE_SECONDS = 10.0
@@ -25,14 +26,17 @@ LINE_SECONDS = 10.0
 
 LogFormat = Literal["text", "json"]
 
+_QUOTED = re.compile(r'[\s="]')
+"""What a value in logfmt is quoted for."""
+
 
 @contextmanager
 def progress_log(
     facts: RunFacts, history: History, log_format: LogFormat, metrics_url: str | None
 ) -> Iterator[None]:
     """Write lines to standard error, the first at once, until the block is left."""
-    logger = event_logger(log_format)
-    logger.info(
+    _write(
+        log_format,
         "started",
         target=facts.sink.name,
         model=facts.generator.model.name,
@@ -48,7 +52,7 @@ def progress_log(
     def write_line() -> None:
         nonlocal before
         latest = history.recent[-1]
-        logger.info("progress", **_figures(facts, Interval(before, latest)))
+        _write(log_format, "progress", **_figures(facts, Interval(before, latest)))
         before = latest
 
     with periodically(LINE_SECONDS, write_line, "log"):
@@ -57,27 +61,22 @@ def progress_log(
 
 def log_end(summary: "Summary") -> None:
     """Write the last line of a JSON log, which has the whole summary."""
-    event_logger("json").info("finished", summary=msgspec.to_builtins(summary))
+    _write("json", "finished", summary=msgspec.to_builtins(summary))
 
 
-def event_logger(log_format: LogFormat) -> "FilteringBoundLogger":
-    """A logger that writes one line per event to standard error."""
-    import structlog
+def _write(log_format: LogFormat, event: str, **figures: Any) -> None:
+    """Write a line to standard error, at once."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    line = {"timestamp": now, "level": "info", "event": event, **figures}
+    text = json.dumps(line) if log_format == "json" else " ".join(map(_pair, line.items()))
+    print(text, file=sys.stderr, flush=True)
 
-    renderer: Processor = (
-        structlog.processors.JSONRenderer()
-        if log_format == "json"
-        else structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event"))
-    )
-    logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-    )
-    return logger
+
+def _pair(item: tuple[str, Any]) -> str:
+    """A key and its value in logfmt; None has no text."""
+    key, value = item
+    text = "" if value is None else str(value)
+    return f"{key}={json.dumps(text) if _QUOTED.search(text) else text}"
 
 
 def _figures(facts: RunFacts, interval: Interval) -> dict[str, Any]:

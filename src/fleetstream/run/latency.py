@@ -72,8 +72,15 @@ class LatencyHistogram:
 
 @cache
 def _bucket_ends() -> npt.NDArray[np.float64]:
-    """The longest latency in seconds of each bucket."""
+    """The longest latency in seconds of each bucket.
+
+    The histogram's own functions say the same of one bucket at a time. It divides each doubling of
+    the latency into ``sub_bucket_half_count`` buckets, and what is below the first doubling too.
+    """
     histogram = HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
-    starts = map(histogram.get_value_from_index, range(histogram.counts_len))
-    ends = [histogram.get_highest_equivalent_value(start) for start in starts]
-    return np.array(ends) / UNIT
+    half = histogram.sub_bucket_half_count
+    doubling, place = np.divmod(np.arange(histogram.counts_len), half)
+    widths = 1 << np.maximum(doubling - 1, 0)
+    starts = (place + half * np.minimum(doubling, 1)) * widths
+    ends: npt.NDArray[np.float64] = (starts + widths - 1) / UNIT
+    return ends
