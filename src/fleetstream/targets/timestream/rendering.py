@@ -10,7 +10,8 @@ the time would lengthen every record.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import repeat
 
 import numpy as np
@@ -34,6 +35,9 @@ from fleetstream.targets.timestream.dimensions import DimensionSets
 from fleetstream.targets.timestream.packing import Packing
 
 FILL = " "
+
+LAYOUTS = 256
+"""Layouts that are kept: a run needs few, which differ in the widths of dimensions."""
 
 JSON_STYLE = TextStyle('"', '"', lambda word: json.dumps(word)[1:], FILL)
 """The inside of a JSON string and its closing quote; spaces may follow it."""
@@ -67,6 +71,25 @@ class _RecordGrid:
     stops: Indices
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A row's constant text, and where what differs from row to row is in it.
+
+    ``items`` are the measures as a whole, from what separates them from the one before. Lists have
+    one entry per measure, except that a multi-measure record has one of ``owns`` and ``times``;
+    ``stop`` is the end of a multi-measure record.
+    """
+
+    template: RowTemplate
+    owns: list[Slot] = field(default_factory=list)
+    times: list[Slot] = field(default_factory=list)
+    values: list[Slot] = field(default_factory=list)
+    items: list[Slot] = field(default_factory=list)
+    names: list[Slot] = field(default_factory=list)
+    types: list[Slot] = field(default_factory=list)
+    stop: int = 0
+
+
 class Renderer:
     """Renders packed records into bodies for one table."""
 
@@ -81,8 +104,10 @@ class Renderer:
         records = packing.records
         unit, microseconds = _unit(records.timestamps)
         values = [
-            value_texts(column, field, JSON_STYLE)
-            for column, field in zip(records.measure_columns, records.measure_fields, strict=True)
+            value_texts(column, described, JSON_STYLE)
+            for column, described in zip(
+                records.measure_columns, records.measure_fields, strict=True
+            )
         ]
         render = _multi if records.model is RecordModel.MULTI else _single
         spans: list[memoryview] = [memoryview(b"")] * len(packing.starts)
@@ -156,34 +181,46 @@ def _multi(
 ) -> _RecordGrid:
     """One record per row."""
     records = packing.records
-    template = RowTemplate()
-    template.add("{")
-    own = template.add_slot(dimensions.own.itemsize)
-    time = template.add_slot(0 if part.times is None else part.times.itemsize)
-    template.add('"MeasureValues":[')
-    items: list[Slot] = []
-    slots = []
-    for name, kind, texts in zip(records.measure_names, _types(records), values, strict=True):
-        start = template.add(f'{"," if items else ""}{{"Name":{json.dumps(name)},"Value":"').start
-        slots.append(template.add_slot(texts.itemsize))
-        items.append(Slot(start, template.add(f',"Type":"{kind}"}}').stop))
-    stop = template.add("]}").stop
-    template.add(",")
-
+    layout = _multi_layout(
+        tuple(records.measure_names),
+        _types(records),
+        dimensions.own.itemsize,
+        0 if part.times is None else part.times.itemsize,
+        tuple(texts.itemsize for texts in values),
+    )
     dimensions_by_row = dimensions.own
     if not packing.regular:
         dimensions_by_row = np.zeros(records.batch.num_rows, dimensions.own.dtype)
         dimensions_by_row[packing.rows] = dimensions.own
     dimensions_by_row = dimensions_by_row[part.rows]
-    grid = template.rows(len(dimensions_by_row))
-    slot_texts(grid, own)[:] = dimensions_by_row
+    grid = layout.template.rows(len(dimensions_by_row))
+    slot_texts(grid, layout.owns[0])[:] = dimensions_by_row
     if part.times is not None:
-        slot_texts(grid, time)[:] = part.times
-    for slot, texts in zip(slots, values, strict=True):
+        slot_texts(grid, layout.times[0])[:] = part.times
+    for slot, texts in zip(layout.values, values, strict=True):
         slot_texts(grid, slot)[:] = texts[part.rows]
     if not records.complete:
-        keep_items(grid, items, records.present[part.rows], FILL)
-    return _RecordGrid(grid, np.array([0]), np.array([stop]))
+        keep_items(grid, layout.items, records.present[part.rows], FILL)
+    return _RecordGrid(grid, np.array([0]), np.array([layout.stop]))
+
+
+@lru_cache(LAYOUTS)
+def _multi_layout(
+    measures: tuple[str, ...], types: tuple[str, ...], own: int, time: int, widths: tuple[int, ...]
+) -> _Layout:
+    """The layout of multi-measure records, given the widths of the texts set into it."""
+    template = RowTemplate()
+    template.add("{")
+    owns, times = [template.add_slot(own)], [template.add_slot(time)]
+    template.add('"MeasureValues":[')
+    values, items = [], list[Slot]()
+    for name, kind, width in zip(measures, types, widths, strict=True):
+        start = template.add(f'{"," if items else ""}{{"Name":{json.dumps(name)},"Value":"').start
+        values.append(template.add_slot(width))
+        items.append(Slot(start, template.add(f',"Type":"{kind}"}}').stop))
+    stop = template.add("]}").stop
+    template.add(",")
+    return _Layout(template, owns, times, values, items, stop=stop)
 
 
 def _single(
@@ -192,33 +229,60 @@ def _single(
     """As many records per row as it has values."""
     records = packing.records
     state_names, state_types = not packing.shared_names.all(), not packing.shared_types.all()
-    template = RowTemplate()
-    owns, times, names, slots, types, items = [], [], [], [], [], []
-    for name, kind, texts in zip(records.measure_names, _types(records), values, strict=True):
-        start = template.add("{").start
-        owns.append(template.add_slot(dimensions.own.itemsize))
-        times.append(template.add_slot(0 if part.times is None else part.times.itemsize))
-        names.append(template.add(f'"MeasureName":{json.dumps(name)},' if state_names else ""))
-        template.add('"MeasureValue":"')
-        slots.append(template.add_slot(texts.itemsize))
-        types.append(template.add(f',"MeasureValueType":"{kind}"' if state_types else ""))
-        items.append(Slot(start, template.add("},").stop))
-
+    layout = _single_layout(
+        tuple(records.measure_names),
+        _types(records),
+        dimensions.own.itemsize,
+        0 if part.times is None else part.times.itemsize,
+        tuple(texts.itemsize for texts in values),
+        state_names=state_names,
+        state_types=state_types,
+    )
     segments = _segments_by_cell(packing)[part.rows]
-    grid = template.rows(len(segments))
+    grid = layout.template.rows(len(segments))
     for measure, texts in enumerate(values):
-        slot_texts(grid, slots[measure])[:] = texts[part.rows]
-        slot_texts(grid, owns[measure])[:] = dimensions.own[segments[:, measure]]
+        slot_texts(grid, layout.values[measure])[:] = texts[part.rows]
+        slot_texts(grid, layout.owns[measure])[:] = dimensions.own[segments[:, measure]]
         if part.times is not None:
-            slot_texts(grid, times[measure])[:] = part.times
+            slot_texts(grid, layout.times[measure])[:] = part.times
     # A name or a type that all records of a request share is one of its common attributes.
-    for shared, places in ((packing.shared_names, names), (packing.shared_types, types)):
+    for shared, places in (
+        (packing.shared_names, layout.names),
+        (packing.shared_types, layout.types),
+    ):
         if shared.any() and not shared.all():
             blank(grid, places, shared[packing.segment_requests][segments], FILL)
     if not records.complete:
-        blank(grid, items, ~records.present[part.rows], FILL)
-    starts = np.array([item.start for item in items])
-    return _RecordGrid(grid, starts, np.array([item.stop - 1 for item in items]))
+        blank(grid, layout.items, ~records.present[part.rows], FILL)
+    starts = np.array([item.start for item in layout.items])
+    return _RecordGrid(grid, starts, np.array([item.stop - 1 for item in layout.items]))
+
+
+@lru_cache(LAYOUTS)
+def _single_layout(
+    measures: tuple[str, ...],
+    kinds: tuple[str, ...],
+    own: int,
+    time: int,
+    widths: tuple[int, ...],
+    *,
+    state_names: bool,
+    state_types: bool,
+) -> _Layout:
+    """The layout of a row of single-measure records, given the widths of the texts set into it."""
+    template = RowTemplate()
+    layout = _Layout(template)
+    for name, kind, width in zip(measures, kinds, widths, strict=True):
+        start = template.add("{").start
+        layout.owns.append(template.add_slot(own))
+        layout.times.append(template.add_slot(time))
+        stated = f'"MeasureName":{json.dumps(name)},' if state_names else ""
+        layout.names.append(template.add(stated))
+        template.add('"MeasureValue":"')
+        layout.values.append(template.add_slot(width))
+        layout.types.append(template.add(f',"MeasureValueType":"{kind}"' if state_types else ""))
+        layout.items.append(Slot(start, template.add("},").stop))
+    return layout
 
 
 def _segments_by_cell(packing: Packing) -> Indices:
@@ -250,8 +314,8 @@ def _common_names(packing: Packing) -> Iterator[str]:
         yield (names[first] if one_name else "") + (types[first] if one_type else "")
 
 
-def _types(records: Records) -> list[str]:
-    return [str(DataType.of(column.type)) for column in records.measure_columns]
+def _types(records: Records) -> tuple[str, ...]:
+    return tuple(str(DataType.of(column.type)) for column in records.measure_columns)
 
 
 def _unit(timestamps: Indices) -> tuple[str, int]:

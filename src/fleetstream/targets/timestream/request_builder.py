@@ -12,7 +12,7 @@ from fleetstream.targets.timestream.metering import metered_writes
 from fleetstream.targets.timestream.packing import MAX_RECORDS, Packing
 from fleetstream.targets.timestream.rendering import Renderer
 
-ROWS = 2_000
+ROWS = 4_000
 """Rows of a batch that are rendered at once, which bounds memory: a multiple of 100, so that their
 records fill their requests where none is missing."""
 
