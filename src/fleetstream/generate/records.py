@@ -87,20 +87,25 @@ class Records:
 
     def values_in(self, start: int, stop: int) -> int:
         """How many values are in the records ``[start, stop)``."""
-        first, last = self._values_before(np.array([start, stop])).tolist()
-        return int(last - first)
+        if self.model is RecordModel.SINGLE:
+            return stop - start
+        if self.complete:
+            return (stop - start) * len(self.measure_names)
+        return int(self._cumulated_values[stop] - self._cumulated_values[start])
 
     def values_by_timestamp(self, start: int, stop: int) -> TimestampValues:
         """How many values are in the records ``[start, stop)`` per timestamp."""
+        if self.timestamp is not None:
+            values = np.array([self.values_in(start, stop)])
+            return TimestampValues(np.array([self.timestamp]), values)
         begins = self._time_starts
         first = max(int(begins.searchsorted(start, "right")) - 1, 0)
         last = int(begins.searchsorted(stop))
         edges = np.append(begins[first:last], stop)
         if len(edges) > 1:
             edges[0] = start
-        return TimestampValues(
-            self.timestamps[self._time_rows[first:last]], np.diff(self._values_before(edges))
-        )
+        values = np.diff(self._values_before(edges))
+        return TimestampValues(self.timestamps[self._time_rows[first:last]], values)
 
     def extract(self, start: int, stop: int) -> pa.RecordBatch:
         """The records ``[start, stop)`` as a batch; other values of their rows are null."""

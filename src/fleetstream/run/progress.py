@@ -1,7 +1,7 @@
 """How far a pipeline has come: which timestamps still have values without an outcome."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,8 @@ class ProgressTracker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open = TimestampValues(np.empty(0, np.int64), np.empty(0, np.int64))
-        self._changes: list[TimestampValues] = []
+        self._more: list[TimestampValues] = []
+        self._less: list[TimestampValues] = []
         self._noted = 0
         self._swept = 0
 
@@ -57,38 +58,37 @@ class ProgressTracker:
 
     def entered(self, batch: pa.RecordBatch) -> None:
         """A batch goes to the sink, or is held back."""
-        self._note([values_by_timestamp(batch)])
+        self._note(self._more, [values_by_timestamp(batch)])
 
     def released(self, batch: pa.RecordBatch) -> None:
         """A batch that was held back has been entered again, as it went to the sink."""
-        self._note([_negative(values_by_timestamp(batch))])
+        self._note(self._less, [values_by_timestamp(batch)])
 
     def settled(self, request: Request) -> None:
         """All values of a request have an outcome."""
-        self._note([_negative(each.values_by_timestamp()) for each in request.ranges])
+        self._note(self._less, [each.values_by_timestamp() for each in request.ranges])
 
     def progress(self) -> Progress:
         with self._lock:
             self._add_up()
             return Progress(self._swept, frozenset(self._open.timestamps.tolist()))
 
-    def _note(self, changes: Sequence[TimestampValues]) -> None:
+    def _note(self, changes: list[TimestampValues], new: list[TimestampValues]) -> None:
         with self._lock:
-            self._changes += changes
-            self._noted += sum(len(each.timestamps) for each in changes)
+            changes += new
+            for each in new:
+                self._noted += len(each.timestamps)
             if self._noted >= NOTED_AT_MOST:
                 self._add_up()
 
     def _add_up(self) -> None:
-        noted = [self._open, *self._changes]
-        self._changes, self._noted = [], 0
-        timestamps = np.concatenate([each.timestamps for each in noted])
-        values = np.concatenate([each.values for each in noted])
-        distinct, places = np.unique(timestamps, return_inverse=True)
+        timestamps = [each.timestamps for each in (self._open, *self._more, *self._less)]
+        values = [self._open.values, *(each.values for each in self._more)]
+        values += [-each.values for each in self._less]
+        self._more.clear()
+        self._less.clear()
+        self._noted = 0
+        distinct, places = np.unique(np.concatenate(timestamps), return_inverse=True)
         sums = np.zeros(len(distinct), np.int64)
-        np.add.at(sums, places, values)
+        np.add.at(sums, places, np.concatenate(values))
         self._open = TimestampValues(distinct[sums != 0], sums[sums != 0])
-
-
-def _negative(counts: TimestampValues) -> TimestampValues:
-    return TimestampValues(counts.timestamps, -counts.values)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 from fleetstream.targets.sink import TargetUnusable, Unavailable
 
@@ -105,18 +106,12 @@ class HttpClient:
         with_headers: bool = False,
     ) -> HttpAnswer:
         """Send a request. Raises Unavailable where there is no complete answer."""
-        handle = self._handle()
+        settings = _Settings(method, url, tuple(headers.items()), signer, body is not None)
+        handle = self._handle(settings)
         content, lines = BytesIO(), list[bytes]()
-        handle.setopt(pycurl.URL, url.encode())
-        handle.setopt(pycurl.CUSTOMREQUEST, method)
+        handle.setopt(pycurl.WRITEFUNCTION, content.write)
         if body is not None:
             handle.setopt(pycurl.POSTFIELDS, body)
-        if signer is not None:
-            headers = {**headers, **_sign(handle, signer)}
-        # An empty "Expect" avoids "100-continue", which delays large bodies by a round trip.
-        fields = [f"{name}: {text}".encode() for name, text in headers.items()]
-        handle.setopt(pycurl.HTTPHEADER, [b"Expect:", *fields])
-        handle.setopt(pycurl.WRITEFUNCTION, content.write)
         if with_headers:
             handle.setopt(pycurl.HEADERFUNCTION, lines.append)
         try:
@@ -126,7 +121,8 @@ class HttpClient:
             self.close()
             raise fault from None
         status, wait = handle.getinfo(pycurl.RESPONSE_CODE), handle.getinfo(pycurl.RETRY_AFTER)
-        handle.reset()
+        if with_headers:
+            handle.unsetopt(pycurl.HEADERFUNCTION)
         return HttpAnswer(status, content.getvalue(), wait, _parsed(lines))
 
     def close(self) -> None:
@@ -136,14 +132,18 @@ class HttpClient:
             handle.close()
         self._local.handle = None
 
-    def _handle(self) -> "pycurl.Curl":
-        """This thread's handle with the options of all requests.
+    def _handle(self, settings: "_Settings") -> "pycurl.Curl":
+        """This thread's handle, which keeps its connection, with the settings of a request.
 
-        It is reset after each request, which removes all options and keeps the connection.
+        Most requests have the settings of the one before, which are left as they are.
         """
         handle: pycurl.Curl | None = getattr(self._local, "handle", None)
         if handle is None:
             handle = self._local.handle = pycurl.Curl()
+        elif self._local.settings == settings:
+            return handle
+        self._local.settings = settings
+        handle.reset()
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.USERAGENT, "fleetstream")
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
@@ -153,7 +153,27 @@ class HttpClient:
         handle.setopt(pycurl.LOW_SPEED_TIME, ANSWER_TIMEOUT)
         handle.setopt(pycurl.MAXFILESIZE_LARGE, self._max_answer)
         handle.setopt(*self._trust)
+        settings.apply(handle)
         return handle
+
+
+class _Settings(NamedTuple):
+    """What requests have in common that one handle sends one after the other."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    signer: AwsSigner | None
+    has_body: bool
+
+    def apply(self, handle: "pycurl.Curl") -> None:
+        """Set what differs from the defaults."""
+        handle.setopt(pycurl.URL, self.url.encode())
+        handle.setopt(pycurl.CUSTOMREQUEST, self.method)
+        signing = {} if self.signer is None else _sign(handle, self.signer)
+        # An empty "Expect" avoids "100-continue", which delays large bodies by a round trip.
+        fields = [f"{name}: {text}".encode() for name, text in (*self.headers, *signing.items())]
+        handle.setopt(pycurl.HTTPHEADER, [b"Expect:", *fields])
 
 
 def named_ca_bundle() -> str | None:
