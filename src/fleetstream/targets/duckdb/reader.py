@@ -13,7 +13,7 @@ from fleetstream.targets.sink import TargetUnusable, first_line
 class DuckDBReader:
     """Reads the table that a sink would write to."""
 
-    slice_values = 1_000_000
+    slice_values = 250_000
 
     def __init__(self, sink: DuckDBSink) -> None:
         self.name = sink.name
