@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import generating, history, holding, shipped, storing, writing
+from benchmarks import generating, history, holding, shipped, starting, storing, writing
 from benchmarks.endpoint import null_endpoint
 from benchmarks.measure import ENVIRONMENT
 from benchmarks.results import Result
 
 PAGE = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- results -->\n", "<!-- /results -->\n"
-HEAD = "| question | target | reached | met | figures |\n|---|---|---|---|---|\n"
+HEAD = "| question | target | reached | range | met | figures |\n|---|---|---|---|---|---|\n"
 
 
 def main() -> None:
@@ -42,6 +42,7 @@ def _results() -> Iterator[Result]:
     yield from storing.results()
     yield from history.results()
     with null_endpoint() as url:
+        yield from starting.results(url)
         yield from writing.results(url)
         requests = int(sys.argv[1]) if len(sys.argv) > 1 else holding.REQUESTS
         yield from holding.results(url, requests)

@@ -1,12 +1,12 @@
-"""Memory over a long run, the cost of a value by size of the fleet, and start-up."""
+"""Memory over a long run, and the cost of a value by size of the fleet."""
 
 import gc
 from collections.abc import Iterator
 
 import psutil
 
-from benchmarks.measure import cpu_seconds, medians, run
-from benchmarks.results import Result, at_most
+from benchmarks.measure import alternating, cpu_seconds, ratios
+from benchmarks.results import Result, against, at_most
 from benchmarks.wire import Wire
 from fleetstream.generate.choices import RecordModel
 
@@ -14,40 +14,20 @@ REQUESTS = 200_000
 
 
 def results(url: str, requests: int = REQUESTS) -> Iterator[Result]:
-    """Growth of resident memory over many requests; the cost of a value; start-up."""
+    """Growth of resident memory over many requests; the cost of a value."""
     first, last = _memory(url, requests)
     yield at_most(
         f"growth of memory over {requests:,} requests after the first tenth, in per cent",
         5,
-        (last / first - 1) * 100,
+        [(last / first - 1) * 100],
         f"{first:.0f} MB, then {last:.0f} MB",
     )
-    small, large = medians([lambda: _cost(url, 1, 60), lambda: _cost(url, 1000, 1)], 3)
+    small, large = alternating(lambda: _cost(url, 1, 60), lambda: _cost(url, 1000, 1))
     yield at_most(
         "cost of a value at 1,010,000 hosts, multi-measure, as a multiple of that at 1,010",
         1.5,
-        large / small,
-        f"{large * 1e9:.0f} ns against {small * 1e9:.0f} ns",
-    )
-    nothing, help_, preview = medians(
-        [
-            lambda: run("-c", "pass").wall,
-            lambda: run("-m", "fleetstream", "--help").wall,
-            lambda: run("-m", "fleetstream", "ingest", "--dry-run").wall,
-        ],
-        9,
-    )
-    yield at_most(
-        "`fleetstream --help`, as a multiple of `python -c pass`",
-        10,
-        help_ / nothing,
-        f"{help_ * 1e3:.0f} ms against {nothing * 1e3:.0f} ms",
-    )
-    yield at_most(
-        "`fleetstream ingest --dry-run`, as a multiple of `python -c pass`",
-        40,
-        preview / nothing,
-        f"{preview * 1e3:.0f} ms",
+        ratios(large, small),
+        against(large, small, "ns", 1e-9),
     )
 
 

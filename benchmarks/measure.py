@@ -1,12 +1,14 @@
 """Measuring whole commands: the CPU time of a process and of all that it started."""
 
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 
@@ -27,7 +29,7 @@ def run(*arguments: str, folder: str | None = None) -> Usage:
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -59,12 +61,17 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def median(measure: Callable[[], float], times: int = 5) -> float:
-    """The median of several measurements."""
-    return statistics.median(measure() for _ in range(times))
+def alternating(*measures: Callable[[], float], times: int = 5) -> list[list[float]]:
+    """The figures of each of several measurements, taken in turn so that all meet the same noise.
 
-
-def medians(measures: Sequence[Callable[[], float]], times: int = 5) -> list[float]:
-    """The medians of several measurements, taken in turn so that all meet the same noise."""
+    A round is not counted, since it finds caches empty.
+    """
+    for measure in measures:
+        measure()
     rounds = [[measure() for measure in measures] for _ in range(times)]
-    return [statistics.median(column) for column in zip(*rounds, strict=True)]
+    return [list(figures) for figures in zip(*rounds, strict=True)]
+
+
+def ratios(figures: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Each figure as a multiple of the other that was measured beside it."""
+    return [one / other for one, other in zip(figures, others, strict=True)]

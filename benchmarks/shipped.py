@@ -3,8 +3,8 @@
 import time
 from collections.abc import Iterator
 
-from benchmarks.measure import medians
-from benchmarks.results import Result, at_most
+from benchmarks.measure import alternating, ratios
+from benchmarks.results import Result, against, at_most
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.schema import kind_of
 from fleetstream.model import DEFAULT_MODEL, builtin_models, load_model
@@ -20,13 +20,15 @@ INTERVAL = 10_000_000
 def results() -> Iterator[Result]:
     """CPU time per value of history with the default parameters, as a multiple."""
     names = [DEFAULT_MODEL, *(name for name in builtin_models() if name != DEFAULT_MODEL)]
-    sample, *others = medians([lambda name=name: _nanoseconds(name) for name in names])
-    for name, cost in zip(names[1:], others, strict=True):
+    sample, *others = alternating(
+        *(lambda name=name: _nanoseconds(name) for name in names)  # type: ignore[misc]
+    )
+    for name, costs in zip(names[1:], others, strict=True):
         yield at_most(
             f"CPU time of generating a value of `{name}`, as a multiple of `{DEFAULT_MODEL}`'s",
             2,
-            cost / sample,
-            f"{cost:.0f} ns against {sample:.0f} ns",
+            ratios(costs, sample),
+            against(costs, sample, "ns"),
         )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pycurl
 
-from benchmarks.measure import cpu_seconds, fleetstream, medians, run
-from benchmarks.results import Result, at_least, at_most
+from benchmarks.measure import alternating, cpu_seconds, fleetstream, ratios, run
+from benchmarks.results import Result, against, at_least, at_most
 from benchmarks.wire import Wire
 from fleetstream.generate.choices import RecordModel
 
@@ -20,18 +20,21 @@ TARGETS = {RecordModel.MULTI: 400, RecordModel.SINGLE: 45}
 def results(url: str) -> Iterator[Result]:
     """Values per CPU second of the whole client, and the cost of a request against the floor."""
     for model in (RecordModel.MULTI, RecordModel.SINGLE):
-        baseline, ours = medians([lambda: _straightforward(url), lambda m=model: _ours(url, m)], 3)
+        baseline, ours = alternating(
+            lambda: _straightforward(url),
+            lambda m=model: _ours(url, m),  # type: ignore[misc]
+        )
         yield at_least(
             f"values per CPU second, {model}-measure, as a multiple of the straightforward tool's",
             TARGETS[model],
-            ours / baseline,
-            f"{ours:,.0f} against {baseline:,.0f}",
+            ratios(ours, baseline),
+            against(ours, baseline, "thousand", 1e3),
         )
     for model in (RecordModel.MULTI, RecordModel.SINGLE):
         yield _against_floor(url, model)
     yield _threads(url)
-    rate = medians([lambda: _influx(url)], 3)[0]
-    yield at_least("values per CPU second into InfluxDB, in millions", 3, rate / 1e6, "")
+    (rates,) = alternating(lambda: _influx(url) / 1e6)
+    yield at_least("values per CPU second into InfluxDB, in millions", 3, rates)
 
 
 def _influx(url: str) -> float:
@@ -64,33 +67,29 @@ def _ours(url: str, model: RecordModel) -> float:
 def _against_floor(url: str, model: RecordModel) -> Result:
     """A request's CPU time in the pipeline, as a multiple of signing and posting alone."""
     wire = Wire(url, model, 20 if model is RecordModel.MULTI else 2)
-    second = [1_700_000_000]
-    bodies = wire.bodies(second)
-    costs = medians(
-        [
-            lambda: cpu_seconds(lambda: _post(url, bodies)),
-            lambda: cpu_seconds(lambda: wire.write(second)),
-        ],
-        7,
+    seconds = range(1_700_000_000, 1_700_000_003)
+    bodies = wire.bodies(seconds)
+    floor, cost = alternating(
+        lambda: cpu_seconds(lambda: _post(url, bodies)) / len(bodies),
+        lambda: cpu_seconds(lambda: wire.write(seconds)) / len(bodies),
+        times=7,
     )
-    floor, cost = (seconds / len(bodies) * 1e6 for seconds in costs)
     return at_most(
         f"CPU time of a request, {model}-measure, as a multiple of the floor's",
         1.5,
-        cost / floor,
-        f"{cost:.0f} µs against {floor:.0f} µs",
+        ratios(cost, floor),
+        against(cost, floor, "µs", 1e-6),
     )
 
 
 def _threads(url: str) -> Result:
     """Throughput of ten senders against one, by the wall clock."""
     one, ten = (Wire(url, RecordModel.SINGLE, 5, concurrency) for concurrency in (1, 10))
-    seconds = medians([lambda: _wall(one), lambda: _wall(ten)], 5)
+    slow, fast = alternating(lambda: _wall(one), lambda: _wall(ten), times=9)
     return at_least(
         "throughput with `-c 10`, single-measure, as a multiple of one sender's",
         1.5,
-        seconds[0] / seconds[1],
-        "",
+        ratios(slow, fast),
     )
 
 
