@@ -3,15 +3,21 @@
 import os
 import shutil
 import socket
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 
-def program(name: str) -> str:
-    """The path of a program; without it a test is skipped, or fails in CI, which has it."""
-    path = shutil.which(name)
+def program(name: str, *, package: str | None = None, folders: Sequence[Path] = ()) -> str:
+    """The path of a program; without it a test is skipped, or fails in CI, which has it.
+
+    It is looked for in ``folders`` too; ``package`` is Debian's package where that has another
+    name.
+    """
+    path = shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, folders)))
     if path is None:
-        message = f"{name} is not installed; Debian's package of that name has it."
+        message = f"{name} is not installed; Debian's package {package or name} has it."
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)

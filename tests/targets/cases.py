@@ -19,6 +19,7 @@ from fleetstream.targets.columns import MEASURE_NAME, TableColumns
 from fleetstream.targets.registry import TargetOptions, open_reader
 from tests.emulator_process import EmulatorProcess
 from tests.influx_server import InfluxDB
+from tests.postgresql_server import PostgreSQL
 from tests.telemetry import KINDS, MODEL
 from tests.wire import PARSERS, Record
 
@@ -192,6 +193,13 @@ def _influx(folder: Path) -> Iterator[NewPlace]:
         yield place
 
 
+@contextmanager
+def _postgresql(_folder: Path) -> Iterator[NewPlace]:
+    numbers = count()
+    with PostgreSQL() as server:
+        yield lambda: TargetOptions(to=server.url, table_name=f"fleet{next(numbers)}")
+
+
 CASES = [
     Case("duckdb", _duckdb, through_reader),
     Case("timestream", _timestream, through_reader, counts_unchanged=False),
@@ -199,6 +207,7 @@ CASES = [
     Case("csv", _csv, as_batch_load_does),
     Case("s3", _s3, through_reader, in_this_process=True),
     Case("influx", _influx, through_reader, keeps_first=False, counts_unchanged=False),
+    Case("postgresql", _postgresql, through_reader),
 ]
 
 PARAMETERS = [

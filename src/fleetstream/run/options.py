@@ -134,8 +134,8 @@ OPTIONS: tuple[Option, ...] = (
            "the database, which must exist in Timestream; in DuckDB the schema (default: main)",
            "NAME", str, flags=("-d",), common=True),
     Option("table_name", Group.TARGET,
-           "the table, which must exist in Timestream and is created in DuckDB (default: "
-           "telemetry)", "NAME", str, flags=("-t",), common=True),
+           "the table, which must exist in Timestream and is created in DuckDB and "
+           "PostgreSQL (default: telemetry)", "NAME", str, flags=("-t",), common=True),
     Option("region", Group.TARGET, "the AWS region of the Timestream service, such as us-east-1",
            "REGION", str, flags=("-r", "-e", "--endpoint"), common=True),
     Option("endpoint_url", Group.TARGET,

@@ -87,11 +87,16 @@ def _single(part: RecordRange) -> pa.Table:
     columns[MEASURE_NAME] = pa.DictionaryArray.from_arrays(
         pa.array(measures.astype(np.int32)), pa.array(records.measure_names)
     )
-    for data_type in DataType:
-        values = _values(records, data_type, measures, rows)
-        if values is not None:
-            columns[value_column(data_type)] = values
-    return pa.table(columns)
+    return pa.table(columns | single_values(part))
+
+
+def single_values(part: RecordRange) -> dict[str, pa.Array]:
+    """The columns of values of single-measure records, without those that no record has."""
+    records = part.records
+    rows = pa.array(records.rows[part.start : part.stop])
+    measures = records.measures[part.start : part.stop]
+    found = {value_column(each): _values(records, each, measures, rows) for each in DataType}
+    return {name: values for name, values in found.items() if values is not None}
 
 
 def _values(

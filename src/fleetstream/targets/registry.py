@@ -175,6 +175,8 @@ def _suggestion(url: str) -> str:
             return f"did you mean {scheme}:{url}?"
     if url.startswith(("http://", "https://")):
         return f"did you mean influx:{url}?"
+    if url.startswith("postgres://"):
+        return f"did you mean postgresql:{url.partition(':')[2]}?"
     return f"choose one of {target_urls()}."
 
 

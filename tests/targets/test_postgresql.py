@@ -1,0 +1,265 @@
+"""PostgreSQL: its tables, what it refuses, and runs during which it is away."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow as pa
+import pytest
+
+from fleetstream.cli import main
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.schema import batch_schema
+from fleetstream.targets.registry import TargetOptions, open_sink
+from fleetstream.targets.sink import TargetLost, TargetUnusable, Unavailable
+from tests.postgresql_server import PostgreSQL
+from tests.targets.cases import SCHEMAS
+from tests.targets.test_contract import opened, sweeps, wild, write
+from tests.telemetry import EVENTS, MODEL
+from tests.terminal import FLEETSTREAM
+
+SMALL = ("--include-region", "eu-central-1", "--seed", "7")
+STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:03:00Z", "--interval", "60s")
+
+NewTable = Callable[[], TargetOptions]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    with PostgreSQL() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def place(server: PostgreSQL) -> NewTable:
+    numbers = count()
+    return lambda: TargetOptions(to=server.url, table_name=f"table{next(numbers)}")
+
+
+def test_a_run_outlives_a_crash_of_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed and started again in mid-run: nothing is lost, and nothing is there twice."""
+    monkeypatch.chdir(tmp_path)
+    live = ("--interval", "250ms", "--autostop", "16", "--manifest", "run.json")
+    disorder = ("--duplicate", "5%", "--out-of-order", "5%")
+    with PostgreSQL() as server:
+        target = ("--to", server.url, "--processes", "2")
+        run = subprocess.Popen(
+            [FLEETSTREAM, "ingest", *SMALL, *live, *disorder, *target],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        _await(lambda: _rows(server) > 0)
+        server.kill()
+        server.start()
+        printed, _ = run.communicate(timeout=60)
+        assert run.returncode == 0, printed
+        assert re.search(r"Retried +\d+ × no connection", printed), printed
+        assert main(["verify", "run.json"]) == 0
+    assert "4,160 expected from 16 sweeps" in capsys.readouterr().out
+
+
+def _rows(server: PostgreSQL) -> int:
+    if server.query("SELECT to_regclass('telemetry')::text") == [(None,)]:
+        return 0
+    ((rows,),) = server.query("SELECT count(*) FROM telemetry")
+    return int(rows)
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("damage", ["value", "row", "series"])
+def test_verify_finds_what_was_changed(
+    server: PostgreSQL,
+    place: NewTable,
+    damage: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = str(place().table_name)
+    target = ("--to", server.url, "--table-name", table, "--record-model", "multi")
+    assert main(["ingest", *SMALL, *STRETCH, *target]) == 0
+    assert main(["verify", "fleetstream-7.json"]) == 0
+    statement = {
+        "value": f"UPDATE {table}_values SET memory_used = 1 WHERE time = '2026-11-01'",
+        "row": f"DELETE FROM {table}_values WHERE time = '2026-11-01T00:02Z'",
+        "series": f"DELETE FROM {table}_series WHERE measure_name = 'metrics'",
+    }[damage]
+    some = f"SELECT min(series_id) FROM {table}_series WHERE measure_name = 'metrics'"
+    statement += f" AND series_id = ({some})"
+    server.query(statement, "SELECT 1")
+    assert main(["verify", "fleetstream-7.json"]) == 1
+    printed = capsys.readouterr().out
+    expected = {
+        "value": ("Different: 1", "memory_used is 1.0"),
+        "row": ("Missing: 1",),
+        "series": ("Missing: 3", "Extra: 3"),
+    }[damage]
+    assert all(each in printed for each in expected), printed
+
+
+def test_one_table_holds_both_record_models(server: PostgreSQL, place: NewTable) -> None:
+    """The second adds its columns to the tables, and to the view behind those that it has."""
+    options = place()
+    for model in (RecordModel.SINGLE, RecordModel.MULTI, RecordModel.SINGLE):
+        with opened(options, model) as sink:
+            assert not any(delivery.rejections for _, delivery in write(sink, sweeps(1, 0)))
+    found = server.query(
+        f'SELECT count("measure_value::double"), count(cpu_user), count(*) '
+        f"FROM {options.table_name} WHERE measure_name IN ('cpu_user', 'metrics')"
+    )
+    assert found == [(10, 10, 20)]
+
+
+def test_with_timescaledb_the_values_are_a_hypertable(server: PostgreSQL) -> None:
+    """Debian has no package of the extension, so its function is replaced by one that notes what
+    it is called with, under the documented names of the arguments.
+    """
+    arguments = (
+        "relation regclass, time_column_name name, chunk_time_interval interval, "
+        "create_default_indexes boolean"
+    )
+    server.query(
+        "CREATE SCHEMA scale",
+        "CREATE TABLE scale.calls (relation text, time text, chunk text, indexes boolean)",
+        f"CREATE FUNCTION scale.create_hypertable({arguments}) RETURNS text LANGUAGE sql AS $$"
+        "INSERT INTO scale.calls VALUES ($1::text, $2::text, $3::text, $4); SELECT 'done' $$",
+        "INSERT INTO pg_extension SELECT 4711, 'timescaledb', oid, 'scale'::regnamespace, false, "
+        "'2.17' FROM pg_roles WHERE rolname = 'fleet'",
+        "SELECT 1",
+    )
+    options = TargetOptions(to=f"{server.url}?options=-csearch_path%3Dscale", table_name="fleet")
+    try:
+        with opened(options, RecordModel.SINGLE) as sink:
+            write(sink, sweeps(1))
+        with opened(options, RecordModel.SINGLE):
+            pass
+        assert server.query("SELECT * FROM scale.calls") == [
+            ("fleet_values", "time", "1 day", False)
+        ]
+        assert server.query("SELECT 1 FROM pg_class WHERE relname = 'fleet_values_time'") == []
+    finally:
+        server.query("DELETE FROM pg_extension WHERE extname = 'timescaledb'", "SELECT 1")
+
+
+def test_tables_that_are_dropped_end_the_run(server: PostgreSQL, place: NewTable) -> None:
+    options = place()
+    with opened(options, RecordModel.MULTI) as sink:
+        first, second = sweeps(1)
+        write(sink, [first])
+        server.query(f"DROP TABLE {options.table_name}_values CASCADE", "SELECT 1")
+        with pytest.raises(TargetLost, match=r'takes no more rows: relation ".*" does not exist'):
+            write(sink, [second])
+
+
+def test_a_read_only_server_may_be_writable_again(server: PostgreSQL, place: NewTable) -> None:
+    """As after a failover; the same request succeeds later."""
+    options = place()
+    with opened(options, RecordModel.MULTI) as sink:
+        (request, *_) = sink.prepare(sweeps(1)[0])
+        setting = quote("-c default_transaction_read_only=on")
+        read_only = TargetOptions(
+            to=f"{server.url}?options={setting}", table_name=options.table_name
+        )
+        with closing(open_sink(read_only, RecordModel.MULTI, SCHEMAS)) as other:
+            with pytest.raises(Unavailable) as raised:
+                other.send(request)
+            assert raised.value.kind == "read-only"
+        assert not sink.send(request).rejections
+
+
+def test_words_that_cannot_be_stored_end_the_run(place: NewTable) -> None:
+    batch = wild(EVENTS)
+    words = pa.DictionaryArray.from_arrays(
+        pa.array([0] * len(batch), pa.int32()), pa.array(["a\0b"])
+    )
+    name = next(each.name for each in MODEL.kinds[EVENTS].measures if each.type == "VARCHAR")
+    schema = batch_schema(MODEL, EVENTS)
+    index = schema.get_field_index(name)
+    changed = batch.set_column(index, schema.field(index), words)
+    with (
+        opened(place(), RecordModel.SINGLE) as sink,
+        pytest.raises(TargetLost, match="invalid byte sequence"),
+    ):
+        write(sink, [changed])
+
+
+def test_a_table_of_another_shape_is_left_alone(server: PostgreSQL, place: NewTable) -> None:
+    options = place()
+    table = options.table_name
+    server.query(f"CREATE TABLE {table}_series (series_id bigint, region integer)", "SELECT 1")
+    with pytest.raises(TargetUnusable, match="column 'region' of type integer, where text"):
+        open_sink(options, RecordModel.SINGLE, SCHEMAS).open()
+    server.query(f"DROP TABLE {table}_series", f"CREATE TABLE {table} (region text)", "SELECT 1")
+    with pytest.raises(TargetUnusable, match=f'"{table}" is not a view'):
+        open_sink(options, RecordModel.SINGLE, SCHEMAS).open()
+    assert server.query(f"SELECT to_regclass('{table}_values')::text") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "sentence"),
+    [
+        ("postgresql:", 2, "is not the URL of a database, for example postgresql://"),
+        ("postgresql:fleet", 2, "is not the URL of a database, for example postgresql://"),
+        ("postgresql://h:x/d", 2, "is not understood (Port could not be cast"),
+        ("postgresql://me:pw@h/d", 2, "leave it out, and set PGPASSWORD"),
+        ("postgresql://h/d?password=pw", 2, "leave it out, and set PGPASSWORD"),
+        ("postgres://h/d", 2, "did you mean postgresql://h/d?"),
+        ("postgresql://127.0.0.1:1/d", 3, "Connection refused"),
+        ("postgresql://h/d?nonsense=1", 3, 'invalid URI query parameter: "nonsense"'),
+    ],
+)
+def test_what_is_no_target_gets_a_sentence(
+    url: str, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        ended = main(["ingest", "--autostop", "1", "--to", url])
+    except SystemExit as leaving:
+        ended = int(leaving.code or 0)
+    printed = capsys.readouterr().err
+    assert ended == code, printed
+    assert sentence in printed
+    assert "pw" not in printed.replace("PGPASSWORD", "")
+
+
+@pytest.mark.parametrize(
+    ("password", "code"), [(None, 3), ("wrong", 3), ("s3cret-word", 0)], ids=str
+)
+def test_passwords_come_from_the_environment(
+    tmp_path: Path, password: str | None, code: int
+) -> None:
+    """And appear in nothing that is written."""
+    with PostgreSQL("s3cret-word") as server:
+        run = subprocess.run(
+            [
+                *(FLEETSTREAM, "ingest", *SMALL, *STRETCH, "--to", server.url),
+                *("--report", "report.html", "--summary", "summary.json"),
+            ],
+            cwd=tmp_path,
+            env=os.environ | ({"PGPASSWORD": password} if password else {}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == code, run.stderr
+    if code:
+        assert "password" in run.stderr
+    else:
+        files = ("report.html", "summary.json", "fleetstream-7.json")
+        written = [run.stdout, run.stderr, *((tmp_path / name).read_text() for name in files)]
+        assert not any("s3cret-word" in each for each in written)
