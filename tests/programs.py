@@ -30,3 +30,11 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def await_attempt(port: int) -> None:
+    """Wait until a program notices that its server is gone: until it connects to the port again."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.settimeout(60)
+        connection, _ = listener.accept()
+        connection.close()

@@ -21,6 +21,7 @@ from tests.emulator_process import EmulatorProcess
 from tests.influx_server import InfluxDB
 from tests.postgresql_server import PostgreSQL
 from tests.telemetry import KINDS, MODEL
+from tests.victoria_metrics import VictoriaMetrics
 from tests.wire import PARSERS, Record
 
 SCHEMAS = tuple(batch_schema(MODEL, kind) for kind in KINDS)
@@ -36,7 +37,8 @@ class Case:
     ``start`` starts it with its data in a folder; ``read`` returns what a place holds.
     ``keeps_first`` says that a record with another value is refused, and does not replace the
     stored one; ``counts_unchanged`` that deliveries count the records that were stored before;
-    ``in_this_process`` that the target keeps its data in the memory of the tests.
+    ``in_this_process`` that the target keeps its data in the memory of the tests;
+    ``largest_integer`` is the largest that it stores exactly.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Case:
     keeps_first: bool = True
     counts_unchanged: bool = True
     in_this_process: bool = False
+    largest_integer: int = 2**63 - 1
 
 
 def through_reader(options: TargetOptions, model: RecordModel) -> list[Record]:
@@ -200,6 +203,15 @@ def _postgresql(_folder: Path) -> Iterator[NewPlace]:
         yield lambda: TargetOptions(to=server.url, table_name=f"fleet{next(numbers)}")
 
 
+@contextmanager
+def _prometheus(folder: Path) -> Iterator[NewPlace]:
+    numbers = count()
+    with VictoriaMetrics(folder) as server:
+        yield lambda: TargetOptions(
+            to=f"prometheus:{server.url}", table_name=f"fleet{next(numbers)}"
+        )
+
+
 CASES = [
     Case("duckdb", _duckdb, through_reader),
     Case("timestream", _timestream, through_reader, counts_unchanged=False),
@@ -208,6 +220,14 @@ CASES = [
     Case("s3", _s3, through_reader, in_this_process=True),
     Case("influx", _influx, through_reader, keeps_first=False, counts_unchanged=False),
     Case("postgresql", _postgresql, through_reader),
+    Case(
+        "prometheus",
+        _prometheus,
+        through_reader,
+        keeps_first=False,
+        counts_unchanged=False,
+        largest_integer=2**53 - 1,
+    ),
 ]
 
 PARAMETERS = [

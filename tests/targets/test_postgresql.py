@@ -19,6 +19,7 @@ from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.targets.sink import TargetLost, TargetUnusable, Unavailable
 from tests.postgresql_server import PostgreSQL
+from tests.programs import await_attempt
 from tests.targets.cases import SCHEMAS
 from tests.targets.test_contract import opened, sweeps, wild, write
 from tests.telemetry import EVENTS, MODEL
@@ -47,7 +48,7 @@ def test_a_run_outlives_a_crash_of_the_server(
 ) -> None:
     """Killed and started again in mid-run: nothing is lost, and nothing is there twice."""
     monkeypatch.chdir(tmp_path)
-    live = ("--interval", "250ms", "--autostop", "16", "--manifest", "run.json")
+    live = ("--interval", "50ms", "--autostop", "80", "--manifest", "run.json")
     disorder = ("--duplicate", "5%", "--out-of-order", "5%")
     with PostgreSQL() as server:
         target = ("--to", server.url, "--processes", "2")
@@ -57,21 +58,23 @@ def test_a_run_outlives_a_crash_of_the_server(
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        _await(lambda: _rows(server) > 0)
+        _await(lambda: _series(server) == 260)
         server.kill()
+        await_attempt(server.port)
         server.start()
         printed, _ = run.communicate(timeout=60)
         assert run.returncode == 0, printed
         assert re.search(r"Retried +\d+ × no connection", printed), printed
         assert main(["verify", "run.json"]) == 0
-    assert "4,160 expected from 16 sweeps" in capsys.readouterr().out
+    assert "20,800 expected from 80 sweeps" in capsys.readouterr().out
 
 
-def _rows(server: PostgreSQL) -> int:
+def _series(server: PostgreSQL) -> int:
+    """How many series have values; with all of them, both workers have begun."""
     if server.query("SELECT to_regclass('telemetry')::text") == [(None,)]:
         return 0
-    ((rows,),) = server.query("SELECT count(*) FROM telemetry")
-    return int(rows)
+    ((series,),) = server.query("SELECT count(DISTINCT series_id) FROM telemetry_values")
+    return int(series)
 
 
 def _await(condition: Callable[[], bool]) -> None:

@@ -135,7 +135,8 @@ OPTIONS: tuple[Option, ...] = (
            "NAME", str, flags=("-d",), common=True),
     Option("table_name", Group.TARGET,
            "the table, which must exist in Timestream and is created in DuckDB and "
-           "PostgreSQL (default: telemetry)", "NAME", str, flags=("-t",), common=True),
+           "PostgreSQL (default: telemetry); in Prometheus the label job (default: fleetstream)",
+           "NAME", str, flags=("-t",), common=True),
     Option("region", Group.TARGET, "the AWS region of the Timestream service, such as us-east-1",
            "REGION", str, flags=("-r", "-e", "--endpoint"), common=True),
     Option("endpoint_url", Group.TARGET,

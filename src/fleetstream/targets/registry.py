@@ -174,7 +174,7 @@ def _suggestion(url: str) -> str:
         if url.endswith(suffix):
             return f"did you mean {scheme}:{url}?"
     if url.startswith(("http://", "https://")):
-        return f"did you mean influx:{url}?"
+        return f"did you mean influx:{url} or prometheus:{url}?"
     if url.startswith("postgres://"):
         return f"did you mean postgresql:{url.partition(':')[2]}?"
     return f"choose one of {target_urls()}."

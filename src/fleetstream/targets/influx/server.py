@@ -4,15 +4,13 @@ Versions differ in paths, in how a token is sent, and in how they describe refus
 API references of versions 1, 2 and 3).
 """
 
-import base64
 import json
-import os
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
+from fleetstream.targets.authorization import authorization
 from fleetstream.targets.endpoint import http_url
 from fleetstream.targets.http import HttpAnswer, HttpClient
 from fleetstream.targets.sink import TargetUnusable, Unavailable
@@ -88,7 +86,7 @@ class InfluxServer:
         try:
             if self.database.version is None:
                 self.database = replace(self.database, version=self._found_version())
-            self._authorization = _authorization(self.version)
+            self._authorization = authorization("INFLUX", _SCHEMES.get(self.version, "Token"))
             self._check_database()
         except Unavailable as error:
             raise TargetUnusable(
@@ -171,26 +169,6 @@ class InfluxServer:
                 f"InfluxDB at {self.database.url} has no {self._noun} {self.database.name!r}; "
                 f"{remedy}"
             )
-
-
-def _authorization(version: int) -> dict[str, str]:
-    """The header with the credentials, if there are any. Raises TargetUnusable."""
-    token = os.environ.get("INFLUX_TOKEN")
-    path = os.environ.get("INFLUX_TOKEN_FILE")
-    if token is None and path:
-        try:
-            token = Path(path).read_text()
-        except OSError as error:
-            raise TargetUnusable(
-                f"INFLUX_TOKEN_FILE names {path!r}, which cannot be read: {error.strerror}."
-            ) from error
-    user = os.environ.get("INFLUX_USERNAME")
-    if token is None and user is not None:
-        pair = f"{user}:{os.environ.get('INFLUX_PASSWORD', '')}"
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-    if token is None:
-        return {}
-    return {"Authorization": f"{_SCHEMES.get(version, 'Token')} {token.strip()}"}
 
 
 def json_object(answer: HttpAnswer) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""Prometheus and what else takes its remote write, versions 1.0 and 2.0, read back by query."""
+
+from typing import TYPE_CHECKING
+
+from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.registry import Schemas, Target, TargetOptions
+
+if TYPE_CHECKING:
+    from fleetstream.targets.prometheus.sink import PrometheusSink
+    from fleetstream.targets.reader import Reader
+
+
+DEFAULT_JOB = "fleetstream"
+
+
+def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "PrometheusSink":
+    from fleetstream.targets.prometheus.naming import Naming
+    from fleetstream.targets.prometheus.server import PrometheusServer
+    from fleetstream.targets.prometheus.sink import PrometheusSink
+
+    naming = Naming(schemas, options.table_name or DEFAULT_JOB)
+    return PrometheusSink(PrometheusServer(options.path), naming, model)
+
+
+def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
+    from fleetstream.targets.prometheus.naming import Naming
+    from fleetstream.targets.prometheus.reader import PrometheusReader
+    from fleetstream.targets.prometheus.server import PrometheusServer
+
+    naming = Naming(schemas, options.table_name or DEFAULT_JOB)
+    return PrometheusReader(PrometheusServer(options.path), naming, model, schemas)
+
+
+TARGETS = [
+    Target(
+        scheme="prometheus",
+        url="prometheus:URL",
+        open_sink=_open_sink,
+        open_reader=_open_reader,
+        options=frozenset({"table_name"}),
+        extra="prometheus",
+    )
+]

@@ -1,0 +1,168 @@
+"""The wire form of remote write, and the names and units that it has."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.records import Records
+from fleetstream.targets.prometheus.encoding import FirstEncoder, SecondEncoder
+from fleetstream.targets.prometheus.naming import Naming
+from fleetstream.targets.prometheus.rendering import RequestRenderer, row_parts
+from tests.batches import batches
+from tests.remote_write import MESSAGES, Sample, decoded
+from tests.targets.cases import SCHEMAS
+from tests.targets.test_contract import history, sweeps
+from tests.wire import expected
+
+
+def wanted(batch: pa.RecordBatch) -> list[Sample]:
+    """What must be sent of a batch, by a plain loop over its values."""
+    naming = Naming(SCHEMAS, "fleet")
+    kind = batch.schema.metadata[b"kind"].decode()
+    found = []
+    for record in expected(batch, RecordModel.SINGLE):
+        ((name, data_type, value),) = record.values
+        metric = naming.metrics[kind, name]
+        labels = {each: word for each, word in record.dimensions if word}
+        labels |= {"__name__": metric.name, "job": "fleet"}
+        if data_type == "VARCHAR":
+            labels[name] = value
+            number = 1.0
+        else:
+            (number,) = metric.scaled(np.array([float(value)])).tolist()
+        found.append((tuple(sorted(labels.items())), record.time // 1_000, number))
+    return found
+
+
+@given(batches().filter(lambda batch: _times(batch) < 2**42 * 1_000), st.sampled_from([1, 2]))
+def test_bodies_state_what_the_batch_holds(batch: pa.RecordBatch, version: int) -> None:
+    renderer = RequestRenderer(
+        Naming(SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
+    )
+    records = Records(batch, RecordModel.SINGLE)
+    present = None if records.complete else records.present
+    for _ in range(2):
+        bodies = [renderer.body(records, rows, present) for rows in row_parts(records)]
+        found = [sample for body in bodies for sample in decoded(body, version)]
+        assert sorted(found) == sorted(wanted(batch))
+
+
+def _times(batch: pa.RecordBatch) -> int:
+    return int(pc.max(batch["time"].cast(pa.int64())).as_py())
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_history_has_one_entry_per_series(version: int) -> None:
+    (batch, _) = history(5, missing=0)
+    renderer = RequestRenderer(
+        Naming(SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
+    )
+    body = renderer.body(Records(batch, RecordModel.SINGLE), slice(0, 50), None)
+    message = MESSAGES["FirstRequest" if version == 1 else "SecondRequest"].FromString(body)
+    assert len(message.timeseries) == 10 * 20
+    assert all(len(series.samples) == 5 for series in message.timeseries)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_metadata_says_type_and_unit(version: int) -> None:
+    renderer = RequestRenderer(
+        Naming(SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
+    )
+    (batch, _) = sweeps(1, missing=0)
+    body = renderer.body(Records(batch, RecordModel.SINGLE), slice(0, 10), None)
+    if version == 1:
+        message = MESSAGES["FirstRequest"].FromString(body)
+        found = {
+            each.metric_family_name: (each.type, each.help, each.unit) for each in message.metadata
+        }
+    else:
+        message = MESSAGES["SecondRequest"].FromString(body)
+        symbols = message.symbols
+        assert symbols[0] == ""
+        assert len(set(symbols)) == len(symbols)
+        found = {
+            symbols[series.labels_refs[1]]: (
+                series.metadata.type,
+                symbols[series.metadata.help_ref],
+                symbols[series.metadata.unit_ref],
+            )
+            for series in message.timeseries
+        }
+    assert len(found) == 20
+    assert found["memory_used_bytes"] == (2, "memory_used of metrics, in MB in the model", "bytes")
+    assert found["disk_io_read"] == (2, "disk_io_read of metrics, in operations in the model", "")
+
+
+def _field(name: str, unit: str, decimals: int = 2) -> pa.Field:
+    return pa.field(name, pa.float64(), metadata={"unit": unit, "decimals": str(decimals)})
+
+
+def _schema(*fields: pa.Field, dimensions: tuple[str, ...] = ("host",), kind: str = "k") -> Any:
+    words = pa.dictionary(pa.int32(), pa.string())
+    named = [pa.field(name, words) for name in dimensions]
+    return pa.schema([*named, pa.field("time", pa.timestamp("us")), *fields], {"kind": kind})
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "unit", "value", "sample"),
+    [
+        (_field("cpu", "%"), "cpu_ratio", "ratio", 22.9, 0.229),
+        (_field("memory", "MB"), "memory_bytes", "bytes", 1.5, 1_500_000.0),
+        (_field("memory", "MiBy"), "memory_bytes", "bytes", 0.5, 524_288.0),
+        (_field("latency", "ms"), "latency_seconds", "seconds", 12.34, 0.01234),
+        (_field("uptime", "h"), "uptime_seconds", "seconds", 1.5, 5_400.0),
+        (_field("bytes_in", "B"), "bytes_in", "bytes", 3.0, 3.0),
+        (_field("read", "operations"), "read", "", 3.0, 3.0),
+        (_field("sent_total", "B"), "sent_bytes_total", "bytes", 3.0, 3.0),
+        (_field("cpu_seconds_total", "s"), "cpu_seconds_total", "seconds", 3.25, 3.25),
+        (_field("a-b.c", ""), "a_b_c", "", 1.0, 1.0),
+        (_field("5xx", ""), "_5xx", "", 1.0, 1.0),
+    ],
+)
+def test_names_and_units(
+    field: pa.Field, name: str, unit: str, value: float, sample: float
+) -> None:
+    metric = Naming([_schema(field)], "fleet").metrics["k", field.name]
+    assert (metric.name, metric.unit) == (name, unit)
+    assert metric.type == (1 if name.endswith("_total") else 2)
+    assert metric.scaled(np.array([value])).tolist() == [sample]
+
+
+@given(
+    st.sampled_from(["%", "MB", "GB", "MiBy", "ms", "us", "h", "s", ""]),
+    st.integers(0, 4),
+    st.lists(st.integers(-(10**7), 10**7), min_size=1, max_size=5),
+)
+def test_values_come_back_exactly(unit: str, decimals: int, steps: list[int]) -> None:
+    """And a sample that is none of a measure's values does not become one."""
+    metric = Naming([_schema(_field("x", unit, decimals=decimals))], "fleet").metrics["k", "x"]
+    values = np.round(np.array(steps) / 10.0**decimals, decimals)
+    samples = metric.scaled(values)
+    assert metric.original(samples).tolist() == values.tolist()
+    if metric.factor != metric.divisor:
+        other = np.nextafter(samples, np.inf)
+        assert not np.isin(metric.original(other), values).any()
+
+
+def test_labels_that_prometheus_needs_itself_are_renamed() -> None:
+    naming = Naming([_schema(_field("x", ""), dimensions=("job", "a.b"))], "fleet")
+    assert naming.labels == {"job": "exported_job", "a.b": "a_b"}
+
+
+@pytest.mark.parametrize(
+    ("schemas", "sentence"),
+    [
+        ([_schema(_field("x", ""), dimensions=("a.b", "a-b"))], "Two dimensions would be"),
+        ([_schema(_field("x", ""), _field("x-", "")), _schema(_field("x_", ""))], "Two measures"),
+        ([_schema(_field("x", "")), _schema(_field("x", ""), kind="l")], "could not be told apart"),
+    ],
+)
+def test_names_that_collide_get_a_sentence(schemas: list[pa.Schema], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Naming(schemas, "fleet")
