@@ -23,16 +23,19 @@ from hypothesis import strategies as st
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Records
+from fleetstream.generate.schema import kind_of
 from fleetstream.targets.influx.line_protocol import LineRenderer
 from fleetstream.targets.influx.server import influx_database
 from fleetstream.targets.influx.sink import InfluxSink
+from fleetstream.targets.registry import TargetOptions
 from fleetstream.targets.sink import TargetLost, Throttled, Unavailable
 from tests.batches import batches
 from tests.influx_server import InfluxDB
 from tests.recording import serving
 from tests.targets.cases import SCHEMAS
-from tests.targets.test_contract import NOW, history, sweeps
+from tests.targets.test_contract import NOW, history, opened, sweeps, write
 from tests.terminal import FLEETSTREAM
+from tests.victoria_metrics import VictoriaMetrics
 from tests.wire import Record, expected
 
 SMALL = ("--include-region", "eu-central-1", "--seed", "7")
@@ -381,6 +384,51 @@ def test_a_real_server_tells_what_it_refuses(
         (reason,) = summary["rejected"]["reasons"]
         assert "field type conflict" in reason
         assert server.query("SELECT count(value) FROM cpu_idle")[0]["values"][0][1] == 30
+
+
+@pytest.mark.parametrize("model", RecordModel)
+def test_victoria_metrics_takes_every_number(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: RecordModel,
+) -> None:
+    """It names series after measurement and field, and has the database as a label."""
+    monkeypatch.chdir(tmp_path)
+    batches = [*history(3), *sweeps(1)]
+    with VictoriaMetrics(tmp_path) as server:
+        options = TargetOptions(to=f"influx:{server.url}", database_name="fleet")
+        with opened(options, model) as sink:
+            assert not any(delivery.rejections for _, delivery in write(sink, batches * 2))
+            hint = shlex.split(sink.query_hint() or "")
+        requests.get(f"{server.url}/internal/force_flush", timeout=30).raise_for_status()
+        lines = requests.get(
+            f"{server.url}/api/v1/export", {"match[]": '{db="fleet"}'}, timeout=30
+        ).text.splitlines()
+        answer = json.loads(subprocess.check_output([*hint, "-d", f"time={NOW // 1_000_000}"]))
+        assert main(["verify", "--to", str(options.to), "-d", "fleet", *SMALL, *STRETCH]) == 3
+    assert "has no InfluxQL to read back with" in capsys.readouterr().err
+    found = []
+    for series in map(json.loads, lines):
+        labels = series["metric"]
+        name = labels.pop("__name__")
+        assert labels.pop("db") == "fleet"
+        for stamp, value in zip(series["timestamps"], series["values"], strict=True):
+            found.append((tuple(sorted(labels.items())), name, stamp * 1_000, value))
+    single = model is RecordModel.SINGLE
+    wanted = [
+        (
+            each.dimensions,
+            f"{name}_value" if single else f"{kind_of(batch.schema)}_{name}",
+            each.time,
+            0.0 if data_type == "VARCHAR" else float(value),
+        )
+        for batch in batches
+        for each in expected(batch, RecordModel.SINGLE)
+        for name, data_type, value in each.values
+    ]
+    assert sorted(found) == sorted(wanted)
+    assert len(answer["data"]["result"]) == 1
 
 
 def test_what_could_not_be_delivered_is_replayed(

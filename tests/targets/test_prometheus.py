@@ -15,11 +15,11 @@ import requests
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.prometheus.naming import Naming
-from fleetstream.targets.prometheus.retention import window_of
 from fleetstream.targets.prometheus.server import PrometheusServer
 from fleetstream.targets.prometheus.sink import PrometheusSink
 from fleetstream.targets.registry import TargetOptions
 from fleetstream.targets.sink import Request, TargetLost, TargetUnusable, Throttled, Unavailable
+from fleetstream.targets.victoria_metrics import window_of
 from tests.programs import await_attempt
 from tests.prometheus_server import Prometheus
 from tests.remote_write import Sample, decoded

@@ -48,6 +48,11 @@ class InfluxReader:
     def open(self) -> None:
         """Connect, and find out which measurements and fields there are."""
         self._server.open()
+        if self._server.window is not None:
+            raise TargetUnusable(
+                f"VictoriaMetrics at {self._server.database.url} has no InfluxQL to read back "
+                "with; to verify what it holds, write with --to prometheus:URL."
+            )
         self.connection = duckdb.connect()
         self._field_types = {
             series["name"]: dict(series["values"]) for series in self._series("SHOW FIELD KEYS")

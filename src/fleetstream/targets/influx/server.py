@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlencode
 from fleetstream.targets.authorization import authorization
 from fleetstream.targets.endpoint import http_url
 from fleetstream.targets.http import HttpAnswer, HttpClient
-from fleetstream.targets.sink import TargetUnusable, Unavailable
+from fleetstream.targets.sink import TargetUnusable, TimeWindow, Unavailable
+from fleetstream.targets.victoria_metrics import window_of
 
 VERSIONS = (1, 2, 3)
 
@@ -69,6 +70,8 @@ class InfluxServer:
     def __init__(self, database: InfluxDatabase) -> None:
         self.database = database
         self.http = HttpClient(max_answer=MAX_ANSWER)
+        self.window: TimeWindow | None = None
+        """The timestamps that the server keeps; only VictoriaMetrics says so."""
         self._authorization: dict[str, str] = {}
 
     @property
@@ -82,12 +85,16 @@ class InfluxServer:
         return self.database.version or VERSIONS[0]
 
     def open(self) -> None:
-        """Find out the version and check that the database exists. Raises TargetUnusable."""
+        """Find out the version and check that the database exists. Raises TargetUnusable.
+
+        VictoriaMetrics takes what version 1 takes, and has no databases: their name is a label.
+        """
         try:
             if self.database.version is None:
                 self.database = replace(self.database, version=self._found_version())
             self._authorization = authorization("INFLUX", _SCHEMES.get(self.version, "Token"))
-            self._check_database()
+            if self.window is None:
+                self._check_database()
         except Unavailable as error:
             raise TargetUnusable(
                 f"InfluxDB at {self.database.url} does not answer ({error.kind}); check the URL "
@@ -129,11 +136,20 @@ class InfluxServer:
     def _noun(self) -> str:
         return "bucket" if self.version == 2 else "database"
 
+    def _is_victoria_metrics(self) -> bool:
+        """Whether the server has a page with VictoriaMetrics' flags; takes its window from them."""
+        headers = authorization("INFLUX", "Bearer")
+        answer = self.http.exchange("GET", f"{self.database.url}/flags", headers)
+        self.window = window_of(answer.body.decode(errors="replace"))
+        return self.window is not None
+
     def _found_version(self) -> int:
         answer = self.http.exchange("GET", f"{self.database.url}/ping", {}, with_headers=True)
         text = answer.headers.get("x-influxdb-version", "").removeprefix("v")
         number = text.partition(".")[0]
         if number not in map(str, VERSIONS):
+            if self._is_victoria_metrics():
+                return 1
             raise TargetUnusable(
                 f"The server at {self.database.url} does not report a version of InfluxDB; check "
                 "the URL, or name the version: influx:URL?version=2."
@@ -164,7 +180,7 @@ class InfluxServer:
         refusal = self.refusal(answer) if answer.status != HTTPStatus.NOT_FOUND else None
         if refusal:
             raise TargetUnusable(refusal)
-        if self.database.name not in names:
+        if self.database.name not in names and not self._is_victoria_metrics():
             raise TargetUnusable(
                 f"InfluxDB at {self.database.url} has no {self._noun} {self.database.name!r}; "
                 f"{remedy}"

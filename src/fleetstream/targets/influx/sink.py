@@ -22,6 +22,7 @@ from fleetstream.targets.sink import (
     Request,
     TargetLost,
     Throttled,
+    TimeWindow,
     Unavailable,
 )
 
@@ -52,7 +53,6 @@ class InfluxSink:
 
     concurrency = None
     exclusive = False
-    window = None
 
     def __init__(
         self, database: InfluxDatabase, model: RecordModel, schemas: Sequence[pa.Schema]
@@ -65,6 +65,10 @@ class InfluxSink:
     @property
     def name(self) -> str:
         return self.server.name
+
+    @property
+    def window(self) -> TimeWindow | None:
+        return self.server.window
 
     def open(self) -> None:
         self.server.open()
@@ -98,6 +102,10 @@ class InfluxSink:
         if self._model is RecordModel.SINGLE:
             measurement, name = name, VALUE_FIELD
         database = self.server.database
+        if self.server.window is not None:
+            query = f'avg({{__name__="{measurement}_{name}",db="{database.name}"}})'
+            address = shlex.quote(f"{database.url}/api/v1/query")
+            return f"curl -s {address} --data-urlencode {shlex.quote(f'query={query}')}"
         query = urlencode({"db": database.name, "q": f'SELECT mean("{name}") FROM "{measurement}"'})
         header = {2: "Authorization: Token ", 3: "Authorization: Bearer "}.get(self.server.version)
         token = f' -H "{header}$INFLUX_TOKEN"' if header else ""

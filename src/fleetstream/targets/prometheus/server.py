@@ -9,8 +9,8 @@ from fleetstream._version import __version__
 from fleetstream.targets.authorization import authorization
 from fleetstream.targets.endpoint import http_url
 from fleetstream.targets.http import HttpAnswer, HttpClient
-from fleetstream.targets.prometheus.retention import window_of
 from fleetstream.targets.sink import TargetUnusable, TimeWindow, Unavailable
+from fleetstream.targets.victoria_metrics import window_of
 
 WRITE_PATH = "/api/v1/write"
 """The path where the URL has none; Prometheus and VictoriaMetrics have it."""

@@ -1,4 +1,4 @@
-"""The timestamps that VictoriaMetrics keeps: it discards others without saying so."""
+"""VictoriaMetrics, by its flags: which timestamps it keeps. It discards others silently."""
 
 import re
 
