@@ -230,6 +230,7 @@ class Refusing(ThreadingHTTPServer):
     def __init__(self, refusals: dict[str, str]) -> None:
         super().__init__(("127.0.0.1", 0), _Refusal)
         self.refusals = refusals
+        self.message = "no"
         self.asked: list[str] = []
 
     @property
@@ -245,7 +246,8 @@ class _Refusal(BaseHTTPRequestHandler):
         operation = self.headers["X-Amz-Target"].rpartition(".")[2]
         self.server.asked.append(operation)
         code = self.server.refusals.get(operation)
-        answer = json.dumps({"__type": code, "message": "no"} if code else {}).encode()
+        content = {"__type": code, "message": self.server.message} if code else {}
+        answer = json.dumps(content).encode()
         self.send_response(400 if code else 200)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(answer)))
@@ -271,6 +273,20 @@ REFUSALS = {
     "InvalidSignatureException": "The AWS credentials are wrong (the signature does not match)",
     "ValidationException": "Amazon Timestream refuses the table db.tb: ValidationException, no.",
 }
+
+
+def test_an_account_for_which_the_service_is_closed(
+    refusing: Refusing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusing.refusals = {"DescribeTable": "AccessDeniedException"}
+    refusing.message = (
+        "Only existing Timestream for LiveAnalytics customers can access the service. Reach out to "
+        "AWS support for more information."
+    )
+    printed = said(capsys, 3, *TIMESTREAM, "-url", refusing.url)
+    assert "closed to new customers" in printed
+    assert "fleetstream serve" in printed
+    assert "--to influx:URL" in printed
 
 
 @pytest.mark.parametrize("code", REFUSALS)

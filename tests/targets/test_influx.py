@@ -520,6 +520,8 @@ def test_credentials(tmp_path: Path, environment: dict[str, str], code: int) -> 
         (("influx:http://127.0.0.1:1?version=4", "-d", "x"), 2, "no version '4'"),
         (("influx:http://127.0.0.1:1?what=4", "-d", "x"), 2, "but not 'what'"),
         (("influx:http://127.0.0.1:1", "-d", "x", "-r", "r"), 2, "--region has no meaning"),
+        (("influx:http://h", "-d", "x", "--read-url", "h:1"), 2, "--read-url 'h:1' is not the URL"),
+        (("influx:http://h", "-d", "x", "--read-url", "http://u:p@h"), 2, "--read-url contains a"),
         (("influx:http://127.0.0.1:1", "-d", "x"), 3, "does not answer (connection refused)"),
     ],
 )
@@ -533,6 +535,33 @@ def test_what_is_no_target_gets_a_sentence(
         ended = int(leaving.code or 0)
     assert ended == code
     assert sentence in capsys.readouterr().err
+
+
+def test_what_may_keep_amazons_influxdb_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its endpoints are in a VPC. A proxy that is not there stands for the way to it."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    url = "http://c5vasdqn0b-3ksj4dla5nfjhi.timestream-influxdb.us-east-1.on.aws:8086"
+    assert main(["ingest", "--to", f"influx:{url}", "-d", "fleet"]) == 3
+    assert "in the VPC of the database unless" in capsys.readouterr().err
+
+
+def test_a_run_is_verified_at_another_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As at the read-only endpoint of a cluster, which the manifest names."""
+    monkeypatch.chdir(tmp_path)
+    with InfluxDB(tmp_path) as server, recording() as writer:
+        reading = server.url.replace("127.0.0.1", "localhost")
+        target = ("--to", f"influx:{server.url}", "-d", "fleet", "--read-url", reading)
+        assert main(["ingest", *SMALL, *STRETCH, *target]) == 0
+        assert f"curl -s '{reading}/query?db=fleet" in capsys.readouterr().out
+        assert main(["verify", "fleetstream-7.json"]) == 0
+        assert f"InfluxDB, fleet at {reading}" in capsys.readouterr().out
+        elsewhere = ("--to", f"influx:{writer.url}", "--read-url", writer.url)
+        assert main(["verify", "fleetstream-7.json", *elsewhere, "-d", "fleet"]) == 3
+        assert writer.url in capsys.readouterr().err
 
 
 def test_a_database_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

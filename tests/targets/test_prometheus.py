@@ -343,3 +343,5 @@ def test_a_server_without_the_receiver(tmp_path: Path) -> None:
 def test_where_to_write_and_to_query(url: str, write: str, base: str) -> None:
     server = PrometheusServer(url)
     assert (server.url, server.base) == (write, base)
+    server = PrometheusServer(url, "http://other/prometheus/")
+    assert (server.url, server.base) == (write, "http://other/prometheus")

@@ -142,6 +142,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("endpoint_url", Group.TARGET,
            "the endpoint that your account is mapped to (default: discovered)",
            "URL", str, flags=("-url",)),
+    Option("read_url", Group.TARGET,
+           "where to query and verify, if that is another address than the one to write to: the "
+           "read-only endpoint of an InfluxDB cluster, or the query API beside a remote write",
+           "URL", str, changes_data=False),
     Option("profile", Group.TARGET, "the AWS profile to use", "NAME", str),
     Option("record_model", Group.TARGET,
            "single: one record per value; multi: one record per series and timestamp (default: "

@@ -87,6 +87,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     table_name: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
+    read_url: str | None = None
     profile: str | None = None
     record_model: RecordModel = RecordModel.SINGLE
 

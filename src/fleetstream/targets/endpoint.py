@@ -13,6 +13,20 @@ def http_url(url: str) -> SplitResult | None:
     return parts if valid else None
 
 
+def check_read_url(url: str | None) -> None:
+    """Raises ValueError where a URL to read from is given, and cannot be one or has credentials."""
+    parts = None if url is None else http_url(url)
+    if url is not None and parts is None:
+        raise ValueError(
+            f"--read-url {url!r} is not the URL of a server; one looks like http://127.0.0.1:8181."
+        )
+    if parts and (parts.username or parts.password):
+        raise ValueError(
+            "--read-url contains a user name or password; leave them out, since credentials are "
+            "those for writing."
+        )
+
+
 def check_endpoint(url: str) -> None:
     """Raises ValueError where ``url`` cannot be an AWS endpoint, or contains credentials."""
     parts = http_url(url)

@@ -35,6 +35,7 @@ class TargetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     table_name: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
+    read_url: str | None = None
     profile: str | None = None
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.endpoint import check_read_url
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
@@ -19,15 +20,17 @@ def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> 
     from fleetstream.targets.influx.server import influx_database
     from fleetstream.targets.influx.sink import InfluxSink
 
+    check_read_url(options.read_url)
     database = influx_database(options.path, options.database_name)
-    return InfluxSink(database, model, schemas)
+    return InfluxSink(database, model, schemas, options.read_url)
 
 
 def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
     from fleetstream.targets.influx.reader import InfluxReader
     from fleetstream.targets.influx.server import influx_database
 
-    database = influx_database(options.path, options.database_name)
+    check_read_url(options.read_url)
+    database = influx_database(options.read_url or options.path, options.database_name)
     return InfluxReader(database, model, schemas)
 
 
@@ -44,7 +47,7 @@ TARGETS = [
         open_sink=_open_sink,
         open_reader=_open_reader,
         problems=_problems,
-        options=frozenset({"database_name"}),
+        options=frozenset({"database_name", "read_url"}),
         extra="influx",
     )
 ]

@@ -97,8 +97,7 @@ class InfluxServer:
                 self._check_database()
         except Unavailable as error:
             raise TargetUnusable(
-                f"InfluxDB at {self.database.url} does not answer ({error.kind}); check the URL "
-                "and the network."
+                f"InfluxDB at {self.database.url} does not answer ({error.kind}); {self._remedy()}"
             ) from error
 
     def write(self, body: bytes) -> HttpAnswer:
@@ -135,6 +134,15 @@ class InfluxServer:
     @property
     def _noun(self) -> str:
         return "bucket" if self.version == 2 else "database"
+
+    def _remedy(self) -> str:
+        """What may help where the server cannot be reached."""
+        if "timestream-influxdb" in self.database.url:
+            return (
+                "check the URL, that this machine is in the VPC of the database unless that is "
+                "publicly accessible, and that its security group allows the port."
+            )
+        return "check the URL and the network."
 
     def _is_victoria_metrics(self) -> bool:
         """Whether the server has a page with VictoriaMetrics' flags; takes its window from them."""

@@ -55,9 +55,14 @@ class InfluxSink:
     exclusive = False
 
     def __init__(
-        self, database: InfluxDatabase, model: RecordModel, schemas: Sequence[pa.Schema]
+        self,
+        database: InfluxDatabase,
+        model: RecordModel,
+        schemas: Sequence[pa.Schema],
+        read_url: str | None = None,
     ) -> None:
         self.server = InfluxServer(database)
+        self._read_url = (read_url or database.url).partition("?")[0].rstrip("/")
         self._model = model
         self._schemas = schemas
         self._renderer = LineRenderer()
@@ -104,12 +109,12 @@ class InfluxSink:
         database = self.server.database
         if self.server.window is not None:
             query = f'avg({{__name__="{measurement}_{name}",db="{database.name}"}})'
-            address = shlex.quote(f"{database.url}/api/v1/query")
+            address = shlex.quote(f"{self._read_url}/api/v1/query")
             return f"curl -s {address} --data-urlencode {shlex.quote(f'query={query}')}"
         query = urlencode({"db": database.name, "q": f'SELECT mean("{name}") FROM "{measurement}"'})
         header = {2: "Authorization: Token ", 3: "Authorization: Bearer "}.get(self.server.version)
         token = f' -H "{header}$INFLUX_TOKEN"' if header else ""
-        return f"curl -s{token} {shlex.quote(f'{database.url}/query?{query}')}"
+        return f"curl -s{token} {shlex.quote(f'{self._read_url}/query?{query}')}"
 
     def _send(self, records: RecordRange, offset: int, body: bytes) -> Iterator[Rejection]:
         """Write records, the first of which is the ``offset``-th of its request."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.endpoint import check_read_url
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> 
     from fleetstream.targets.prometheus.server import PrometheusServer
     from fleetstream.targets.prometheus.sink import PrometheusSink
 
+    check_read_url(options.read_url)
     naming = Naming(schemas, options.table_name or DEFAULT_JOB)
-    return PrometheusSink(PrometheusServer(options.path), naming, model)
+    return PrometheusSink(PrometheusServer(options.path, options.read_url), naming, model)
 
 
 def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
@@ -27,8 +29,11 @@ def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -
     from fleetstream.targets.prometheus.reader import PrometheusReader
     from fleetstream.targets.prometheus.server import PrometheusServer
 
+    check_read_url(options.read_url)
     naming = Naming(schemas, options.table_name or DEFAULT_JOB)
-    return PrometheusReader(PrometheusServer(options.path), naming, model, schemas)
+    return PrometheusReader(
+        PrometheusServer(options.path, options.read_url), naming, model, schemas
+    )
 
 
 TARGETS = [
@@ -37,7 +42,7 @@ TARGETS = [
         url="prometheus:URL",
         open_sink=_open_sink,
         open_reader=_open_reader,
-        options=frozenset({"table_name"}),
+        options=frozenset({"table_name", "read_url"}),
         extra="prometheus",
     )
 ]

@@ -33,9 +33,12 @@ _WRITTEN = "x-prometheus-remote-write-samples-written"
 
 
 class PrometheusServer:
-    """The server at a URL; used from several threads. Raises ValueError if it is not understood."""
+    """The server at a URL; used from several threads. Raises ValueError if it is not understood.
 
-    def __init__(self, url: str) -> None:
+    ``read_url`` is where its query API is, None beside the one for writing.
+    """
+
+    def __init__(self, url: str, read_url: str | None = None) -> None:
         parts = http_url(url)
         if parts is None:
             raise ValueError(
@@ -50,7 +53,8 @@ class PrometheusServer:
         path = parts.path if parts.path.strip("/") else WRITE_PATH
         self.url = urlunsplit(parts._replace(path=path))
         base = next((path.removesuffix(each) for each in _WRITE_PATHS if path.endswith(each)), path)
-        self.base = urlunsplit(parts._replace(path=base.rstrip("/"), query="", fragment=""))
+        beside = urlunsplit(parts._replace(path=base.rstrip("/"), query="", fragment=""))
+        self.base = (read_url or beside).rstrip("/")
         self.http = HttpClient(max_answer=MAX_ANSWER)
         self.version = 1
         self.window: TimeWindow | None = None
@@ -96,7 +100,7 @@ class PrometheusServer:
         )
 
     def get(self, path: str, query: Mapping[str, str]) -> HttpAnswer:
-        """Ask an API beside the one for writing. Raises Unavailable."""
+        """Ask another API than the one for writing. Raises Unavailable."""
         headers = self._headers or self.credentials()
         return self.http.exchange("GET", f"{self.base}{path}?{urlencode(query)}", headers)
 

@@ -27,6 +27,10 @@ _MINUTES_AHEAD = 15
 """How far in the future the time of a record may be."""
 
 _ACCESS = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}
+
+_CLOSED = "Only existing Timestream for LiveAnalytics customers"
+"""How the service refuses accounts that have not used it before."""
+
 _CREDENTIALS = {
     "ExpiredTokenException": "have expired",
     "InvalidSignatureException": "are wrong (the signature does not match)",
@@ -244,6 +248,12 @@ def explain_code(code: str, message: str, table: TimestreamTable) -> str:
     name = f"{table.database}.{table.name}"
     if code == "ResourceNotFoundException":
         return f"The table {name} does not exist any more."
+    if code in _ACCESS and _CLOSED in message:
+        return (
+            "AWS does not let this account use Amazon Timestream for LiveAnalytics, which has been "
+            "closed to new customers since June 2025. Use a local Timestream (fleetstream serve), "
+            "or Amazon Timestream for InfluxDB (--to influx:URL)."
+        )
     if code in _ACCESS:
         return (
             f"These AWS credentials may not use the table {name}; they need "
