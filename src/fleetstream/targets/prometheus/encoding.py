@@ -44,9 +44,10 @@ class FirstEncoder:
 
     def __init__(self) -> None:
         self.entry = _key(1, _BYTES)
+        self._encoded: dict[tuple[str, str], bytes] = {}
 
     def labels(self, labels: Labels) -> bytes:
-        return b"".join(_field(1, _text(1, name) + _text(2, word)) for name, word in labels)
+        return b"".join([self._encoded.get(label) or self._encode(label) for label in labels])
 
     def metadata(self, metric: Metric) -> bytes:  # noqa: ARG002 - the interface
         return b""
@@ -61,6 +62,11 @@ class FirstEncoder:
             )
             for each in metrics
         )  # fmt: skip
+
+    def _encode(self, label: tuple[str, str]) -> bytes:
+        name, word = label
+        self._encoded[label] = _field(1, _text(1, name) + _text(2, word))
+        return self._encoded[label]
 
 
 class SecondEncoder:

@@ -108,13 +108,16 @@ class RequestRenderer:
         present: Flags | None,
     ) -> Iterator[bytes]:
         """The series of words, each with a sample of 1."""
-        times = _varints(records.timestamps[rows])
-        one = np.float64(1).tobytes()
+        times = _varints(records.timestamps[rows]).tobytes()
+        beginning = (
+            _SAMPLE[:_VALUE_AT] + np.float64(1).tobytes() + _SAMPLE[_VALUE_AT + 8 : _TIME_AT]
+        )
         for place, metric in enumerate(metrics):
             if metric.word_label is None:
                 continue
             column = records.measure_columns[place][rows]
             dictionary = column.dictionary.to_pylist()
+            trailer = form.encoder.metadata(metric)
             for row, index in enumerate(column.indices.to_pylist()):
                 if index is None or (present is not None and not present[rows.start + row, place]):
                     continue
@@ -122,8 +125,8 @@ class RequestRenderer:
                 head = form.words.get(key)
                 if head is None:
                     head = form.words[key] = self._word_head(form, records, rows, metric, key)
-                sample = _SAMPLE[:_VALUE_AT] + one + _SAMPLE[11:_TIME_AT] + times[row].tobytes()
-                yield head + sample + form.encoder.metadata(metric)
+                time = times[row * _TIME_BYTES : (row + 1) * _TIME_BYTES]
+                yield head + beginning + time + trailer
 
     def _word_head(
         self, form: _Form, records: Records, rows: slice, metric: Metric, key: tuple[int, int, str]
