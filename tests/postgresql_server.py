@@ -6,11 +6,14 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+import pytest
 from adbc_driver_postgresql import dbapi
 
 from tests.programs import free_port, program
@@ -90,6 +93,36 @@ class PostgreSQL:
         """Have all its processes leave at once, without a checkpoint."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(30)
+
+    @contextmanager
+    def tablespace(self, size: str) -> Iterator[Callable[[str], None]]:
+        """A tablespace `small` on a disk of a size, and what gives the disk another size.
+
+        Needs the right to mount one, else the test is skipped.
+        """
+        disk = self._folder / "disk"
+        disk.mkdir()
+
+        def mount(options: str) -> None:
+            command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"can't mount a small disk here: {done.stderr.strip()}")
+
+        mount(f"size={size}")
+        try:
+            (disk / "small").mkdir()
+            if self._user:
+                shutil.chown(disk / "small", self._user)
+            with (
+                dbapi.connect(self.url, autocommit=True) as connection,
+                connection.cursor() as cursor,
+            ):
+                cursor.execute(f"CREATE TABLESPACE small LOCATION '{disk}/small'")
+            yield lambda other: mount(f"remount,size={other}")
+        finally:
+            self.kill()
+            subprocess.run(["umount", str(disk)], check=True)
 
     def query(self, *statements: str) -> list[tuple[Any, ...]]:
         """The rows of the last statement's result; all statements are committed."""

@@ -20,8 +20,8 @@ from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.targets.sink import TargetLost, TargetUnusable, Unavailable
 from tests.postgresql_server import PostgreSQL
 from tests.programs import await_attempt
-from tests.targets.cases import SCHEMAS
-from tests.targets.test_contract import opened, sweeps, wild, write
+from tests.targets.cases import SCHEMAS, through_reader
+from tests.targets.test_contract import history, opened, records, sweeps, wild, write
 from tests.telemetry import EVENTS, MODEL
 from tests.terminal import FLEETSTREAM
 
@@ -116,6 +116,19 @@ def test_verify_finds_what_was_changed(
     assert all(each in printed for each in expected), printed
 
 
+def test_what_cannot_be_verified_gets_a_sentence(
+    place: NewTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = place()
+    command = ("verify", *SMALL, *STRETCH, "--to", str(options.to), "-t", str(options.table_name))
+    assert main(command) == 3
+    assert f"There is no table '{options.table_name}' to verify" in capsys.readouterr().err
+    with opened(options, RecordModel.MULTI):
+        pass
+    assert main(command) == 3
+    assert "has no column 'measure_value::double', so it is not" in capsys.readouterr().err
+
+
 def test_one_table_holds_both_record_models(server: PostgreSQL, place: NewTable) -> None:
     """The second adds its columns to the tables, and to the view behind those that it has."""
     options = place()
@@ -158,6 +171,22 @@ def test_with_timescaledb_the_values_are_a_hypertable(server: PostgreSQL) -> Non
         assert server.query("SELECT 1 FROM pg_class WHERE relname = 'fleet_values_time'") == []
     finally:
         server.query("DELETE FROM pg_extension WHERE extname = 'timescaledb'", "SELECT 1")
+
+
+def test_a_full_disk_is_waited_for() -> None:
+    """Nothing of the request is stored, and all of it once there is room."""
+    batches = history(20, 20, 20, missing=0)
+    with PostgreSQL() as server, server.tablespace("1m") as resize:
+        setting = quote("-c default_tablespace=small")
+        options = TargetOptions(to=f"{server.url}?options={setting}")
+        with opened(options, RecordModel.SINGLE) as sink:
+            with pytest.raises(Unavailable) as raised:
+                write(sink, batches)
+            assert raised.value.kind == "server out of resources"
+            resize("64m")
+            assert not any(delivery.rejections for _, delivery in write(sink, batches))
+        held = through_reader(options, RecordModel.SINGLE)
+    assert sorted(held) == records(batches, RecordModel.SINGLE)
 
 
 def test_tables_that_are_dropped_end_the_run(server: PostgreSQL, place: NewTable) -> None:
@@ -222,6 +251,8 @@ def test_a_table_of_another_shape_is_left_alone(server: PostgreSQL, place: NewTa
         ("postgresql://h:x/d", 2, "is not understood (Port could not be cast"),
         ("postgresql://me:pw@h/d", 2, "leave it out, and set PGPASSWORD"),
         ("postgresql://h/d?password=pw", 2, "leave it out, and set PGPASSWORD"),
+        ("postgresql://h/d?sslpassword=pw", 2, "leave it out, and set PGPASSWORD"),
+        ("postgresql://127.0.0.1:1,localhost:2/d", 3, "Connection refused"),
         ("postgres://h/d", 2, "did you mean postgresql://h/d?"),
         ("postgresql://127.0.0.1:1/d", 3, "Connection refused"),
         ("postgresql://h/d?nonsense=1", 3, 'invalid URI query parameter: "nonsense"'),

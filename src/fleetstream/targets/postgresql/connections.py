@@ -142,10 +142,11 @@ def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
         given = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        parts.port  # noqa: B018 - raises where it is no number
+        if "," not in parts.netloc:  # libpq takes several hosts
+            parts.port  # noqa: B018 - raises where it is no number
     except ValueError as error:
         raise ValueError(f"The target {url!r} is not understood ({error}), {EXAMPLE}.") from error
-    if parts.password is not None or "password" in given:
+    if parts.password is not None or given.keys() & {"password", "sslpassword"}:
         raise ValueError(
             "The URL contains a password; leave it out, and set PGPASSWORD or use ~/.pgpass."
         )

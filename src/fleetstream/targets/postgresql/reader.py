@@ -10,7 +10,6 @@ from fleetstream.generate.schema import TIME
 from fleetstream.targets.columns import quoted
 from fleetstream.targets.postgresql.connections import Connections, fetched
 from fleetstream.targets.postgresql.tables import SERIES_ID, Tables
-from fleetstream.targets.sink import TargetUnusable
 
 
 class PostgreSQLReader:
@@ -26,12 +25,7 @@ class PostgreSQLReader:
     def open(self) -> None:
         """Read the series, and check that the view has the columns of the record model."""
         with self._connections.usable() as cursor:
-            missing = self._tables.missing_column(cursor)
-            if missing is not None:
-                raise TargetUnusable(
-                    f"{self.name} has no column {missing!r}, so it is not what the run of this "
-                    "manifest has written; name another with --table-name."
-                )
+            self._tables.check(cursor)
             listed = ", ".join(map(quoted, (SERIES_ID, *self._tables.series_columns)))
             series = fetched(cursor, f"SELECT {listed} FROM {quoted(self._tables.series)}")
         self.connection = duckdb.connect()

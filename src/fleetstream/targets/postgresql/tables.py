@@ -64,10 +64,20 @@ class Tables:
         self._create_values(cursor)
         self._create_view(cursor)
 
-    def missing_column(self, cursor: dbapi.Cursor) -> str | None:
-        """A column that the view does not have, None if it has all."""
+    def check(self, cursor: dbapi.Cursor) -> None:
+        """Raises TargetUnusable where there is no view, or none that has all columns."""
         present = _columns(cursor, self.name)
-        return next((name for name in self.columns.all if name not in present), None)
+        if not present:
+            raise TargetUnusable(
+                f"There is no table {self.name!r} to verify in the database; name another with "
+                "--table-name."
+            )
+        missing = next((name for name in self.columns.all if name not in present), None)
+        if missing is not None:
+            raise TargetUnusable(
+                f"The table {self.name!r} has no column {missing!r}, so it is not what the run of "
+                "this manifest has written; name another with --table-name."
+            )
 
     def _create_series(self, cursor: dbapi.Cursor) -> None:
         if not _columns(cursor, self.series):
