@@ -1,6 +1,8 @@
 """Programs from outside that some tests need, and ports for them."""
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 from collections.abc import Sequence
@@ -24,17 +26,14 @@ def program(name: str, *, package: str | None = None, folders: Sequence[Path] = 
     return path
 
 
+PORTS = range(20_000, 32_000)
+"""Below those that the system gives to connections, which could take a port before its server."""
+
+
 def free_port() -> int:
     """A port of loopback that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def await_attempt(port: int) -> None:
-    """Wait until a program notices that its server is gone: until it connects to the port again."""
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        listener.settimeout(60)
-        connection, _ = listener.accept()
-        connection.close()
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
