@@ -37,3 +37,11 @@ def free_port() -> int:
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
+
+
+def await_attempt(port: int) -> None:
+    """Wait until a program notices that its server is gone: until it connects to the port again."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.settimeout(60)
+        connection, _ = listener.accept()
+        connection.close()

@@ -162,23 +162,23 @@ def _csv(folder: Path) -> Iterator[NewPlace]:
 
 @contextmanager
 def _s3(folder: Path) -> Iterator[NewPlace]:
-    numbers = count()
+    numbers, bucket = count(), "contract"  # all servers of a process have the same buckets
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
     try:
         client = boto3.client("s3", region_name="us-east-1", endpoint_url=url)
-        client.create_bucket(Bucket="lake")
+        client.create_bucket(Bucket=bucket)
         yield lambda: TargetOptions(
-            to=f"s3://lake/some/fleet{next(numbers)}", region="us-east-1", endpoint_url=url
+            to=f"s3://{bucket}/some/fleet{next(numbers)}", region="us-east-1", endpoint_url=url
         )
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket="lake")
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         for each in [each for page in pages for each in page.get("Contents", [])]:
             assert each["Key"].startswith("some/fleet")
             assert each["Key"].split("/")[2].startswith("day=")
-            client.delete_object(Bucket="lake", Key=each["Key"])
-        client.delete_bucket(Bucket="lake")
+            client.delete_object(Bucket=bucket, Key=each["Key"])
+        client.delete_bucket(Bucket=bucket)
     finally:
         server.stop()
 
