@@ -82,7 +82,7 @@ def test_coverage_guided_fuzzing_finds_nothing(parser: str, tmp_path: Path) -> N
     pytest.importorskip("atheris", reason="atheris has no build for this Python")
     script = Path(__file__).parents[1] / "fuzz" / f"fuzz_{parser}.py"
     done = subprocess.run(
-        [sys.executable, str(script), "-runs=15000", "-max_total_time=10"],
+        [sys.executable, str(script), "-runs=15000", "-max_total_time=4"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

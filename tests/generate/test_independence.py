@@ -142,7 +142,7 @@ def changed_models(draw: st.DrawFn) -> Content:
     return content
 
 
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(changed_models(), st.integers(0, 3), st.integers(0, len(OPTIONS) - 1))
 def test_changes_of_a_model_change_no_other_value(content: Content, seed: int, option: int) -> None:
     found, wanted = values(content, seed, option, REGIONS), original(seed, option)

@@ -70,7 +70,7 @@ def test_lifetimes_and_churn() -> None:
     """A slot's instances live half an hour on average; each has its own name."""
     model = msgspec.convert(content(lifetime="30m"), Model)
     made = Generator(model, 5, parameters={"slots": 200})
-    hours = 48
+    hours = 24
     rows = table(made, range(START, START + hours * 3_600 * SECOND, 60 * SECOND))
     births = len(set(rows["name"].to_pylist())) - 400
     assert births == pytest.approx(400 * hours * 2, rel=0.05)
