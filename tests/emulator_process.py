@@ -19,6 +19,8 @@ _numbers = itertools.count()
 class EmulatorProcess:
     """`fleetstream serve` on a free port of loopback, inside a `with` block.
 
+    `options` are further options of the command.
+
     Attributes:
         process: The server, which is killed at the end of the block.
         url: The endpoint URL.
@@ -29,9 +31,13 @@ class EmulatorProcess:
     """
 
     def __init__(
-        self, store: Path | None = None, faults: Sequence[str] = (), seed: int = 0
+        self,
+        store: Path | None = None,
+        faults: Sequence[str] = (),
+        seed: int = 0,
+        options: Sequence[str] = (),
     ) -> None:
-        self._options = ["--seed", str(seed)]
+        self._options = ["--seed", str(seed), *options]
         if store is not None:
             self._options += ["--store", str(store)]
         for fault in faults:

@@ -174,7 +174,7 @@ def test_the_kind_of_partition_key_stays(write: Any) -> None:
             **names,
             Schema={"CompositePartitionKey": [key]},
         )
-        assert "can't be changed" in message
+        assert "cannot be changed" in message
     described = write.describe_table(**names)["Table"]["Schema"]
     assert described == {"CompositePartitionKey": [required]}
 

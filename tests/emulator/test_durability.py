@@ -162,7 +162,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path, content: bytes) -> N
     path.write_bytes(content)
     ended = serve("--store", str(path))
     assert ended.returncode == 3
-    assert ended.stderr.startswith(f"{path} can't be used as a store: ")
+    assert ended.stderr.startswith(f"{path} cannot be used as a store: ")
     assert "Traceback" not in ended.stderr
     assert path.read_bytes() == content
 
@@ -172,7 +172,7 @@ def test_a_store_is_used_by_one_server_at_a_time(tmp_path: Path) -> None:
     with EmulatorProcess(store=path):
         ended = serve("--store", str(path))
     assert ended.returncode == 3
-    assert f"{path} can't be used as a store: " in ended.stderr
+    assert f"{path} cannot be used as a store: " in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleetstream.cli import main
 from fleetstream.emulator import LocalTimestream
-from fleetstream.emulator.api.faults import parse_faults
+from fleetstream.emulator.api.faults import Faults, parse_faults
 from tests.emulator.conftest import DATABASE, Table, dimensions, make_table, record
 from tests.emulator.endpoint import Endpoint
 from tests.emulator.wire import Answer, post, send
@@ -97,6 +99,44 @@ def test_latency_delays_every_answer(served: ServeWith) -> None:
     assert write(table).status == 200
     assert time.monotonic() - start >= 0.4
     assert injected(table) == {"latency": 2}
+
+
+def test_a_table_beyond_its_capacity_throttles_until_it_has_room_again() -> None:
+    now = [0.0]
+    faults = Faults({"capacity": "200records/s"}, 0, lambda: now[0])
+    assert [faults.exceeds_capacity("a", 100) for _ in range(3)] == [False, False, True]
+    assert not faults.exceeds_capacity("other", 100)
+    now[0] = 0.25
+    assert faults.exceeds_capacity("a", 51)
+    assert not faults.exceeds_capacity("a", 50)
+    now[0] = 100
+    assert [faults.exceeds_capacity("a", 100) for _ in range(3)] == [False, False, True]
+    assert faults.report()["injected"] == {"capacity": 3}
+
+
+@given(
+    st.floats(1, 1000),
+    st.lists(st.tuples(st.floats(0, 2), st.integers(1, 100)), min_size=1, max_size=60),
+)
+def test_no_table_takes_more_than_its_capacity(
+    rate: float, requests: list[tuple[float, int]]
+) -> None:
+    now = [0.0]
+    faults = Faults({"capacity": f"{rate:.3f}records/s"}, 0, lambda: now[0])
+    taken = 0
+    for pause, records in requests:
+        now[0] += pause
+        taken += 0 if faults.exceeds_capacity("table", records) else records
+        assert taken <= max(rate, 100) + rate * now[0] + 1
+
+
+def test_requests_beyond_the_capacity_store_nothing(served: ServeWith) -> None:
+    table = served("capacity=0.001records/s")
+    answers = [write(table, number) for number in range(101)]
+    assert {answer.status for answer in answers[:-1]} == {200}
+    assert answers[-1].error == (429, "ThrottlingException")
+    assert injected(table) == {"capacity": 1}
+    assert stored(table) == 100
 
 
 def test_rejected_records_are_not_stored_and_the_others_are(served: ServeWith) -> None:
@@ -198,6 +238,7 @@ def test_settings_can_be_read_and_replaced(served: ServeWith) -> None:
         b'{"settings": {"throttle": [1]}}',
         b'{"settings": {"latency": 5}}',
         b'{"settings": {"latency": "5"}}',
+        b'{"settings": {"capacity": 5}}',
         b'{"settings": {"nonsense": 1}}',
     ],
 )
@@ -213,10 +254,11 @@ def test_settings_that_make_no_sense_change_nothing(served: ServeWith, body: byt
     [
         ("throttle", "The fault 'throttle' has no value; write it as KIND=VALUE."),
         ("nonsense=1", "There is no fault 'nonsense'; there are latency, throttle, "),
-        ("throttle=2", "The fault throttle can't have the value '2'; give a probability"),
-        ("throttle=nan", "The fault throttle can't have the value 'nan'; give a probability"),
-        ("throttle=often", "The fault throttle can't have the value 'often'; give a prob"),
-        ("latency=fast", "The fault latency can't have the value 'fast'; give a duration"),
+        ("throttle=2", "The fault throttle cannot have the value '2'; give a probability"),
+        ("throttle=nan", "The fault throttle cannot have the value 'nan'; give a probability"),
+        ("throttle=often", "The fault throttle cannot have the value 'often'; give a prob"),
+        ("capacity=5000", "The fault capacity cannot have the value '5000'; give records per"),
+        ("latency=fast", "The fault latency cannot have the value 'fast'; give a duration"),
     ],
 )
 def test_an_invalid_fault_is_refused_at_start(

@@ -81,7 +81,7 @@ def test_a_port_can_be_chosen() -> None:
 def test_a_file_that_is_not_a_store_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"no database")
-    with pytest.raises(StoreUnusable, match="can't be used as a store"), LocalTimestream(path):
+    with pytest.raises(StoreUnusable, match="cannot be used as a store"), LocalTimestream(path):
         pass
 
 

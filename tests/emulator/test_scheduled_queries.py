@@ -404,8 +404,8 @@ def test_the_end_of_the_server_stops_a_run(tmp_path: Path, monkeypatch: pytest.M
         ({"QueryString": "SELECT x"}, "Column 'x' does not exist"),
         ({"QueryString": "SHOW DATABASES"}, "must be SELECT or WITH"),
         ({"QueryString": "SELECT 'a' AS host"}, "The query has no column at"),
-        ({"Name": "a b"}, "Value at 'name' failed to satisfy constraint"),
-        ({"ClientToken": "short"}, "Value at 'clientToken' failed to satisfy constraint"),
+        ({"Name": "a b"}, "Value 'a b' at 'name' failed to satisfy constraint"),
+        ({"ClientToken": "short"}, "Value 'short' at 'clientToken' failed to"),
         ({"ErrorReportConfiguration": {"S3Configuration": {"BucketName": "A"}}}, "bucketName"),
     ],
 )

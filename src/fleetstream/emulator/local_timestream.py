@@ -13,6 +13,12 @@ from fleetstream.emulator.api.faults import Faults
 from fleetstream.emulator.clock import SettableClock
 from fleetstream.emulator.object_storage import open_storage
 from fleetstream.emulator.server import EmulatorServer
+from fleetstream.emulator.settings import (
+    DEFAULT_MAX_QUERIES,
+    DEFAULT_MEMORY_LIMIT,
+    DEFAULT_QUERY_TIMEOUT_SECONDS,
+    ServerSettings,
+)
 
 
 class LocalTimestream:
@@ -36,27 +42,43 @@ class LocalTimestream:
         faults: Mapping[str, str | float] | None = None,
         seed: int = 0,
         s3: Path | str | None = None,
+        memory_limit: str = DEFAULT_MEMORY_LIMIT,
+        query_timeout: float = DEFAULT_QUERY_TIMEOUT_SECONDS,
+        max_queries: int = DEFAULT_MAX_QUERIES,
+        tls_certificate: Path | None = None,
+        tls_key: Path | None = None,
     ) -> None:
         """Configure a local Timestream, which is started by ``with``.
 
-        Args:
-            store: The file of the data; None holds them in memory.
-            host: The address to listen on. Credentials are not checked, so anyone who can reach
-                the address can read and change the data.
-            port: The port to listen on; 0 is a free port.
-            faults: Injected faults by kind, such as ``{"throttle": 0.1, "latency": "50ms"}``; the
-                kinds are those of ``fleetstream serve --fault``. With a dictionary, also an empty
-                one, faults can be changed at run time.
-            seed: The seed of the faults.
-            s3: Where ``s3://`` locations are, for UNLOAD, batch load and error reports: the URL of
-                a server with the API of S3, such as moto's, or a folder, which then has one folder
-                per bucket.
+        The data are in the file ``store``, or in memory without one. It listens on ``host`` and
+        ``port``; port 0 is a free port. Credentials are not checked, so anyone who can reach the
+        address can read and change the data.
 
-        Raises ValueError for an unknown kind of fault, or an invalid value.
+        ``faults`` are the injected faults by kind, such as ``{"throttle": 0.1}``, and ``seed`` is
+        the seed of their random numbers; the kinds are those of ``fleetstream serve --fault``. With
+        a dictionary, also an empty one, faults can be changed at run time.
 
+        ``s3`` is where ``s3://`` locations are, for UNLOAD, batch load and error reports: the URL
+        of a server with the API of S3, such as moto's, or a folder, which then has one folder per
+        bucket.
+
+        DuckDB may use ``memory_limit``, a size such as ``"2GiB"`` or a percentage of the machine's
+        memory. A query is stopped after ``query_timeout`` seconds, and when the process has grown
+        by more than the memory limit; ``max_queries`` run at once, and others wait for them. With
+        ``tls_certificate`` and ``tls_key``, which are PEM files, the server speaks HTTPS.
+
+        Raises ValueError for an invalid value.
         """
-        self._store = Path(store) if store is not None else None
-        self._address = host, port
+        self._settings = ServerSettings(
+            host=host,
+            port=port,
+            store=Path(store) if store is not None else None,
+            memory_limit=memory_limit,
+            query_timeout=query_timeout,
+            max_queries=max_queries,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+        )
         self._faults = (dict(faults), seed) if faults is not None else None
         if self._faults is not None:
             Faults(*self._faults)
@@ -82,13 +104,13 @@ class LocalTimestream:
     def __enter__(self) -> Self:
         """Start serving.
 
-        Raises OSError if it can't listen, StoreUnusable if it can't open the store, and
+        Raises OSError if it cannot listen, StoreUnusable if it cannot open the store, and
         RuntimeError if it is running already.
         """
         if self._server is not None:
             raise RuntimeError("This local Timestream is running already.")
         faults = Faults(*self._faults) if self._faults is not None else None
-        self._server = EmulatorServer(*self._address, self._store, faults, self._storage)
+        self._server = EmulatorServer(self._settings, faults, self._storage)
         ready: Future[None] = Future()
         self._thread = threading.Thread(
             target=_run, args=(self._server, ready), name="local-timestream", daemon=True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,6 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from fleetstream.emulator.api.account_settings import AccountSettingsOperations
 from fleetstream.emulator.api.app import make_app
 from fleetstream.emulator.api.faults import Faults
+from fleetstream.emulator.api.monitoring import AccessLog, Monitor
+from fleetstream.emulator.api.query_runner import QueryLimits, QueryRunner
 from fleetstream.emulator.api.responses import TRANSPORT
 from fleetstream.emulator.batch_load.operations import BatchLoadOperations
 from fleetstream.emulator.batch_load.tasks import BatchLoadTasks
@@ -24,12 +25,13 @@ from fleetstream.emulator.object_storage import ObjectStorage
 from fleetstream.emulator.scheduled.operations import ScheduledQueryOperations
 from fleetstream.emulator.scheduled.run import ScheduledQueryRunner
 from fleetstream.emulator.scheduled.scheduler import Scheduler
+from fleetstream.emulator.settings import ServerSettings
 from fleetstream.emulator.store.retention import RetentionJob
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
 
 _KEEP_ALIVE_SECONDS = 75
-_SHUTDOWN_SECONDS = 5
+_SHUTDOWN_SECONDS = 3
 
 
 class _HttpProtocol(HttpToolsProtocol):
@@ -38,6 +40,13 @@ class _HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+
+    def shutdown(self) -> None:
+        """End a connection when the server stops: at once if it is idle, else after its request."""
+        super().shutdown()
+        if self.transport.is_closing() and self.transport.get_extra_info("ssl_object"):
+            # Closing would wait for the client's part of TLS's own end, which many do not send.
+            self.transport.abort()
 
 
 class _UvicornServer(uvicorn.Server):
@@ -60,31 +69,31 @@ class _UvicornServer(uvicorn.Server):
 class EmulatorServer:
     """The local Timestream on a listening socket; ``run`` serves it once.
 
-    Attributes:
-        host: The address that it listens on.
-        port: The port that it listens on.
-        url: The endpoint URL.
-        clock: The time, which can be set.
-
+    ``host`` and ``port`` are the address that it listens on, ``url`` is the endpoint URL, and
+    ``clock`` is the time, which can be set.
     """
 
     def __init__(
-        self,
-        host: str,
-        port: int,
-        store: Path | None,
-        faults: Faults | None,
-        storage: ObjectStorage | None = None,
+        self, settings: ServerSettings, faults: Faults | None, storage: ObjectStorage | None
     ) -> None:
-        """Listen on the first address of ``host``, and open the store; port 0 is a free port.
+        """Listen on the first address of the host, and open the store.
 
-        Raises OSError if it can't listen, and StoreUnusable if it can't open the store.
+        ``storage`` is where ``s3://`` locations are, if anywhere.
+
+        Raises OSError if it cannot listen, and StoreUnusable if it cannot open the store.
         """
+        self._settings = settings
         self._faults = faults
         self._storage = storage
-        self._listener = _listen(host, port)
+        self._listener = _listen(settings.host, settings.port)
+        log = settings.access_log
         try:
-            self._store = TimestreamStore(store)
+            self._access_log = AccessLog(log) if log is not None else None
+            self._store = TimestreamStore(
+                settings.store,
+                memory_limit=settings.memory_limit,
+                max_size=settings.max_store_size,
+            )
         except BaseException:
             self._listener.close()
             raise
@@ -93,7 +102,8 @@ class EmulatorServer:
         self.port: int
         self.host, self.port = self._listener.getsockname()[:2]
         address = f"[{self.host}]" if ":" in self.host else self.host
-        self.url = f"http://{address}:{self.port}"
+        scheme = "http" if settings.tls_certificate is None else "https"
+        self.url = f"{scheme}://{address}:{self.port}"
         self._uvicorn: _UvicornServer | None = None
 
     @property
@@ -115,10 +125,16 @@ class EmulatorServer:
             "lifespan": "off",
             "log_config": None,
             "access_log": False,
+            "proxy_headers": False,
             "server_header": False,
             "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
             "timeout_graceful_shutdown": _SHUTDOWN_SECONDS,
+            "ssl_certfile": self._settings.tls_certificate,
+            "ssl_keyfile": self._settings.tls_key,
         }
+        settings = self._settings
+        limits = QueryLimits(settings.query_timeout, self._store.memory_limit, settings.max_queries)
+        queries = QueryRunner(limits)
         writer = Writer(self._store)
         runner = ScheduledQueryRunner(self._store, writer, self._storage)
         # Before the retention, so that runs that are due read what expires at the same time.
@@ -134,15 +150,21 @@ class EmulatorServer:
         for job in jobs:
             job.start()
         try:
-            app = make_app(self._store, writer, self._faults, self._storage, further)
+            monitor = Monitor(queries, self._access_log)
+            app = make_app(
+                self._store, writer, queries, monitor, self._faults, self._storage, further
+            )
             self._uvicorn = _UvicornServer(uvicorn.Config(app, **config), on_ready)
             self._uvicorn.run([self._listener])
         finally:
+            queries.close()
             for job in jobs:
                 job.close()
             writer.close()
             self._store.close()
             self._listener.close()
+            if self._access_log is not None:
+                self._access_log.close()
 
     def stop(self) -> None:
         """Make ``run`` return; may be called from any thread once the server is ready."""

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fleetstream.emulator.api import shapes
 from fleetstream.emulator.api.catalog_operations import CatalogOperations
 from fleetstream.emulator.api.clock_endpoints import ClockEndpoints
+from fleetstream.emulator.api.completions import Completions
 from fleetstream.emulator.api.decoding import decode
 from fleetstream.emulator.api.faults import Faults, InvalidFault
+from fleetstream.emulator.api.monitoring import METRICS_TYPE, Exchange, Monitor
 from fleetstream.emulator.api.query_operations import QueryOperations
+from fleetstream.emulator.api.query_runner import QueryRunner, QueryTask
+from fleetstream.emulator.api.query_shapes import CancelQuery, PrepareQuery, Query
 from fleetstream.emulator.api.responses import broken, failure, success
 from fleetstream.emulator.api.write_records import read_records
 from fleetstream.emulator.errors import (
@@ -77,11 +83,27 @@ _CATALOG_OPERATIONS: dict[str, _CatalogOperation] = {
     for changes, operations in ((False, _READS), (True, _CHANGES))
     for name, shape, method in operations
 }
-_QUERY_OPERATIONS: dict[str, Callable[[QueryOperations, dict[str, Any]], dict[str, Any]]] = {
-    "Query": QueryOperations.query,
-    "CancelQuery": QueryOperations.cancel_query,
-    "PrepareQuery": QueryOperations.prepare_query,
+_QUERIES: dict[str, tuple[type[Any], Callable[[QueryOperations, Any, QueryTask], dict[str, Any]]]]
+_QUERIES = {
+    "Query": (Query, QueryOperations.query),
+    "PrepareQuery": (PrepareQuery, QueryOperations.prepare_query),
 }
+_FURTHER_OPERATIONS = (
+    # Their shapes and methods are given to the application, see ``FurtherOperations``.
+    *("CreateBatchLoadTask", "DescribeBatchLoadTask", "ListBatchLoadTasks", "ResumeBatchLoadTask"),
+    *("CreateScheduledQuery", "DescribeScheduledQuery", "ListScheduledQueries"),
+    *("UpdateScheduledQuery", "ExecuteScheduledQuery", "DeleteScheduledQuery"),
+    *("DescribeAccountSettings", "UpdateAccountSettings"),
+)
+OPERATIONS = frozenset(
+    {
+        *_CATALOG_OPERATIONS,
+        *_QUERIES,
+        *_FURTHER_OPERATIONS,
+        *("WriteRecords", "CancelQuery", "DescribeEndpoints"),
+    }
+)
+"""Names of all operations that are supported."""
 _OPERATIONS_WITH_FAULTS = frozenset({"WriteRecords", "Query"})
 
 
@@ -97,48 +119,72 @@ class TimestreamApi:
         self,
         store: TimestreamStore,
         writer: Writer,
+        queries: QueryRunner,
+        monitor: Monitor,
         faults: Faults | None,
         storage: ObjectStorage | None,
         further: FurtherOperations,
     ) -> None:
         self._store = store
         self._writer = writer
+        self._queries = queries
+        self._monitor = monitor
         self._faults = faults
         self._further = further
+        self._completions = Completions()
         self._catalog_operations = CatalogOperations(store)
         self._query_operations = QueryOperations(store, storage)
 
     async def handle(self, request: Request) -> Response:
         """POST /: one operation of either API."""
+        began = time.perf_counter()
+        exchange = Exchange()
+        response = await self._respond(request, exchange)
+        self._monitor.finish(exchange, request, response, time.perf_counter() - began)
+        return response
+
+    async def _respond(self, request: Request, exchange: Exchange) -> Response:
         try:
             body = await _read_body(request)
+            exchange.request_bytes = len(body)
             operation = _operation(request)
+            if operation in OPERATIONS:
+                exchange.operation = operation
             if self._faults is not None and operation in _OPERATIONS_WITH_FAULTS:
-                return await self._run_with_faults(self._faults, operation, body)
+                return await self._run_with_faults(self._faults, operation, body, request, exchange)
             return success(await self._run(operation, body, request))
         except ServiceError as error:
+            exchange.outcome = type(error).__name__
             return failure(error)
         except ClientDisconnect:
+            exchange.outcome = "disconnected"
             return Response()
         except Exception:
             _log.exception("A request failed.")
+            exchange.outcome = InternalServerException.__name__
             return failure(InternalServerException("The request could not be processed."))
 
-    async def _run(self, operation: str, body: bytearray, request: Request | None) -> Any:
+    async def _run(self, operation: str, body: bytearray, request: Request) -> Any:
         if operation == "WriteRecords":
             return await self._write(body)
-        query_operation = _QUERY_OPERATIONS.get(operation)
-        if query_operation is not None:
-            members = decode(body, dict[str, Any])
-            return await run_in_threadpool(query_operation, self._query_operations, members)
-        if operation == "DescribeEndpoints" and request is not None:
+        if operation in _QUERIES:
+            shape, method = _QUERIES[operation]
+            query = decode(body, shape)
+            return await self._queries.run(
+                lambda task: method(self._query_operations, query, task), request
+            )
+        if operation == "CancelQuery":
+            # Not in the threads of queries, which may all be busy.
+            cancelled = decode(body, CancelQuery)
+            return await run_in_threadpool(self._query_operations.cancel_query, cancelled)
+        if operation == "DescribeEndpoints":
             decode(body, shapes.DescribeEndpoints)
             address = f"{request.url.scheme}://{request.url.netloc}"
             endpoint = {"Address": address, "CachePeriodInMinutes": ENDPOINT_CACHE_MINUTES}
             return {"Endpoints": [endpoint]}
         if operation in self._further:
-            shape, method = self._further[operation]
-            return await run_in_threadpool(method, decode(body, shape))
+            shape, run_further = self._further[operation]
+            return await run_in_threadpool(run_further, decode(body, shape))
         known = _CATALOG_OPERATIONS.get(operation)
         if known is None:
             raise UnknownOperationException(f"The local Timestream has no operation {operation!r}.")
@@ -146,21 +192,35 @@ class TimestreamApi:
         if not known.changes:
             return known.method(self._catalog_operations, decoded)
         change = self._writer.run(lambda: known.method(self._catalog_operations, decoded))
-        return await asyncio.wrap_future(change)
+        return await self._completions.wait(change)
 
     async def _write(self, body: bytearray) -> dict[str, Any]:
         request = decode(body, shapes.WriteRecords)
         table = self._store.catalog.table(request.database_name, request.table_name)
         pending = read_records(request, table, self._store.clock.now())
         if self._faults is not None:
+            if self._faults.exceeds_capacity(table.id, len(request.records)):
+                raise ThrottlingException(
+                    f"The table {table.name} is scaling and cannot take these records yet; send"
+                    " the request again."
+                )
             for index in self._faults.rejected_records(len(request.records)):
                 pending.reject(index, "The record was rejected by an injected fault.")
-        await asyncio.wrap_future(self._writer.write(pending))
+        await self._completions.wait(self._writer.write(pending))
+        rejected = len(pending.rejections)
+        self._monitor.count_records(len(pending.times) - rejected, rejected)
         if pending.rejections:
             raise RejectedRecordsException(pending.rejected_records())
         return {"RecordsIngested": pending.records_ingested()}
 
-    async def _run_with_faults(self, faults: Faults, operation: str, body: bytearray) -> Response:
+    async def _run_with_faults(
+        self,
+        faults: Faults,
+        operation: str,
+        body: bytearray,
+        request: Request,
+        exchange: Exchange,
+    ) -> Response:
         before, after = faults.draw()
         await asyncio.sleep(faults.latency())
         if before == "throttle":
@@ -168,12 +228,27 @@ class TimestreamApi:
         if before == "error":
             raise InternalServerException("The service failed by an injected fault.")
         if before is not None:
+            exchange.outcome = before
             return broken(before, Response())
         try:
-            intended = success(await self._run(operation, body, None))
+            intended = success(await self._run(operation, body, request))
         except ServiceError as error:
+            exchange.outcome = type(error).__name__
             intended = failure(error)
-        return intended if after is None else broken(after, intended)
+        if after is None:
+            return intended
+        exchange.outcome = after
+        return broken(after, intended)
+
+    async def get_health(self, _request: Request) -> Response:
+        """GET /healthz: whether the server takes requests."""
+        if self._writer.alive:
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "the thread that stores records has ended"}, 503)
+
+    async def get_metrics(self, _request: Request) -> Response:
+        """GET /metrics: the server's metrics, for Prometheus."""
+        return Response(self._monitor.metrics(), media_type=METRICS_TYPE)
 
     async def get_faults(self, _request: Request) -> Response:
         """GET /faults: the settings and counts of the faults."""
@@ -227,21 +302,35 @@ async def _read_body(request: Request) -> bytearray:
 def make_app(
     store: TimestreamStore,
     writer: Writer,
+    queries: QueryRunner,
+    monitor: Monitor,
     faults: Faults | None,
-    storage: ObjectStorage | None = None,
-    further: FurtherOperations | None = None,
-) -> Starlette:
+    storage: ObjectStorage | None,
+    further: FurtherOperations,
+) -> ASGIApp:
     """The ASGI application; with ``faults``, it also has the path ``/faults``."""
-    api = TimestreamApi(store, writer, faults, storage, further or {})
+    api = TimestreamApi(store, writer, queries, monitor, faults, storage, further)
     clock = ClockEndpoints(store.clock)
     routes = [
         Route("/", api.handle, methods=["POST"]),
         Route("/clock", clock.get, methods=["GET"]),
         Route("/clock", clock.put, methods=["PUT"]),
+        Route("/healthz", api.get_health, methods=["GET"]),
+        Route("/metrics", api.get_metrics, methods=["GET"]),
     ]
     if faults is not None:
         routes += [
             Route("/faults", api.get_faults, methods=["GET"]),
             Route("/faults", api.put_faults, methods=["PUT"]),
         ]
-    return Starlette(routes=routes)
+    pages = Starlette(routes=routes)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette's middleware and routing would take a third of the time of a small request.
+        if scope["type"] == "http" and scope["path"] == "/" and scope["method"] == "POST":
+            response = await api.handle(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await pages(scope, receive, send)
+
+    return app

@@ -261,7 +261,7 @@ def _check_same_keys(before: TableSchema, after: TableSchema) -> None:
 
     if keys(before) != keys(after):
         raise ValidationException(
-            "The partition key of a table can't be changed after it was created; only its"
+            "The partition key of a table cannot be changed after it was created; only its"
             " EnforcementInRecord can."
         )
 

@@ -16,6 +16,9 @@ from fleetstream.emulator.errors import SerializationException, ServiceError, Va
 
 Shape = TypeVar("Shape")
 
+_STEPS = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_LONGEST_SHOWN = 60
 _CONSTRAINTS = (
     (r"of length >= (\d+)", "Member must have length greater than or equal to {}"),
     (r"of length <= (\d+)", "Member must have length less than or equal to {}"),
@@ -27,7 +30,6 @@ _CONSTRAINTS = (
         "Member must satisfy the model's enumeration, and {} is not in it",
     ),
     (r"got `null`()", "Member must not be null{}"),
-    (r"Object missing required field `(.*)`", "Member {} must not be null"),
 )
 """msgspec's messages, and the service's messages for the same constraints."""
 
@@ -46,29 +48,49 @@ def decode(body: bytes | bytearray, shape: type[Shape], path: str = "") -> Shape
     try:
         decoded: Shape = _decoder(cast("Any", shape)).decode(body)
     except msgspec.ValidationError as error:
-        raise _service_error(str(error), path) from error
+        raise _service_error(str(error), path, body) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerializationException(f"The request's body is not valid JSON: {error}") from error
     return decoded
 
 
-def _service_error(message: str, base_path: str) -> ServiceError:
+def _service_error(message: str, base_path: str, body: bytes | bytearray) -> ServiceError:
     problem, _, path = message.partition(" - at `$")
-    member = _member(base_path + path.rstrip("`"))
+    path = path.rstrip("`")
+    missing = _MISSING.fullmatch(problem)
+    if missing:
+        return _constraint_error(
+            "null", f"{base_path}{path}.{missing[1]}", "Member must not be null"
+        )
     for pattern, template in _CONSTRAINTS:
         found = re.search(pattern, problem)
         if found:
             constraint = template.format(found[1].strip("^$"))
-            return ValidationException(
-                f"1 validation error detected: Value at '{member}' failed to satisfy constraint:"
-                f" {constraint}"
-            )
-    return SerializationException(f"{problem} at '{member}'")
+            return _constraint_error(_value_at(path, body), base_path + path, constraint)
+    return SerializationException(f"{problem} at '{_member(base_path + path)}'")
+
+
+def _constraint_error(value: str, path: str, constraint: str) -> ValidationException:
+    shown = f"Value {value} at" if value else "Value at"
+    return ValidationException(
+        f"1 validation error detected: {shown} '{_member(path)}' failed to satisfy constraint:"
+        f" {constraint}"
+    )
+
+
+def _value_at(path: str, body: bytes | bytearray) -> str:
+    """The value at a path of msgspec's, as the service shows it; empty if it is long."""
+    value: Any = msgspec.json.decode(body)
+    for name, index in _STEPS.findall(path):
+        value = value[name] if name else value[int(index)]
+    if value is None:
+        return "null"
+    return f"'{value}'" if len(str(value)) <= _LONGEST_SHOWN else ""
 
 
 def _member(path: str) -> str:
     """``Records[3].MeasureName`` in the service's notation: ``records.4.member.measureName``."""
     parts: list[str] = []
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+    for name, index in _STEPS.findall(path):
         parts += [name[0].lower() + name[1:]] if name else [str(int(index) + 1), "member"]
     return ".".join(parts) or "request"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 import re
 import threading
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 KINDS: dict[str, str] = {
@@ -21,13 +22,20 @@ KINDS: dict[str, str] = {
     "reset-before": "the connection is reset before the data are stored",
     "reset-after": "the connection is reset after the data are stored",
     "reject": "a record is rejected, the others are stored",
+    "capacity": "records per second that a table takes, for example 5000records/s; requests beyond"
+    " get a ThrottlingException, nothing stored",
     "truncate": "the response ends in the middle of its body",
     "garbage": "a response with status 200 that is not JSON",
     "oversize": "a response of 32 MiB",
 }
-"""All kinds. ``latency`` is a duration; ``reject`` a probability per record; others are per
-request."""
+"""All kinds. ``latency`` is a duration, ``capacity`` a rate, ``reject`` a probability per record;
+the others are probabilities per request."""
 
+BURST_SECONDS = 1.0
+BURST_RECORDS = 100.0
+"""A table that was idle takes the records of so much time at once, and the largest request."""
+
+_RATE = re.compile(r"(\d+(?:\.\d+)?)records/s")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0}
 _BEFORE = ("throttle", "error", "reset-before")
@@ -52,15 +60,23 @@ def parse_faults(texts: Sequence[str]) -> dict[str, str | float]:
 class Faults:
     """Decides which faults a server injects; safe to use from several threads."""
 
-    def __init__(self, settings: Mapping[str, str | float], seed: int) -> None:
-        """Raises InvalidFault for an unknown kind or an invalid value."""
+    def __init__(
+        self,
+        settings: Mapping[str, str | float],
+        seed: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``clock`` returns seconds. Raises InvalidFault for an unknown kind or invalid value."""
         self._seed = seed
+        self._clock = clock
         self._lock = threading.Lock()
         self._streams = {kind: random.Random(f"{seed}:{kind}") for kind in KINDS}  # noqa: S311
         self._injected: Counter[str] = Counter()
         self._settings: dict[str, str | float] = {}
         self._probabilities: dict[str, float] = {}
         self._latency = 0.0
+        self._capacity: float | None = None
+        self._buckets: dict[Hashable, tuple[float, float]] = {}
         self.configure(settings)
 
     def configure(self, settings: Mapping[str, Any]) -> None:
@@ -70,10 +86,16 @@ class Faults:
         nothing, for an unknown kind or an invalid value.
         """
         latency = _parse_latency(settings["latency"]) if "latency" in settings else 0.0
-        probabilities = {k: _parse_probability(k, v) for k, v in settings.items() if k != "latency"}
+        capacity = _parse_capacity(settings["capacity"]) if "capacity" in settings else None
+        probabilities = {
+            kind: _parse_probability(kind, value)
+            for kind, value in settings.items()
+            if kind not in ("latency", "capacity")
+        }
         with self._lock:
             self._settings = dict(settings)
             self._probabilities, self._latency = probabilities, latency
+            self._capacity, self._buckets = capacity, {}
 
     def report(self) -> dict[str, Any]:
         """Seed, settings, and the number of injected faults by kind."""
@@ -105,6 +127,23 @@ class Faults:
                 self._injected[chosen] += 1
             return before, None if before else after
 
+    def exceeds_capacity(self, table: Hashable, records: int) -> bool:
+        """Whether a table cannot take so many records now; if it can, it takes them.
+
+        Each table has a bucket of tokens, one per record, which is filled at the rate of the
+        capacity. A refused request takes none, as the service does not count it.
+        """
+        with self._lock:
+            if self._capacity is None:
+                return False
+            most, now = max(self._capacity * BURST_SECONDS, BURST_RECORDS), self._clock()
+            tokens, then = self._buckets.get(table, (most, now))
+            tokens = min(tokens + (now - then) * self._capacity, most)
+            exceeded = tokens < records
+            self._buckets[table] = (tokens if exceeded else tokens - records, now)
+            self._injected["capacity"] += exceeded
+            return exceeded
+
     def rejected_records(self, count: int) -> list[int]:
         """Indexes of the records to reject, of a request with ``count`` records."""
         with self._lock:
@@ -126,17 +165,27 @@ def _parse_probability(kind: str, value: object) -> float:
         probability = -1.0
     if not 0 <= probability <= 1:
         raise InvalidFault(
-            f"The fault {kind} can't have the value {value!r}; give a probability from 0 to 1, for"
+            f"The fault {kind} cannot have the value {value!r}; give a probability from 0 to 1, for"
             f" example {kind}=0.1."
         )
     return probability
+
+
+def _parse_capacity(value: object) -> float:
+    found = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not float(found[1]):
+        raise InvalidFault(
+            f"The fault capacity cannot have the value {value!r}; give records per second, for"
+            " example capacity=5000records/s."
+        )
+    return float(found[1])
 
 
 def _parse_latency(value: object) -> float:
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise InvalidFault(
-            f"The fault latency can't have the value {value!r}; give a duration, for example"
+            f"The fault latency cannot have the value {value!r}; give a duration, for example"
             " latency=50ms or latency=1.5s."
         )
     return float(found[1]) * _SECONDS[found[2]]

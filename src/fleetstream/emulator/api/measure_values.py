@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 
 from fleetstream.emulator.api.shapes import MeasureType, MeasureValueShape, RecordShape
 from fleetstream.emulator.errors import ValidationException
+from fleetstream.emulator.store.pending_records import ColumnTexts
 from fleetstream.emulator.store.table_columns import SINGLE_VALUE_PREFIX
 from fleetstream.emulator.store.values import ValueType
-
-
-@dataclass
-class ColumnTexts:
-    """The values of one column as the request has them, and the indexes of their records."""
-
-    rows: list[int] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

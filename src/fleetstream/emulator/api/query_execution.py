@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import duckdb
 import orjson
 import pyarrow as pa
 
+from fleetstream.emulator.api.query_runner import QueryTask
 from fleetstream.emulator.api.result_json import JsonRows
 from fleetstream.emulator.errors import (
     ConflictException,
@@ -35,12 +36,15 @@ TOKEN_USES = 5
 TOKEN_SECONDS = 3600.0
 """How often, and how long, a pagination token can be used (API reference, "Query": NextToken)."""
 
-CANCEL_ATTEMPTS = 100
-CANCEL_PAUSE_SECONDS = 0.05
+CANCEL_SECONDS = 5.0
+"""How long CancelQuery waits for the query to end."""
 _BATCH_ROWS = 1000
 
-ProduceRows = Callable[[str, duckdb.DuckDBPyConnection], Sequence[Sequence[Any]]]
-"""Runs a statement that has an effect, given its query ID and a cursor; returns its result."""
+ProduceRows = Callable[
+    [str, duckdb.DuckDBPyConnection, Callable[[], None]], Sequence[Sequence[Any]]
+]
+"""Runs a statement that has an effect, given its query ID, a cursor, and a function to call now and
+then, which raises ServiceError if the statement was stopped; returns its result."""
 
 
 def service_error(error: Exception) -> ServiceError:
@@ -51,8 +55,10 @@ def service_error(error: Exception) -> ServiceError:
     message = str(error).partition("\n")[0]
     for prefix in ("Error: ", "INTERRUPT "):
         message = message.partition(prefix)[2] or message
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return QueryExecutionException(f"The query needs too much memory: {message}")
+    if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in str(error):
+        return QueryExecutionException(
+            "The query needs more memory than the server's memory limit allows."
+        )
     message = message.replace('column "_', 'column "')
     if message.startswith("Division by zero"):
         message = "Division by zero"
@@ -85,6 +91,7 @@ class QueryExecution:
         self._statement = statement
         self._produce = produce
         self._lock = threading.Lock()
+        self._task: QueryTask | None = None
         self._cursor = cursor
         self._batches = self._run()
         self._batch: JsonRows | None = None
@@ -94,12 +101,12 @@ class QueryExecution:
         self._bytes = 0
         self._finished = False
 
-    def first_page(self, max_rows: int | None) -> dict[str, Any]:
-        """The Query response with the first page."""
+    def first_page(self, max_rows: int | None, task: QueryTask) -> dict[str, Any]:
+        """The Query response with the first page; ``task`` can stop it."""
         with self._lock:
-            return self._next_page(max_rows)
+            return self._next_page(max_rows, task)
 
-    def page(self, number: int, max_rows: int | None) -> dict[str, Any]:
+    def page(self, number: int, max_rows: int | None, task: QueryTask) -> dict[str, Any]:
         """The page for the token with this number: the next page, or the last one again.
 
         Raises ValidationException if the token is outdated or used up, and ConflictException if the
@@ -111,7 +118,7 @@ class QueryExecution:
             self.last_used = time.monotonic()
             if number == self._page_number and self._page.get("NextToken"):
                 self._token_uses = 0
-                return self._next_page(max_rows)
+                return self._next_page(max_rows, task)
             self._token_uses += 1
             if number != self._page_number - 1 or self._token_uses >= TOKEN_USES:
                 raise ValidationException("Invalid pagination token: a later one has replaced it")
@@ -130,32 +137,29 @@ class QueryExecution:
         if self.cancelled or self._finished:
             return False
         self.cancelled = True
-        # DuckDB forgets an interrupt between two fetches, so one may not be enough. A result that
-        # ends at this moment has closed its connection.
-        for _ in range(CANCEL_ATTEMPTS):
-            with contextlib.suppress(duckdb.ConnectionException):
-                self._cursor.interrupt()
-            if not self.busy:
-                break
-            time.sleep(CANCEL_PAUSE_SECONDS)
+        if self._task is not None:
+            self._task.stop(QueryExecutionException("The query was cancelled"))
+        if self._lock.acquire(timeout=CANCEL_SECONDS):
+            self._lock.release()
         self._page = {}
         return True
 
     def close(self) -> None:
-        """Stop the query if it is running, and close its cursor."""
+        """Close the cursor of a query that is not running."""
         # Without the interrupt, closing would wait until DuckDB's buffer is full.
         with contextlib.suppress(duckdb.ConnectionException):
             self._cursor.interrupt()
         with self._lock:
+            self._batches.close()
             self._cursor.close()
 
-    def _run(self) -> Iterator[JsonRows]:
+    def _run(self) -> Generator[JsonRows]:
         statement = self._statement
         types = [column.type for column in statement.columns]
         if statement.sql is None:
             rows = statement.rows
             if self._produce is not None:
-                rows = self._produce(self.query_id, self._cursor)
+                rows = self._produce(self.query_id, self._cursor, self._check)
             if rows:
                 columns = [pa.array(column) for column in zip(*rows, strict=True)]
                 yield JsonRows(columns, types)
@@ -164,27 +168,46 @@ class QueryExecution:
             for batch in batches:
                 yield JsonRows(batch.columns, types)
 
-    def _next_batch(self) -> JsonRows | None:
+    def _check(self) -> None:
+        """Raise the error that the current task was stopped with, if it was."""
+        if self._task is not None:
+            self._task.check()
+
+    def _next_batch(self, task: QueryTask) -> JsonRows | None:
         """The batch with the next row, fetched if necessary; None at the end."""
-        try:
-            while self._batch is None or not self._batch.remaining:
+        while self._batch is None or not self._batch.remaining:
+            task.check()
+            try:
                 self._batch = next(self._batches, None)
-                if self._batch is None:
-                    return None
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            self._finished = True
-            self._cursor.close()
-            # Arrow raises DuckDB's errors as its own, or as OSError.
-            if self.cancelled:
-                raise QueryExecutionException("The query was cancelled") from error
-            raise service_error(error) from error
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                # Arrow raises DuckDB's errors as its own, or as OSError.
+                task.check()
+                raise service_error(error) from error
+            if self._batch is None:
+                return None
         return self._batch
 
-    def _next_page(self, max_rows: int | None) -> dict[str, Any]:
-        """The next page. Fetches one row more, to know whether another page follows."""
+    def _next_page(self, max_rows: int | None, task: QueryTask) -> dict[str, Any]:
+        """The next page; the query ends with the first error."""
+        self._task = task
+        try:
+            with task.using(self._cursor):
+                response = self._compute_page(max_rows, task)
+            task.check()
+        except BaseException:
+            self._finished = True
+            self._page = {}
+            self._cursor.close()
+            raise
+        finally:
+            self._task = None
+        return response
+
+    def _compute_page(self, max_rows: int | None, task: QueryTask) -> dict[str, Any]:
+        """Fetches one row more than the page has, to know whether another page follows."""
         parts: list[bytes] = []
         rows, room = max_rows or sys.maxsize, PAGE_BYTES
-        while (batch := self._next_batch()) is not None and rows:
+        while (batch := self._next_batch(task)) is not None and rows:
             count, json = batch.take(rows, room)
             if not count:
                 break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -15,14 +15,14 @@ from fleetstream.emulator.api.query_execution import (
     column_infos,
     service_error,
 )
+from fleetstream.emulator.api.query_runner import QueryTask
+from fleetstream.emulator.api.query_shapes import CancelQuery, PrepareQuery, Query
 from fleetstream.emulator.errors import ValidationException
 from fleetstream.emulator.object_storage import ObjectStorage
 from fleetstream.emulator.sql import TranslatedStatement, column_info, translate
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.unload import UNLOAD_COLUMNS, Unload, is_unload, read_unload
 
-MAX_QUERY_CHARACTERS = 262_144
-MAX_ROWS = 1_000
 MAX_OPEN_RESULTS = 64
 """Results that may wait for the request for their next page; beyond, the oldest are closed."""
 MAX_REMEMBERED_RESPONSES = 32
@@ -48,52 +48,49 @@ class QueryOperations:
         self._executions: OrderedDict[str, QueryExecution] = OrderedDict()
         self._responses: OrderedDict[str, _RememberedResponse] = OrderedDict()
 
-    def query(self, request: dict[str, Any]) -> dict[str, Any]:
+    def query(self, request: Query, task: QueryTask) -> dict[str, Any]:
         """The first page of a query's result, or with NextToken the next one.
 
-        Raises ValidationException for an invalid parameter or query, or an error while it runs;
-        ConflictException if it was cancelled; QueryExecutionException if it can't be finished.
+        Raises ValidationException for an invalid query, or an error while it runs;
+        ConflictException if it was cancelled; QueryExecutionException if it cannot be finished.
         """
-        text = _text(request, "QueryString", 1, MAX_QUERY_CHARACTERS, required=True)
-        client_token = _text(request, "ClientToken", 32, 128)
-        next_token = _text(request, "NextToken", 1, 2048)
-        max_rows = _max_rows(request)
-        if next_token is not None:
-            return self._find(next_token, text).page(_page_number(next_token), max_rows)
-        if client_token is None:
-            return self._start(text, max_rows)
-        response = self._remembered(client_token, text, max_rows)
+        text, max_rows = request.query_string, request.max_rows
+        if request.next_token is not None:
+            number = _page_number(request.next_token)
+            return self._find(request.next_token, text).page(number, max_rows, task)
+        if request.client_token is None:
+            return self._start(text, max_rows, task)
+        response = self._remembered(request.client_token, text, max_rows)
         if response is None:
-            response = self._start(text, max_rows)
-            self._remember(client_token, text, max_rows, response)
+            response = self._start(text, max_rows, task)
+            self._remember(request.client_token, text, max_rows, response)
         return response
 
-    def cancel_query(self, request: dict[str, Any]) -> dict[str, Any]:
+    def cancel_query(self, request: CancelQuery) -> dict[str, Any]:
         """Cancel a query; raises ValidationException if it is unknown, or its result is closed."""
-        query_id = _text(request, "QueryId", 1, 64, required=True)
         with self._lock:
-            execution = self._executions.get(query_id)
+            execution = self._executions.get(request.query_id)
         if execution is None:
             raise ValidationException(
-                f"There is no query with the ID {query_id} that could be cancelled"
+                f"There is no query with the ID {request.query_id} that could be cancelled"
             )
         if execution.cancel():
             return {}
-        return {"CancellationMessage": f"Query {query_id} is no longer running"}
+        return {"CancellationMessage": f"Query {request.query_id} is no longer running"}
 
-    def prepare_query(self, request: dict[str, Any]) -> dict[str, Any]:
+    def prepare_query(self, request: PrepareQuery, task: QueryTask) -> dict[str, Any]:
         """The columns and parameters of a query, which is validated but not run.
 
         Raises ValidationException for an invalid query, or if ValidateOnly is false.
         """
-        text = _text(request, "QueryString", 1, MAX_QUERY_CHARACTERS, required=True)
-        if request.get("ValidateOnly", True) is not True:
+        text = request.query_string
+        if request.validate_only is False:
             raise ValidationException(
                 "PrepareQuery is only supported with ValidateOnly set to true, or without it"
             )
         statement = translate(text, self._store, preparing=True)
         if statement.sql is not None:
-            self._validate(statement.sql)
+            self._validate(statement.sql, task)
         columns = column_infos(statement)
         for info, column in zip(columns, statement.columns, strict=True):
             info["Aliased"] = column.aliased
@@ -106,15 +103,16 @@ class QueryOperations:
             "Parameters": [column_info(name, parameter) for name, parameter in parameters],
         }
 
-    def _validate(self, sql: str) -> None:
+    def _validate(self, sql: str, task: QueryTask) -> None:
         """Let DuckDB bind a query without running it."""
-        with self._store.cursor() as cursor:
+        with self._store.cursor() as cursor, task.using(cursor):
             try:
                 cursor.sql(sql)
             except duckdb.Error as error:
+                task.check()
                 raise service_error(error) from error
 
-    def _start(self, text: str, max_rows: int | None) -> dict[str, Any]:
+    def _start(self, text: str, max_rows: int | None, task: QueryTask) -> dict[str, Any]:
         execution = self._execution(text)
         with self._lock:
             self._executions[execution.query_id] = execution
@@ -122,7 +120,7 @@ class QueryOperations:
         for old in stale:
             old.close()
         try:
-            response = execution.first_page(max_rows)
+            response = execution.first_page(max_rows, task)
         except Exception:
             self._close(execution)
             raise
@@ -198,32 +196,3 @@ def _page_number(token: str) -> int:
     if not number.isascii() or not number.isdecimal():
         raise ValidationException("Invalid pagination token: use a NextToken that Query returned")
     return int(number)
-
-
-def _max_rows(request: dict[str, Any]) -> int | None:
-    rows = request.get("MaxRows")
-    if rows is None:
-        return None
-    if not isinstance(rows, int) or isinstance(rows, bool) or not 1 <= rows <= MAX_ROWS:
-        raise ValidationException(
-            f"MaxRows must be a whole number from 1 to {MAX_ROWS}, not {rows}"
-        )
-    return rows
-
-
-@overload
-def _text(
-    request: dict[str, Any], name: str, shortest: int, longest: int, *, required: Literal[True]
-) -> str: ...
-@overload
-def _text(request: dict[str, Any], name: str, shortest: int, longest: int) -> str | None: ...
-def _text(
-    request: dict[str, Any], name: str, shortest: int, longest: int, *, required: bool = False
-) -> str | None:
-    """A text member of the request; raises ValidationException for one of another length."""
-    value = request.get(name)
-    if value is None and not required:
-        return None
-    if not isinstance(value, str) or not shortest <= len(value) <= longest:
-        raise ValidationException(f"{name} must be a text of {shortest} to {longest} characters")
-    return value

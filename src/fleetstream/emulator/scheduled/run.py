@@ -18,7 +18,7 @@ import pyarrow as pa
 from msgspec import UNSET
 
 from fleetstream.emulator.api.query_execution import service_error
-from fleetstream.emulator.errors import ServiceError, ValidationException
+from fleetstream.emulator.errors import ServiceError, ThrottlingException, ValidationException
 from fleetstream.emulator.mapping.measures import Row
 from fleetstream.emulator.mapping.record_writer import RecordWriter
 from fleetstream.emulator.object_storage import ObjectStorage, StorageError
@@ -105,8 +105,7 @@ class ScheduledQueryRunner:
         if outcome.errors:
             names = (invocation, kind.title(), trigger)
             summary = self._report(query, summary, outcome.errors, names)
-        invalid = outcome.failure is not None and outcome.failure.status < _SERVER_ERRORS
-        return summary, not invalid
+        return summary, not _is_invalid(outcome.failure)
 
     def _prepare(
         self, text: str, target: TimestreamConfiguration | None, invocation: datetime
@@ -200,6 +199,13 @@ class ScheduledQueryRunner:
         return msgspec.structs.replace(
             summary, error_report_location={"S3ReportLocation": location}
         )
+
+
+def _is_invalid(failure: ServiceError | None) -> bool:
+    """Whether a failure is the query's own, and not one of the server at this moment."""
+    if failure is None or isinstance(failure, ThrottlingException):
+        return False
+    return failure.status < _SERVER_ERRORS
 
 
 def _error(reason: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,13 +1,9 @@
-"""The records of one WriteRecords request, as columns, before they are stored."""
+"""The records of one WriteRecords request before they are stored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from fleetstream.emulator.store.catalog import TableDefinition
 from fleetstream.emulator.store.series import SeriesIdentity
@@ -15,41 +11,48 @@ from fleetstream.emulator.store.values import ValueType
 
 
 class RecordRejected(Exception):
-    """A record can't be stored; the message is the reason that the API returns."""
+    """A record cannot be stored; the message is the reason that the API returns."""
+
+
+@dataclass
+class ColumnTexts:
+    """The values of one column as a request has them, and the indexes of their records."""
+
+    rows: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
 @dataclass
 class PendingRecords:
-    """The records of one request for one table; arrays have one entry per record.
+    """The records of one request for one table; lists have one entry per record.
 
-    Attributes:
-        table: The table as it was when the request was read.
-        series: None for a record without a valid series, which is rejected.
-        times: Nanoseconds since 1970.
-        versions: The records' versions.
-        values: By column name and type, one value or null per record. The values of TIMESTAMP
-            columns are nanoseconds since 1970.
-        measures: The measure names with the types that they are written with.
-        memory_store_start: Records from this time on, in nanoseconds since 1970, go to the memory
-            store; earlier ones go to the magnetic store.
-        accepted: False for a record that is not to be stored.
-        rejections: RejectedRecord structures of the API, by index of the record.
+    ``table`` is the table as it was when the request was read. ``series`` is None for a record
+    without a valid series, which is rejected. ``times`` are nanoseconds since 1970, and ``units``
+    the records' time units in nanoseconds. ``sizes`` are the metered sizes in bytes without the
+    values. ``values`` are texts, by name and type of their columns. ``measures`` are the measure
+    names with the types that they are written with.
 
+    Records from ``earliest`` until before ``latest`` are accepted; those from
+    ``memory_store_start`` on go to the memory store, earlier ones to the magnetic store. All three
+    are nanoseconds since 1970. ``rejections`` has RejectedRecord structures of the API, by index of
+    the record.
     """
 
     table: TableDefinition
     series: list[SeriesIdentity | None]
-    times: npt.NDArray[np.int64]
-    versions: npt.NDArray[np.int64]
-    values: dict[tuple[str, ValueType], pa.Array]
+    times: list[int]
+    units: list[int]
+    versions: list[int]
+    sizes: list[int]
+    values: dict[tuple[str, ValueType], ColumnTexts]
     measures: set[tuple[str, str]]
+    earliest: int
+    latest: int
     memory_store_start: int
-    accepted: npt.NDArray[np.bool_]
     rejections: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def reject(self, index: int, reason: str, existing_version: int | None = None) -> None:
         """Reject a record; of several reasons, the first one is returned to the client."""
-        self.accepted[index] = False
         rejection: dict[str, Any] = {"RecordIndex": index, "Reason": reason}
         if existing_version is not None:
             rejection["ExistingVersion"] = existing_version
@@ -61,8 +64,9 @@ class PendingRecords:
 
     def records_ingested(self) -> dict[str, int]:
         """The API's RecordsIngested: accepted records, in total and per store."""
-        accepted = np.ones(len(self.series), np.bool_)
-        accepted[list(self.rejections)] = False
-        total = int(np.count_nonzero(accepted))
-        memory = int(np.count_nonzero(accepted & (self.times >= self.memory_store_start)))
+        total = len(self.times) - len(self.rejections)
+        memory = sum(
+            time >= self.memory_store_start and index not in self.rejections
+            for index, time in enumerate(self.times)
+        )
         return {"Total": total, "MemoryStore": memory, "MagneticStore": total - memory}

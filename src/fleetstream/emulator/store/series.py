@@ -31,7 +31,7 @@ class SeriesIdentity:
 class SeriesIndex:
     """Numbers a table's series, and knows the latest timestamp of each.
 
-    A record that is later than everything in its series can't be a duplicate, so most writes need
+    A record that is later than everything in its series cannot be a duplicate, so most writes need
     no lookup of stored records. The index takes about 200 bytes per series, and nothing per record.
     """
 
@@ -62,6 +62,10 @@ class SeriesIndex:
         number = self._numbers[series.key] = len(self._numbers)
         self._reserve(number + 1)
         return number
+
+    def extend(self, series: npt.NDArray[np.int32], times: npt.NDArray[np.int64]) -> None:
+        """Take note of records with these series and times."""
+        np.maximum.at(self.latest, series, times)
 
     def _reserve(self, count: int) -> None:
         missing = count - len(self.latest)

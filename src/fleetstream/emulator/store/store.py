@@ -1,22 +1,30 @@
 """The store: one DuckDB database with the catalog and all data.
 
 One thread writes (see ``writer``). Any number of threads read, each through its own cursor, and see
-what has been committed.
+what has been committed. An insert into DuckDB costs about as much for ten rows as for ten thousand,
+so a store in memory buffers rows until somebody reads. With a file, they are inserted at once,
+because they must be on the disk.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import duckdb
+import pyarrow as pa
 
 from fleetstream.emulator.clock import SettableClock
-from fleetstream.emulator.errors import ResourceNotFoundException, ServiceError
+from fleetstream.emulator.errors import (
+    ResourceNotFoundException,
+    ServiceError,
+    ThrottlingException,
+)
+from fleetstream.emulator.sizes import parse_size
+from fleetstream.emulator.store.capacity import StoreCapacity
 from fleetstream.emulator.store.catalog import Catalog, TableColumn, TableDefinition
 from fleetstream.emulator.store.pending_records import PendingRecords
 from fleetstream.emulator.store.table_columns import TIME_SQL, create_tables, drop_tables
@@ -25,19 +33,24 @@ from fleetstream.emulator.store.table_data import TableData
 Result = TypeVar("Result")
 
 # Even SQL that reached DuckDB unchanged could not read files, use the network, load extensions or
-# change these settings. In memory, spilling is off: it would write to the working directory.
+# change these settings. In memory, spilling is off: it would write to the working directory. The
+# allocator's threads give memory back after a query.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
     "lock_configuration": True,
+    "allocator_background_threads": True,
 }
 _IN_MEMORY: dict[str, str | bool | int | float | list[str]] = {"temp_directory": ""}
 
+BUFFERED_PART = 0.02
+"""Buffered rows are inserted when they have this part of the memory limit."""
+
 
 class StoreUnusable(Exception):
-    """The store's file can't be opened; the message says why."""
+    """The store's file cannot be opened; the message says why."""
 
 
 class _ReadableTable(NamedTuple):
@@ -48,30 +61,61 @@ class _ReadableTable(NamedTuple):
     measures_sql: str
 
 
-class TimestreamStore:
-    """Databases and tables with their data, in a file or in memory."""
+class _Buffer(NamedTuple):
+    """The rows of a table that have been committed, but not inserted into DuckDB."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    table: TableDefinition
+    rows: tuple[pa.Table, ...]
+
+
+class TimestreamStore:
+    """Databases and tables with their data, in a file or in memory.
+
+    ``memory_limit`` is how many bytes of memory DuckDB may use.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        memory_limit: str = "50%",
+        max_size: str | None = None,
+    ) -> None:
         """Open or create the file ``path``; None is a store in memory.
 
-        Raises StoreUnusable if the file is not a store, is in use, or can't be read and written.
+        ``memory_limit`` is what DuckDB may use, a size or a percentage of the machine's memory, and
+        ``max_size`` is the size of the file's data from which on nothing is added to them.
+        Raises StoreUnusable if the file is not a store, is in use, or cannot be read and written.
         """
         self.clock = SettableClock()
         settings = _SETTINGS if path is not None else _SETTINGS | _IN_MEMORY
+        settings = settings | {"memory_limit": memory_limit}
         try:
             self._connection = duckdb.connect(str(path or ":memory:"), config=settings)
         except duckdb.Error as error:
             reason = str(error).partition("\n")[0]
             raise StoreUnusable(
-                f"{path} can't be used as a store: {reason}. Give the path of a new file, or of a"
+                f"{path} cannot be used as a store: {reason}. Give the path of a new file, or of a"
                 " store that no other process has open."
             ) from error
         self._connection.execute("CREATE SCHEMA IF NOT EXISTS data")
         self.catalog = Catalog(self._connection)
         self._tables: dict[int, TableData] = {}
         self._readable: dict[int, _ReadableTable] = {}
+        self._buffered = path is None
+        self._buffers: dict[int, _Buffer] = {}
+        self._lock = threading.Lock()
+        self._writing_thread: int | None = None
         self._reader = self._connection.cursor()
         self._reader_lock = threading.Lock()
+        row = self._reader.sql("SELECT current_setting('memory_limit')").fetchall()[0]
+        self.memory_limit = parse_size(row[0])
+        self._capacity = StoreCapacity(
+            self._connection,
+            path,
+            memory_limit=self.memory_limit,
+            max_size=parse_size(max_size) if max_size is not None else None,
+        )
         for table in self.catalog.tables():
             self._publish(table)
 
@@ -122,7 +166,13 @@ class TimestreamStore:
             return cursor.execute(self._find(database, table).measures_sql).fetchall()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A new connection for reading; it sees all acknowledged writes."""
+        """A new connection for reading; it sees all acknowledged writes.
+
+        Raises ThrottlingException if there is not enough memory to insert the latest of them.
+        """
+        if self._buffers and self._writing_thread != threading.get_ident():
+            with self._writing():
+                self._insert_buffers()
         with self._reader_lock:
             return self._reader.cursor()
 
@@ -131,9 +181,11 @@ class TimestreamStore:
 
         Raises the ServiceError of the operation; nothing is changed then.
         """
-        with self._transaction():
-            result = operation(self.catalog)
-        self.catalog.reload()
+        with self._writing():
+            self._insert_buffers()
+            with self._transaction():
+                result = operation(self.catalog)
+            self.catalog.reload()
         return result
 
     def create_table(self, table: TableDefinition) -> None:
@@ -147,28 +199,65 @@ class TimestreamStore:
         self._tables.pop(table.id, None)
 
     def delete_expired(self, table: TableDefinition) -> None:
-        """Delete the records of a table whose retention has ended, in a transaction."""
+        """Delete the records of a table whose retention has ended, in ``change``."""
         self._data(table).delete_before(table.expiry(self.clock.now()))
 
     def expire(self, database: str, table: str) -> None:
-        """Delete the records of a table whose retention has ended, if the table still exists."""
-        with contextlib.suppress(ResourceNotFoundException), self._transaction():
-            self.delete_expired(self.catalog.table(database, table))
+        """Delete the records of a table whose retention has ended, if the table still exists.
+
+        Raises ThrottlingException if there is not enough memory to insert what is buffered.
+        """
+        with self._writing():
+            self._insert_buffers()
+            with suppress(ResourceNotFoundException), self._transaction():
+                self.delete_expired(self.catalog.table(database, table))
 
     def write(self, requests: Sequence[PendingRecords]) -> None:
         """Store the records of several requests in one transaction, in order.
 
-        Duplicates and records that the table can't take are rejected in their requests. Everything
-        is stored when this returns, and nothing if it raises.
+        Duplicates and records that the table cannot take are rejected in their requests. Everything
+        is stored when this returns, and nothing if it raises. Raises InternalServerException if
+        there is no room for more data.
         """
         by_table: dict[int, list[PendingRecords]] = {}
         for pending in requests:
             by_table.setdefault(pending.table.id, []).append(pending)
-        with self._transaction():
-            for group in by_table.values():
-                self._data(group[0].table).write(group)
-        for group in by_table.values():
-            self._publish(group[0].table)
+        with self._writing():
+            buffered = sum(data.buffered_bytes for data in self._tables.values())
+            if buffered > BUFFERED_PART * self.memory_limit:
+                # Without enough memory, the rows stay where they are, and the next check counts
+                # them.
+                with suppress(ThrottlingException):
+                    self._insert_buffers()
+            self._capacity.check(sum(len(pending.times) for pending in requests), buffered)
+            with self._transaction():
+                for group in by_table.values():
+                    self._data(group[0].table).write(group)
+            for number, group in by_table.items():
+                self._publish(group[0].table)
+                self._note_buffer(number, group[0].table)
+
+    def _note_buffer(self, number: int, table: TableDefinition) -> None:
+        """Take note of what a table buffers, after a commit."""
+        rows = tuple(self._tables[number].buffer)
+        if rows:
+            self._buffers[number] = _Buffer(table, rows)
+        else:
+            self._buffers.pop(number, None)
+
+    def _insert_buffers(self) -> None:
+        """Insert what is buffered; if there is not enough memory, it stays in the buffers."""
+        if not self._buffers:
+            return
+        try:
+            with self._transaction():
+                for table, _ in self._buffers.values():
+                    self._data(table).insert_buffer()
+        except duckdb.OutOfMemoryException as error:
+            raise ThrottlingException(
+                "The server has not enough memory at the moment; send the request again."
+            ) from error
+        self._buffers = {}
 
     def _find(self, database: str, table: str) -> _ReadableTable:
         return self._readable[self.catalog.table(database, table).id]
@@ -176,15 +265,31 @@ class TimestreamStore:
     def _data(self, table: TableDefinition) -> TableData:
         data = self._tables.get(table.id)
         if data is None:
-            data = self._tables[table.id] = TableData(self._connection, self.catalog, table)
+            buffer = self._buffers[table.id].rows if table.id in self._buffers else ()
+            data = TableData(self._connection, self.catalog, table, self._buffered, buffer)
+            self._tables[table.id] = data
         return data
 
     def _publish(self, table: TableDefinition) -> None:
         """Show readers the columns that a table has now."""
         columns = self._data(table).columns
+        readable = self._readable.get(table.id)
+        if readable is not None and len(readable.columns) == columns.count:
+            # Columns are only ever added.
+            return
         self._readable[table.id] = _ReadableTable(
             columns.visible, columns.relation_sql, columns.measures_sql
         )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The right to use the connection that writes."""
+        with self._lock:
+            self._writing_thread = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._writing_thread = None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ from fleetstream.emulator.store.catalog import (
     TableDefinition,
 )
 from fleetstream.emulator.store.pending_records import RecordRejected
-from fleetstream.emulator.store.values import STORAGE
+from fleetstream.emulator.store.values import STORAGE, ValueType
 
 SINGLE_VALUE_PREFIX = "measure_value::"
 """Prefix of the columns of single-measure values; their type in lower case follows."""
@@ -78,6 +78,11 @@ class StoredColumns:
         self._by_lower_name = {column.name.lower(): column.name for column in columns}
 
     @property
+    def count(self) -> int:
+        """How many columns are visible."""
+        return len(self._stored) + 2
+
+    @property
     def visible(self) -> tuple[TableColumn, ...]:
         """The table's columns as queries see them, in Timestream's order."""
         dimensions = [stored.column for stored in self.with_role("dimension")]
@@ -121,6 +126,11 @@ class StoredColumns:
         stored = self._stored.get(column.name)
         return stored if stored is not None and stored.column == column else None
 
+    def has_values(self, name: str, of: ValueType) -> bool:
+        """Whether measure values of this name and type have a column."""
+        stored = self._stored.get(name)
+        return stored is not None and stored.column[1:] == ("measure_value", of)
+
     def find_or_add(self, column: TableColumn) -> StoredColumn:
         """Raises RecordRejected if the column conflicts with another, or exceeds a limit."""
         stored = self.find(column)
@@ -150,12 +160,12 @@ class StoredColumns:
         )
         if counted >= limit:
             raise RecordRejected(
-                f"The column {column.name} can't be added: a table can have {limit} {what}."
+                f"The column {column.name} cannot be added: a table can have {limit} {what}."
             )
 
 
 def _conflict(column: TableColumn, existing: TableColumn) -> str:
-    """Why ``column`` can't be added beside ``existing``, of the same name but for letter case."""
+    """Why ``column`` cannot be added beside ``existing``, of the same name but for letter case."""
     if existing.name != column.name:
         return (
             f"The column {column.name} differs from {existing.name} only by the case of letters,"
@@ -163,7 +173,7 @@ def _conflict(column: TableColumn, existing: TableColumn) -> str:
         )
     if existing.role != column.role:
         return (
-            f"{column.name} can't be a {column.role.replace('_', ' ')}: the table has a"
+            f"{column.name} cannot be a {column.role.replace('_', ' ')}: the table has a"
             f" {existing.role.replace('_', ' ')} of this name."
         )
     return (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import duckdb
@@ -14,6 +14,7 @@ import pyarrow as pa
 from fleetstream.emulator import limits
 from fleetstream.emulator.store.catalog import Catalog, TableColumn, TableDefinition
 from fleetstream.emulator.store.pending_records import PendingRecords, RecordRejected
+from fleetstream.emulator.store.record_batch import RecordBatch
 from fleetstream.emulator.store.series import SeriesIdentity, SeriesIndex
 from fleetstream.emulator.store.table_columns import StoredColumns
 from fleetstream.emulator.store.values import ValueType
@@ -23,11 +24,17 @@ from fleetstream.emulator.store.versions import CurrentRecord, resolve_duplicate
 class TableData:
     """The data of one table; used by the writer thread only.
 
-    It caches what is stored, so it must be discarded when a transaction is rolled back.
+    It caches what is stored, so it must be discarded when a transaction is rolled back. If
+    ``buffered``, rows are added to ``buffer``, and inserted by ``insert_buffer``.
     """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, catalog: Catalog, table: TableDefinition
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        catalog: Catalog,
+        table: TableDefinition,
+        buffered: bool,  # noqa: FBT001
+        buffer: Sequence[pa.Table],
     ) -> None:
         self._connection = connection
         self._catalog = catalog
@@ -38,27 +45,28 @@ class TableData:
         self._index = SeriesIndex.load(
             connection, self.columns.series_table, self.columns.points_table
         )
+        self._buffered = buffered
+        self.buffer = list(buffer)
+        self.buffered_bytes = sum(rows.nbytes for rows in buffer)
+        for rows in buffer:
+            self._index.extend(rows["series"].to_numpy(), rows["time"].to_numpy())
 
     def write(self, requests: Sequence[PendingRecords]) -> None:
         """Store the records of several requests, as if one after the other, in a transaction.
 
-        Records that can't be stored are rejected in their requests.
+        Records that cannot be stored are rejected in their requests.
         """
-        tables: list[pa.Table] = []
-        accepted: list[npt.NDArray[np.intp]] = []
+        batch = RecordBatch(requests)
+        numbers: list[int] = []
         new_series: list[tuple[int, SeriesIdentity]] = []
-        for pending in requests:
-            # A column has the type of the first record that is stored with it.
-            for name, value_type in sorted(pending.values, key=partial(_first_row, pending)):
-                self._add_value_column(pending, name, value_type)
-            numbers = self._number_series(pending, new_series)
-            accepted.append(np.flatnonzero(pending.accepted))
-            tables.append(self._to_arrow(pending, numbers, accepted[-1]))
+        for start, pending in zip(batch.starts, requests, strict=False):
+            if not self._columns_exist(pending):
+                self._add_value_columns(batch, start, pending)
+            numbers += self._number_series(pending, new_series)
         self._write_series(new_series)
-        # Combined because DuckDB would scan the chunk of each request separately.
-        rows = pa.concat_tables(tables, promote_options="default").combine_chunks()
-        if rows.num_rows:
-            self._write_points(rows, requests, accepted)
+        accepted = batch.accepted()
+        if len(accepted):
+            self._write_points(self._to_arrow(batch, numbers, accepted), batch, accepted)
         for pending in requests:
             self._write_measures(pending)
 
@@ -68,27 +76,35 @@ class TableData:
             f"DELETE FROM {self.columns.points_table} WHERE time < make_timestamp_ns({time})"
         )
 
-    def _add_value_column(self, pending: PendingRecords, name: str, value_type: ValueType) -> None:
-        """Add a column if it is new; reject its records if that is not possible."""
-        column = TableColumn(name, "measure_value", value_type)
-        if self.columns.find(column) is not None:
-            return
-        present = _accepted_values(pending, (name, value_type))
-        try:
-            if present.any():
-                self.columns.find_or_add(column)
-        except RecordRejected as reason:
-            for row in np.flatnonzero(present):
-                pending.reject(int(row), str(reason))
+    def _columns_exist(self, pending: PendingRecords) -> bool:
+        return all(self.columns.has_values(name, of) for name, of in pending.values)
+
+    def _add_value_columns(self, batch: RecordBatch, start: int, pending: PendingRecords) -> None:
+        """Add the columns of a request that are new; reject their records if that is impossible.
+
+        A column has the type of the first record that is stored with it.
+        """
+        present = {key: _present(batch, start, pending, key) for key in pending.values}
+        for name, of in sorted(present, key=lambda key: min(present[key], default=sys.maxsize)):
+            # A column before this one may have rejected some of the records.
+            rows = [row for row in present[name, of] if row not in pending.rejections]
+            try:
+                if rows:
+                    self.columns.find_or_add(TableColumn(name, "measure_value", of))
+            except RecordRejected as reason:
+                for row in rows:
+                    pending.reject(row, str(reason))
 
     def _number_series(
         self, pending: PendingRecords, new_series: list[tuple[int, SeriesIdentity]]
-    ) -> npt.NDArray[np.int32]:
+    ) -> list[int]:
         """The number of each record's series; adds new ones to the index and ``new_series``."""
         numbers = [self._index.number(series) for series in pending.series]
+        if None not in numbers:
+            return numbers  # type: ignore[return-value]
         for row, number in enumerate(numbers):
             series = pending.series[row]
-            if number is not None or series is None or not pending.accepted[row]:
+            if number is not None or series is None or row in pending.rejections:
                 continue
             # An earlier record of this request may have added the series.
             added = self._index.number(series)
@@ -101,14 +117,14 @@ class TableData:
                 added = self._index.add(series)
                 new_series.append((added, series))
             numbers[row] = added
-        return np.array([number or 0 for number in numbers], np.int32)
+        return [number or 0 for number in numbers]
 
     def _add_series_columns(self, series: SeriesIdentity) -> None:
-        """Raises RecordRejected if a dimension or the measure name can't be added."""
+        """Raises RecordRejected if a dimension or the measure name cannot be added."""
         if series.measure_name not in self._measure_names:
             if len(self._measure_names) >= limits.MEASURE_NAMES_PER_TABLE:
                 raise RecordRejected(
-                    f"The measure name {series.measure_name} can't be added: a table can have"
+                    f"The measure name {series.measure_name} cannot be added: a table can have"
                     f" {limits.MEASURE_NAMES_PER_TABLE}."
                 )
             self._measure_names.add(series.measure_name)
@@ -116,20 +132,20 @@ class TableData:
             self.columns.find_or_add(TableColumn(name, "dimension", "VARCHAR"))
 
     def _to_arrow(
-        self, pending: PendingRecords, series: npt.NDArray[np.int32], accepted: npt.NDArray[np.intp]
+        self, batch: RecordBatch, series: Sequence[int], accepted: npt.NDArray[np.intp]
     ) -> pa.Table:
         """The accepted records, with the columns of the points table; times are numbers."""
         columns = {
-            "series": pa.array(series),
-            "time": pa.array(pending.times),
-            "version": pa.array(pending.versions),
+            "series": pa.array(np.array(series, np.int32)),
+            "time": pa.array(batch.times),
+            "version": pa.array(batch.versions),
         }
-        for (name, value_type), values in pending.values.items():
+        for (name, value_type), values in batch.values.items():
             stored = self.columns.find(TableColumn(name, "measure_value", value_type))
             if stored is not None:
                 columns[stored.sql] = values
         table = pa.table(columns)
-        return table if len(accepted) == len(series) else table.take(pa.array(accepted))
+        return table if len(accepted) == len(batch) else table.take(pa.array(accepted))
 
     def _write_series(self, new_series: Sequence[tuple[int, SeriesIdentity]]) -> None:
         if not new_series:
@@ -147,43 +163,54 @@ class TableData:
     def _write_points(
         self,
         rows: pa.Table,
-        requests: Sequence[PendingRecords],
-        accepted: Sequence[npt.NDArray[np.intp]],
+        batch: RecordBatch,
+        accepted: npt.NDArray[np.intp],
     ) -> None:
         """Resolve duplicates and store the remaining rows.
 
-        ``rows`` are the accepted records of all requests; ``accepted`` has their indexes in each.
+        ``rows`` are the accepted records, and ``accepted`` their rows in the batch.
         """
         series, times = rows["series"].to_numpy(), rows["time"].to_numpy()
         suspects = np.flatnonzero((times <= self._index.latest[series]) | _repeated(series, times))
         if len(suspects):
-            rows = self._without_duplicates(rows, suspects, requests, accepted)
-        if rows.num_rows:
-            missing = pa.nulls(rows.num_rows)
-            columns = {
-                name: rows[name] if name in rows.column_names else missing
-                for name in self._point_columns()
-            }
-            for name in self._timestamp_columns() & set(rows.column_names):
-                columns[name] = rows[name].cast(pa.timestamp("ns"))
-            self._connection.from_arrow(pa.table(columns)).insert_into(self.columns.points_table)
-        np.maximum.at(self._index.latest, series, times)
+            rows = self._without_duplicates(rows, suspects, batch, accepted)
+        if self._buffered:
+            self.buffer.append(rows)
+            self.buffered_bytes += rows.nbytes
+        else:
+            self._insert(rows)
+        self._index.extend(series, times)
+
+    def insert_buffer(self) -> None:
+        """Insert the rows that are buffered, in a transaction."""
+        if self.buffer:
+            self._insert(pa.concat_tables(self.buffer, promote_options="default").combine_chunks())
+            self.buffer, self.buffered_bytes = [], 0
+
+    def _insert(self, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
+        missing, present = pa.nulls(rows.num_rows), set(rows.column_names)
+        columns = {
+            name: rows[name] if name in present else missing for name in self._point_columns()
+        }
+        for name in self._timestamp_columns() & present:
+            columns[name] = rows[name].cast(pa.timestamp("ns"))
+        self._connection.from_arrow(pa.table(columns)).insert_into(self.columns.points_table)
 
     def _without_duplicates(
         self,
         rows: pa.Table,
         suspects: npt.NDArray[np.intp],
-        requests: Sequence[PendingRecords],
-        accepted: Sequence[npt.NDArray[np.intp]],
+        batch: RecordBatch,
+        accepted: npt.NDArray[np.intp],
     ) -> pa.Table:
         """The rows to store; ``suspects`` are the row numbers that may be duplicates."""
+        self.insert_buffer()
         candidates = rows.take(pa.array(suspects))
         resolution = resolve_duplicates(candidates, self._current_records(candidates))
-        owners = np.repeat(np.arange(len(requests)), [len(part) for part in accepted])
-        indexes = np.concatenate(accepted)
         for candidate, (reason, version) in resolution.rejected.items():
-            row = suspects[candidate]
-            requests[owners[row]].reject(int(indexes[row]), reason, version)
+            batch.reject(int(accepted[suspects[candidate]]), reason, version)
         self._delete(resolution.replaced)
         needed = np.ones(rows.num_rows, np.bool_)
         needed[suspects[resolution.dropped]] = False
@@ -241,18 +268,12 @@ class TableData:
                 self._measures.add((name, measure_type))
 
 
-def _accepted_values(
-    pending: PendingRecords, column: tuple[str, ValueType]
-) -> npt.NDArray[np.bool_]:
-    """Which records have a value in a column and are to be stored."""
-    present: npt.NDArray[np.bool_] = np.asarray(pending.values[column].is_valid())
-    return present & pending.accepted
-
-
-def _first_row(pending: PendingRecords, column: tuple[str, ValueType]) -> int:
-    """The first accepted record with a value in a column; the number of records if none has."""
-    present = _accepted_values(pending, column)
-    return int(present.argmax()) if present.any() else len(present)
+def _present(
+    batch: RecordBatch, start: int, pending: PendingRecords, key: tuple[str, ValueType]
+) -> list[int]:
+    """The indexes of the accepted records of a request with a value in a column."""
+    valid = batch.values[key].slice(start, len(pending.times)).is_valid()
+    return [int(row) for row in np.flatnonzero(valid) if row not in pending.rejections]
 
 
 def _repeated(series: npt.NDArray[np.int32], times: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -13,10 +13,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
+import duckdb
+
 from fleetstream.emulator.errors import (
     InternalServerException,
     ResourceNotFoundException,
     ServiceError,
+    ThrottlingException,
 )
 from fleetstream.emulator.store.pending_records import PendingRecords
 from fleetstream.emulator.store.store import TimestreamStore
@@ -61,6 +64,11 @@ class Writer:
         self._queue.put(queued)
         return queued.done
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Finish everything that is queued, and end the thread."""
         self._queue.put(None)
@@ -90,12 +98,9 @@ class Writer:
             return
         try:
             self._store.write([queued.pending for queued in valid])
-        except Exception:
-            _log.exception("A commit failed.")
+        except Exception as error:
             for queued in valid:
-                queued.done.set_exception(
-                    InternalServerException("The records could not be stored.")
-                )
+                queued.done.set_exception(_service_error(error))
         else:
             for queued in valid:
                 queued.done.set_result(queued.pending)
@@ -117,6 +122,20 @@ class Writer:
             error = missing
         queued.done.set_exception(error)
         return False
+
+
+def _service_error(error: Exception) -> ServiceError:
+    """The error that the requests of a failed commit get."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, duckdb.OutOfMemoryException):
+        # That the data leave enough memory was checked before.
+        return ThrottlingException(
+            "The records were not stored, because running queries have used the server's memory;"
+            " send them again."
+        )
+    _log.error("A commit failed.", exc_info=error)
+    return InternalServerException("The records could not be stored.")
 
 
 def _run_change(queued: _QueuedChange) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -67,15 +67,19 @@ class Unload:
         self._result_files: list[dict[str, Any]] = []
         self._query_id = ""
 
-    def run(self, query_id: str, cursor: duckdb.DuckDBPyConnection) -> list[list[str]]:
+    def run(
+        self, query_id: str, cursor: duckdb.DuckDBPyConnection, check: Callable[[], None]
+    ) -> list[list[str]]:
         """Write all files; returns the rows of the statement's result.
 
-        Raises duckdb.Error if the query fails, and ValidationException if a file can't be written
-        or there are too many partitions. Files that were written before an error remain.
+        ``check`` is called before each part of the result is written, and raises an error to end
+        the statement. Raises duckdb.Error if the query fails, and ValidationException if a file
+        can't be written or there are too many partitions. Files that were written before an error
+        remain.
         """
         self._query_id = query_id
         try:
-            self._write_result(cursor)
+            self._write_result(cursor, check)
         finally:
             for file in self._files.values():
                 file.content.close()
@@ -83,13 +87,15 @@ class Unload:
         manifest = self._put_json("manifest", self._manifest())
         return [[str(self._total("row_count")), metadata, manifest]]
 
-    def _write_result(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def _write_result(self, cursor: duckdb.DuckDBPyConnection, check: Callable[[], None]) -> None:
         """Write the result's rows to files, and store all of them."""
         with cursor.sql(self._sql).to_arrow_reader(_BATCH_ROWS) as batches:
             for batch in batches:
+                check()
                 for folder, rows in self._split(batch):
                     self._write(folder, rows)
         for folder in list(self._files):
+            check()
             self._finish(folder)
 
     def _split(self, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:

@@ -1,7 +1,7 @@
 """Parsing the texts of measure values.
 
 The types are those of the developer guide's "Data types". According to it, a DOUBLE that is written
-can't be NaN or infinite.
+cannot be NaN or infinite.
 """
 
 from __future__ import annotations
