@@ -2,6 +2,7 @@
 
 from docs import (
     model_reference,
+    operations,
     outputs,
     pictures,
     reference,
@@ -11,7 +12,17 @@ from docs import (
     values,
 )
 
-PARTS = (reference, schema, values, model_reference, shipped, sql_functions, pictures, outputs)
+PARTS = (
+    reference,
+    operations,
+    schema,
+    values,
+    model_reference,
+    shipped,
+    sql_functions,
+    pictures,
+    outputs,
+)
 
 if __name__ == "__main__":
     for part in PARTS:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from docs import (
     model_reference,
+    operations,
     outputs,
     pictures,
     record,
@@ -27,6 +28,10 @@ ROOT = Path(__file__).parent.parent
 
 def test_command_line_reference() -> None:
     assert reference.PAGE.read_text() == reference.reference(), "stale; run `make docs`"
+
+
+def test_operations_of_the_local_timestream() -> None:
+    assert operations.PAGE.read_text() == operations.page(), "stale; run `make docs`"
 
 
 def test_values() -> None:
