@@ -10,17 +10,20 @@ Run it with `python -m benchmarks.local_endpoint`.
 import argparse
 import http.client
 import json
-import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 RECORDS = 100
 VALUES = 20
@@ -28,6 +31,12 @@ DATABASE, TABLE = "benchmark", "records"
 HEADERS = {"Content-Type": "application/x-amz-json-1.0"}
 WARM_UP_SECONDS = 2.0
 START_SECONDS = 60
+SERVE = [sys.executable, "-m", "fleetstream", "serve", "--port", "{port}"]
+SERVERS = {
+    "moto": [sys.executable, "-m", "moto.server", "-p", "{port}"],
+    "in memory": SERVE,
+    "with --store": [*SERVE, "--store", "{store}"],
+}
 _TIME = "1000000000000"
 
 
@@ -42,7 +51,7 @@ class Model:
 SINGLE, MULTI = Model("single-measure", 1), Model(f"multi-measure, {VALUES} values", VALUES)
 
 
-def body(model: Model, connection: int) -> tuple[bytes, bytes]:
+def body(model: Model, connection: int, records: int = RECORDS) -> tuple[bytes, bytes]:
     """A request of one connection's own series, before and after its time."""
     if model is SINGLE:
         value = {"MeasureValue": "12.34"}
@@ -53,7 +62,7 @@ def body(model: Model, connection: int) -> tuple[bytes, bytes]:
                 for number in range(VALUES)
             ]
         }
-    records = [
+    given = [
         {
             "Dimensions": [
                 {"Name": "instance_name", "Value": f"i-AUa00Zt2-apollo-{record:04}.amazonaws.com"},
@@ -64,7 +73,7 @@ def body(model: Model, connection: int) -> tuple[bytes, bytes]:
             ],
             **value,
         }
-        for record in range(RECORDS)
+        for record in range(records)
     ]
     common = {
         "Dimensions": [{"Name": "region", "Value": "us-east-1"}],
@@ -77,7 +86,7 @@ def body(model: Model, connection: int) -> tuple[bytes, bytes]:
         "DatabaseName": DATABASE,
         "TableName": TABLE,
         "CommonAttributes": common,
-        "Records": records,
+        "Records": given,
     }
     before, _, after = json.dumps(request, separators=(",", ":")).encode().partition(_TIME.encode())
     return before, after
@@ -101,17 +110,39 @@ def receive(connection: http.client.HTTPConnection) -> None:
         raise SystemExit(f"A request was answered with {answer.status}: {text[:500]!r}")
 
 
-def requests_per_second(port: int, model: Model, connections: int, seconds: float) -> float:
-    """How many requests of 100 records are answered a second.
+@dataclass(frozen=True)
+class Load:
+    """What is sent: requests with so many records of a model, on so many connections."""
+
+    model: Model
+    records: int
+    connections: int
+
+    @property
+    def values(self) -> int:
+        """The values of one request."""
+        return self.records * self.model.values
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Requests per second of wall-clock time, and per second of the server's CPU time."""
+
+    wall: float
+    cpu: float
+
+
+def measured_rate(port: int, process: psutil.Process, load: Load, seconds: float) -> Rate:
+    """How many requests a server answers.
 
     One thread keeps a request under way on every connection, so the loop itself needs little of
     the processors that it shares with the server.
     """
-    lines = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(connections)]
-    bodies = [body(model, number) for number in range(connections)]
+    lines = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(load.connections)]
+    bodies = [body(load.model, number, load.records) for number in range(load.connections)]
     moment = int(time.time() * 1000) - 3_600_000
     begin = time.monotonic() + WARM_UP_SECONDS
-    answered, now, started = 0, time.monotonic(), begin
+    answered, now, started, cpu = 0, time.monotonic(), begin, 0.0
     for line, (before, after) in zip(lines, bodies, strict=True):
         send(line, "WriteRecords", b"%s%d%s" % (before, moment, after))
     while now < begin + seconds:
@@ -121,17 +152,23 @@ def requests_per_second(port: int, model: Model, connections: int, seconds: floa
             send(line, "WriteRecords", b"%s%d%s" % (before, moment, after))
         now = time.monotonic()
         if now < begin:
-            started = now
+            started, cpu = now, cpu_time(process)
         else:
-            answered += connections
+            answered += load.connections
+    cpu = cpu_time(process) - cpu
     for line in lines:
         receive(line)
         line.close()
-    return answered / (now - started)
+    return Rate(answered / (now - started), answered / cpu)
+
+
+def cpu_time(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 @contextmanager
-def running(command: list[str], port: int) -> Iterator[int]:
+def running(command: list[str], port: int) -> Iterator[psutil.Process]:
     """A server in a process of its own, with the table made."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -151,7 +188,7 @@ def running(command: list[str], port: int) -> Iterator[int]:
             send(connection, operation, json.dumps(request).encode())
             receive(connection)
         connection.close()
-        yield port
+        yield psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -162,48 +199,54 @@ def free_port() -> int:
         return urlsplit(f"//127.0.0.1:{listener.getsockname()[1]}").port or 0
 
 
-def rates(command: list[str], connections: int, seconds: float) -> dict[Model, float]:
-    """Requests a second in both record models, each in a new server."""
-    found: dict[Model, float] = {}
-    for model in (SINGLE, MULTI):
-        folder = Path(tempfile.mkdtemp())
+def rate(command: list[str], load: Load, seconds: float) -> Rate:
+    """The rate of a new server."""
+    with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        filled = [part.format(port=port, store=folder / "store") for part in command]
-        with running(filled, port) as ready:
-            found[model] = requests_per_second(ready, model, connections, seconds)
-        shutil.rmtree(folder)
-    return found
+        filled = [part.format(port=port, store=Path(folder) / "store") for part in command]
+        with running(filled, port) as process:
+            return measured_rate(port, process, load, seconds)
 
 
 def main() -> None:
     """Print a table of rates and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=4.0, help="for each figure")
-    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5, help="of alternating runs")
+    parser.add_argument("--connections", type=int, default=8)
     options = parser.parse_args()
-    serve = [sys.executable, "-m", "fleetstream", "serve", "--port", "{port}"]
-    moto = [sys.executable, "-m", "moto.server", "-p", "{port}"]
-    servers = {
-        "moto": moto,
-        "in memory": serve,
-        "with --store": [*serve, "--store", "{store}"],
-    }
-    measured = {
-        name: rates(command, options.connections, options.seconds)
-        for name, command in servers.items()
-    }
-    print(f"{RECORDS} records a request, {options.connections} connections")
-    print(f"{'':26}{'':14}{'requests/s':>11}{'records/s':>11}{'values/s':>12}{'× moto':>8}", end="")
-    print("  × moto single, values/s")
-    moto_values = measured["moto"][SINGLE] * RECORDS
-    for model in (SINGLE, MULTI):
-        for name, found in measured.items():
-            rate = found[model]
-            values = rate * RECORDS * model.values
+    loads = [
+        Load(SINGLE, 10, options.connections),
+        Load(SINGLE, RECORDS, options.connections),
+        Load(MULTI, RECORDS, options.connections),
+    ]
+    found: dict[tuple[str, Load], list[Rate]] = defaultdict(list)
+    for _ in range(options.rounds):
+        for load in loads:
+            for name, command in SERVERS.items():
+                found[name, load].append(rate(command, load, options.seconds))
+    print(f"{options.connections} connections, {options.rounds} rounds: minimum, median, maximum")
+    print(
+        "x moto is the values per second against moto's with single-measure records, by wall-clock"
+    )
+    print("time and by the server's CPU time")
+    for load in loads:
+        base = Load(SINGLE, load.records, load.connections)
+        for name in SERVERS:
+            pairs = list(zip(found[name, load], found["moto", base], strict=True))
+            factor = load.values / base.values
             print(
-                f"{model.name:26}{name:14}{rate:11,.0f}{rate * RECORDS:11,.0f}{values:12,.0f}"
-                f"{rate / measured['moto'][model]:8.1f}{values / moto_values:10.1f}"
+                f"{load.records:4} records, {load.model.name:26}{name:14}"
+                f" requests/s {spread([one.wall for one, _ in pairs], ',.0f')}"
+                f" x moto {spread([factor * one.wall / moto.wall for one, moto in pairs], '.1f')}"
+                f" by CPU {spread([factor * one.cpu / moto.cpu for one, moto in pairs], '.1f')}"
             )
+
+
+def spread(numbers: list[float], form: str) -> str:
+    """Minimum, median and maximum."""
+    found = (min(numbers), statistics.median(numbers), max(numbers))
+    return " / ".join(format(number, form) for number in found).ljust(22)
 
 
 if __name__ == "__main__":
