@@ -30,9 +30,6 @@ from fleetstream.emulator.errors import (
 )
 
 WATCH_SECONDS = 0.02
-MEMORY_TOLERANCE = 1.1
-"""DuckDB does not count all memory that it uses: queries are stopped when the process has grown by
-this multiple of DuckDB's limit."""
 SMALL_GROWTH = 32 * 2**20
 """A query is not stopped while the process has grown by less than these bytes since its start: it
 is not to blame for memory that an earlier one has not given back yet."""
@@ -97,7 +94,7 @@ class QueryRunner:
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.at_once, thread_name_prefix="timestream-query")
         self._process = psutil.Process()
-        self._most_memory = self._memory() + MEMORY_TOLERANCE * limits.memory
+        self._most_memory = self._memory() + limits.memory
         self._running: dict[QueryTask, Future[Response]] = {}
 
     @property
