@@ -9,7 +9,7 @@ from tests.emulator_process import EmulatorProcess
 
 # Cores may be shared, so that how long an example takes says nothing about it. Each run of the
 # suite tries other examples.
-settings.register_profile("suite", deadline=None, max_examples=40)
+settings.register_profile("suite", deadline=None, max_examples=25)
 settings.load_profile("suite")
 
 

@@ -68,9 +68,10 @@ def covered(label: Label, cell: Cell, group_of: dict[str, str]) -> bool:
 @pytest.mark.parametrize("name", EFFECTS)
 def test_values_differ_exactly_where_a_label_says_so(name: str) -> None:
     model = msgspec.convert(document([EFFECTS[name]]), Model)
-    stamps = range(START, START + DAY, STEP)
+    end = START + DAY // 2
+    stamps = range(START, end, STEP)
     with_, without = (cells(made, stamps) for made in pair(model))
-    labels = pair(model)[0].labels(START, START + DAY)
+    labels = pair(model)[0].labels(START, end)
     assert labels
     assert with_.keys() == without.keys()
     different = {cell for cell, value in with_.items() if value != without[cell]}

@@ -154,7 +154,7 @@ def test_stores_batches_in_any_order_and_split(target: Running, model: RecordMod
     """Whatever the order and the overlap of rows, over any number of requests and openings."""
     whole = history(3, 5, 1)
 
-    @settings(max_examples=6)
+    @settings(max_examples=3)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         options = target.place()
@@ -242,8 +242,8 @@ def test_memory_is_bounded(target: Running) -> None:
     with opened(target.place(), RecordModel.MULTI) as sink:
         tracemalloc.start()
         try:
-            for number in range(100):
-                if number == 40:
+            for number in range(60):
+                if number == 25:
                     before, resident_before = hold()
                 write(sink, list(made.batches([begin + number * SECOND])))
             after, resident = hold()

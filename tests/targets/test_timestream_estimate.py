@@ -31,7 +31,7 @@ def server(emulator: EmulatorProcess) -> EmulatorProcess:
 
 
 REGION = ("--include-region", "us-west-2")
-HISTORY = ("--start", "-90m", "--interval", "1m")
+HISTORY = ("--start", "-40m", "--interval", "1m")
 
 
 @pytest.mark.parametrize(

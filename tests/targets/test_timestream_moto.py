@@ -62,7 +62,6 @@ SMALLER = " --include-region us-west-2"
 VALUES = dict.fromkeys(COMMANDS, 1_040) | {
     "first steps": 26_260,
     "one host": 30,
-    "multi-threaded": 26_260,
     "more hosts": 3_120,
 }
 """Values in a sweep."""
