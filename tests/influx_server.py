@@ -1,17 +1,14 @@
 """A real InfluxDB 1 in a process of its own."""
 
-import subprocess
-import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 
-from tests.programs import free_port, program
+from tests.programs import ServerProcess, answer_of, free_port, program
 
 
-class InfluxDB:
+class InfluxDB(ServerProcess):
     """`influxd` on free ports of loopback with its data in ``folder``, from `with` to its end.
 
     With ``users`` it asks for credentials: `admin` with the password `secret` has them.
@@ -21,7 +18,7 @@ class InfluxDB:
         self._folder = folder
         self._users = users
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         influxd = program("influxd")
         http, rpc = free_port(), free_port()
         self.url = f"http://127.0.0.1:{http}"
@@ -34,30 +31,10 @@ class InfluxDB:
             f"auth-enabled = {str(self._users).lower()}\n"
             "[monitor]\nstore-enabled = false\n"
         )
-        self.process = subprocess.Popen(
-            [influxd, "-config", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                requests.get(f"{self.url}/ping", timeout=1)
-                break
-            except requests.ConnectionError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        self.launch(influxd, "-config", str(config), answers=lambda: answer_of(f"{self.url}/ping"))
         if self._users:
             self.query("CREATE USER admin WITH PASSWORD 'secret' WITH ALL PRIVILEGES")
         self.query("CREATE DATABASE fleet")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.process.kill()
-        self.process.wait(30)
 
     def query(self, statement: str) -> list[dict[str, Any]]:
         """The series of an InfluxQL answer."""

@@ -5,10 +5,14 @@ import os
 import random
 import shutil
 import socket
-from collections.abc import Sequence
+import subprocess
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
+import requests
 
 
 def program(name: str, *, package: str | None = None, folders: Sequence[Path] = ()) -> str:
@@ -45,3 +49,43 @@ def await_attempt(port: int) -> None:
         listener.settimeout(60)
         connection, _ = listener.accept()
         connection.close()
+
+
+class ServerProcess:
+    """A server in a process of its own, from `with` to its end."""
+
+    process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start the server, also again, and wait until it answers."""
+        raise NotImplementedError
+
+    def launch(self, *command: str, answers: Callable[[], object], **options: Any) -> None:
+        """Run a command silently, and wait until ``answers`` raises no error of a connection."""
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
+        )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                answers()
+                break
+            except (requests.RequestException, ConnectionError):
+                assert time.monotonic() < deadline, f"{command[0]} does not answer"
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(30)
+
+
+def answer_of(url: str) -> None:
+    """Raises an error unless the URL is answered with success."""
+    requests.get(url, timeout=1).raise_for_status()

@@ -89,8 +89,8 @@ def labels(manifest: Path | str | None = None, **options: Any) -> pa.Table:
         raise ValueError("A manifest has all options of its run; give either it or options.")
     else:
         read = read_manifest(Path(manifest))
-        spec, stamps = read.spec, sorted({*read.timestamps(), *read.unsettled})
-        begin, end = (stamps[0], stamps[-1] + 1) if stamps else (0, 0)
+        spec, stamps = read.spec, [*read.timestamps(), *read.unsettled]
+        begin, end = min(stamps, default=0), max(stamps, default=-1) + 1
     found = spec.generator().labels(begin, end) if begin < end else []
     columns = {
         name: pa.array([_plain(getattr(label, name)) for label in found], kind)

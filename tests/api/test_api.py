@@ -53,7 +53,7 @@ def test_telemetry_streams_into_duckdb() -> None:
     ("call", "message"),
     [
         (lambda: fleetstream.telemetry("pods", **DAY), "There is no kind 'pods'; choose from"),
-        (lambda: fleetstream.telemetry(seed=7), "The run has no end."),
+        (lambda: fleetstream.telemetry(seed=7), "The run has no end; give --end or --autostop."),
         (lambda: fleetstream.series(include_ms="hera"), "There is no microservice_name 'hera'"),
         (lambda: fleetstream.make_spec(interval="soon"), "'soon' is not a duration"),
         (lambda: fleetstream.make_spec(end="1h"), "--end needs --start"),

@@ -80,6 +80,9 @@ def test_a_model_without_incidents(capsys: pytest.CaptureFixture[str]) -> None:
         ((*SHOP, *STRETCH, "--out", "labels.txt"), "does not end with one of .csv, .json"),
         ((*SHOP, "--start", "1h", "--incidents", "maybe"), "'maybe' is neither on nor off"),
         (("missing.json",), "missing.json"),
+        ((*SHOP, *STRETCH, "--out", "nowhere/labels.csv"), "cannot be written to nowhere/labels"),
+        ((*SHOP, *STRETCH, "--out", "nowhere/labels.parquet"), "cannot be written to nowhere"),
+        ((*SHOP, "--start", "1h", "--follow"), "The run has no end; give --end or --autostop."),
     ],
 )
 def test_bad_input(

@@ -136,3 +136,20 @@ def test_limits_and_missing_values() -> None:
     assert rows["scaled"].min() == 4
     assert rows["rare"].isna().mean() == pytest.approx(0.9, abs=0.01)
     assert not rows["level"].isna().any()
+
+
+def test_a_histogram_may_have_a_hundred_buckets_and_a_long_name() -> None:
+    text = content()
+    (histogram,) = text["kinds"]["task"]["histograms"]
+    histogram["name"] = "http_server_request_duration_seconds_of_a_task"
+    histogram["buckets"] = [0.01 * number for number in range(1, 101)]
+    made = Generator(msgspec.convert(text, Model), 9, parameters={"slots": 2})
+    (row, *_) = table(made, [START]).to_pylist()
+    totals = [value for name, value in row.items() if "_bucket_le_" in name]
+    count, size = row[f"{histogram['name']}_count"], row[f"{histogram['name']}_sum"]
+    assert len(totals) == 100
+    assert totals == sorted(totals)
+    assert count >= totals[-1] > 0
+    middles = 0.01 * (np.arange(100) + 0.5)
+    wanted = np.diff(totals, prepend=0) @ middles + (count - totals[-1]) * 1.5
+    assert size == pytest.approx(wanted, rel=1e-9)

@@ -130,3 +130,17 @@ def test_the_dimensions_of_what_is_alive() -> None:
     rows = table(MADE, [START])
     assert found.to_pylist() == rows.select(["group", "name", "version"]).to_pylist()
     assert 0 < found.num_rows < 40
+
+
+def test_widths_in_dimensions_that_change() -> None:
+    """As in Python's format strings: numbers to the right, texts to the left."""
+    text = content(lifetime="1h")
+    text["kinds"]["task"]["dimensions"] = {
+        "number": "{slot.index:3}|{slot.index:03}|{slot.id}",
+        "text": "{slot.id:10}|{group:6}|",
+    }
+    made = Generator(msgspec.convert(text, Model), 1, parameters={"slots": 2})
+    for row in made.dimensions("task", START).to_pylist():
+        right, zeros, name = row["number"].split("|")
+        assert (right, zeros) in {("  0", "000"), ("  1", "001")}
+        assert row["text"].split("|")[:2] in ([f"{name:10}", f"{g:6}"] for g in ("east", "west"))

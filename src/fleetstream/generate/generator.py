@@ -150,15 +150,17 @@ class Generator:
         for chunk in self.chunks if chunks is None else chunks:
             due = self._due(chunk.kind, timestamps)
             population = self._populations[chunk.kind]
-            for part in population.split(chunk.start, chunk.stop, due) if due else ():
-                batch = self.batch(chunk, part)
+            for instances in population.parts(chunk.start, chunk.stop, due) if due else ():
+                batch = self._batch(chunk, instances)
                 if batch.num_rows:
                     yield batch
 
     def batch(self, chunk: Chunk, timestamps: Sequence[int]) -> pa.RecordBatch:
         """The series of a chunk that are alive at timestamps in microseconds."""
-        instances, evaluator = self.instances(chunk, timestamps), self.evaluators[chunk.kind]
-        grid, alive = instances.grid, instances.alive
+        return self._batch(chunk, self.instances(chunk, timestamps))
+
+    def _batch(self, chunk: Chunk, instances: Instances) -> pa.RecordBatch:
+        evaluator, grid, alive = self.evaluators[chunk.kind], instances.grid, instances.alive
         incidents = grid.active()
         values = evaluator.evaluate(grid, incidents)
         missing = evaluator.missing(grid, incidents)
@@ -166,15 +168,10 @@ class Generator:
             _arrow(measure, _flat(values[measure.name], alive), _flat(missing(measure), alive))
             for measure in self.model.kinds[chunk.kind].measures
         ]
-        if alive is not None:
-            rows = pa.array(np.nonzero(alive)[1])
-            dimensions = [column.take(rows) for column in instances.dimensions]
-            time = np.repeat(grid.timestamps, alive.sum(axis=1))
-        else:
-            dimensions = self._dimensions(chunk, instances, len(timestamps))
-            time = np.repeat(grid.timestamps, grid.shape[1])
+        counts = grid.shape[1] if alive is None else alive.sum(axis=1)
+        time = np.repeat(grid.timestamps, counts).view("datetime64[us]")
         return pa.RecordBatch.from_arrays(
-            [*dimensions, pa.array(time.view("datetime64[us]")), *arrays],
+            [*self._dimensions(chunk, instances), pa.array(time), *arrays],
             schema=self.schemas[chunk.kind],
         )
 
@@ -182,10 +179,13 @@ class Generator:
         """The dimensions of the series of a kind that are alive at a time in microseconds."""
         if self.model.life_level(self.model.kinds[kind].level) is None:
             return self.tables[kind].dimensions
-        names = list(self.model.kinds[kind].dimensions)
-        chunks = [self.batch(chunk, [timestamp]) for chunk in self.chunks if chunk.kind == kind]
-        schema = pa.schema([self.schemas[kind].field(name) for name in names])
-        table = pa.Table.from_batches([each.select(names) for each in chunks], schema)
+        schema = pa.schema(
+            [self.schemas[kind].field(name) for name in self.model.kinds[kind].dimensions]
+        )
+        chunks = [chunk for chunk in self.chunks if chunk.kind == kind]
+        columns = [self._dimensions(chunk, self.instances(chunk, [timestamp])) for chunk in chunks]
+        parts = [pa.RecordBatch.from_arrays(each, schema=schema) for each in columns]
+        table = pa.Table.from_batches(parts, schema)
         batches = table.unify_dictionaries().combine_chunks().to_batches()
         if not batches:
             return pa.RecordBatch.from_arrays(
@@ -216,13 +216,16 @@ class Generator:
             return timestamps
         return [stamp for stamp in timestamps if stamp % interval < (self._step or 1)]
 
-    def _dimensions(self, chunk: Chunk, instances: Instances, times: int) -> list[pa.Array]:
-        """The dimensions of the series, repeated per timestamp."""
-        columns = instances.dimensions
+    def _dimensions(self, chunk: Chunk, instances: Instances) -> list[pa.Array]:
+        """The dimensions of the series that are alive, repeated per timestamp."""
+        columns, (times, count) = instances.dimensions, instances.grid.shape
+        if instances.alive is not None:
+            rows = pa.array(np.nonzero(instances.alive)[1])
+            return [column.take(rows) for column in columns]
         if times == 1:
             return columns
-        if instances.grid.births is not None:
-            rows = pa.array(np.tile(np.arange(instances.grid.shape[1]), times))
+        if instances.slots is not None:
+            rows = pa.array(np.tile(np.arange(count), times))
             return [column.take(rows) for column in columns]
         # Targets remember what they derived from an array by its address, so arrays are kept and
         # used again; their lengths are powers of two so that few are kept.

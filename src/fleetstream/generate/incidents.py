@@ -86,7 +86,7 @@ class IncidentView:
     rows: IncidentRows
     of: npt.NDArray[np.intp]
 
-    def part(self, series: slice | npt.NDArray[np.intp]) -> "IncidentView":
+    def part(self, series: slice) -> "IncidentView":
         """The view of some of the series, with no more rows than they have."""
         rows, of = np.unique(self.of[series], return_inverse=True)
         part = IncidentRows(self.rows.name, self.rows.incident, self.rows.keys[rows])

@@ -1,6 +1,6 @@
 """The series of a kind at some timestamps: all of them, or those that are alive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -60,17 +60,15 @@ class Population:
         self._names = list(kind.dimensions)
         self._evaluator = evaluator
         self._keys = seeded(self.table.identities, seed)
-        integers = {
-            name: topology.integers(kind.level, name)[topology.series(key)]
-            for name in kind.integer_names
+        series = topology.series(key)
+        self._integers: dict[str, npt.NDArray[np.generic]] = {
+            name: topology.integers(kind.level, name)[series] for name in kind.integer_names
         }
-        self._integers: dict[str, npt.NDArray[np.generic]] = {**integers}
         self._fixed = evaluator.fixed(self.table.identities) | self._integers
         self._drivers = {
             name: _driver_view(model, topology, name, key, seed) for name in kind.driver_names
         }
         line = [level.name for level in model.line(kind.level)]
-        series = topology.series(key)
         self._incidents = [
             IncidentView(
                 rows, topology.above(kind.level, rows.incident.level)[series].astype(np.intp)
@@ -79,34 +77,35 @@ class Population:
             if rows.incident.level in line and rows.incident.concerns(key, kind.driver_names)
         ]
         self._life: _KindLife | None = None
-        level = model.life_level(kind.level)
-        if level is not None:
+        if model.life_level(kind.level) is not None:
             self._life = _KindLife(model, key, topology, seed)
             if self._life.templates:
-                places = seeded(topology.identities(kind.level), seed)[topology.series(key)]
+                places = seeded(topology.identities(kind.level), seed)[series]
                 self._keys = mix(self._keys + places)
-
         self._parts: dict[tuple[int, int], _Part] = {}
 
-    def split(self, start: int, stop: int, timestamps: Sequence[int]) -> list[Sequence[int]]:
-        """The timestamps in parts in which most slots of the rows hold one instance only.
+    def parts(self, start: int, stop: int, timestamps: Sequence[int]) -> Iterator[Instances]:
+        """As :meth:`at`, in stretches of time in which most slots hold one instance only.
 
-        All instances of a part are evaluated at all of its timestamps.
+        All instances of a stretch are evaluated at all of its timestamps.
         """
-        if self._life is None or len(timestamps) == 1:
-            return [timestamps]
-        lives = self._part(start, stop).lives(np.array(timestamps, np.int64))
+        if self._life is None:
+            yield self.at(start, stop, timestamps)
+            return
+        times, part = np.array(timestamps, np.int64), self._part(start, stop)
+        lives = part.lives(times)
         changes = np.cumsum(_replaced(lives).sum(axis=1)) // max(stop - start, 1)
         ends = np.flatnonzero(np.diff(changes)) + 2
-        bounds = [0, *ends.tolist(), len(timestamps)]
-        return [timestamps[a:b] for a, b in pairwise(bounds) if a < b]
+        for first, last in pairwise([0, *ends.tolist(), len(times)]):
+            if first < last:
+                yield self._living(part, start, times[first:last], lives.during(first, last))
 
     def at(self, start: int, stop: int, timestamps: Sequence[int]) -> Instances:
         """The series of the rows ``[start, stop)`` of the table at timestamps in microseconds."""
         times = np.array(timestamps, np.int64)
         part = self._part(start, stop)
         if self._life is not None:
-            return self._living(part, start, times)
+            return self._living(part, start, times, part.lives(times))
         if part.instances is None:
             rows = slice(start, stop)
             fixed = {name: values[rows] for name, values in self._fixed.items()}
@@ -125,25 +124,20 @@ class Population:
             part = self._parts[start, stop] = _Part(drivers, incidents, slots)
         return part
 
-    def _living(self, part: "_Part", start: int, times: Times) -> Instances:
-        lives = part.lives(times)
+    def _living(self, part: "_Part", start: int, times: Times, lives: SlotLives) -> Instances:
+        made: Instances | None
         if len(times) > 1:
             slots, firsts, alive = _distinct(lives)
             made = self._instances(part, lives, slots, firsts, start)
-            return replace(
-                made,
-                grid=replace(made.grid, timestamps=times),
-                alive=None if alive.all() else alive,
-            )
-        known = part.instances
-        if known is None or not part.holds(lives):
-            slots = np.arange(lives.alive.shape[1])
-            known = self._instances(part, lives, slots, np.zeros_like(slots), start)
-            part.remember(lives, known)
-        alive = lives.alive
+        else:
+            made, alive = part.held(lives), lives.alive
+            if made is None:
+                slots = np.arange(alive.shape[1])
+                made = self._instances(part, lives, slots, np.zeros_like(slots), start)
+                part.remember(lives, made)
         return replace(
-            known,
-            grid=replace(known.grid, timestamps=times),
+            made,
+            grid=replace(made.grid, timestamps=times),
             alive=None if alive.all() else alive,
         )
 
@@ -193,14 +187,15 @@ class _Part:
         scale = None if scaled_by is None else scaled_by.values(slots.decisions(times))
         return slots.at(times, scale)
 
-    def holds(self, lives: SlotLives) -> bool:
-        """Whether the instances are still those."""
+    def held(self, lives: SlotLives) -> Instances | None:
+        """The instances that were there last, if they still are."""
         known = self._lives
-        return (
+        same = (
             known is not None
             and np.array_equal(known.tokens, lives.tokens)
             and np.array_equal(known.births, lives.births)
         )
+        return self.instances if same else None
 
     def remember(self, lives: SlotLives, instances: Instances) -> None:
         self._lives, self.instances = lives, instances
@@ -308,14 +303,15 @@ def _joined(template: Template, values: Mapping[str, pa.Array]) -> pa.Array:
         if literal:
             pieces.append(pa.scalar(literal))
         if name is not None:
-            text = values[name].cast(pa.string())
-            pieces.append(_padded(text, width) if width else text)
+            pieces.append(_padded(values[name], width))
     joined = pc.binary_join_element_wise(*pieces, pa.scalar("")).dictionary_encode()
     return joined.cast(pa.dictionary(pa.int32(), pa.string()))
 
 
-def _padded(text: pa.Array, width: str) -> pa.Array:
-    """Text of a least width, as Python's format strings make it."""
-    if width.startswith("0"):
-        return pc.utf8_lpad(text, int(width), "0")
-    return pc.utf8_rpad(text, int(width), " ")
+def _padded(values: pa.Array, width: str) -> pa.Array:
+    """Values as text of a least width: numbers to the right, as Python's format strings do."""
+    text = values.cast(pa.string())
+    if not width:
+        return text
+    pad = pc.utf8_lpad if pa.types.is_integer(values.type) else pc.utf8_rpad
+    return pad(text, int(width), "0" if width.startswith("0") else " ")

@@ -37,16 +37,16 @@ def labels_of(rows: IncidentRows, topology: Topology, begin: int, end: int) -> I
         f"{each.operation} {each.driver or each.kind}" + (f".{each.target}" if each.target else "")
         for each in incident.effects
     )
-    places = topology.places(incident.level)
+    places = topology.places(incident.level, found.rows.astype(np.int32))
     numbers = mix(rows.keys[found.rows] + mix(found.cells.astype(np.uint64)) + name_key(rows.name))
-    for place, row in enumerate(found.rows.tolist()):
+    for number, place in enumerate(places):
         yield Label(
-            id=f"{rows.name}-{int(numbers[place]):016x}",
+            id=f"{rows.name}-{int(numbers[number]):016x}",
             incident=rows.name,
-            place={level: texts[row].as_py() for level, texts in places.items()},
-            start=int(found.starts[place]),
-            end=int(found.ends[place]),
-            severity=float(found.severities[place]),
+            place=place,
+            start=int(found.starts[number]),
+            end=int(found.ends[number]),
+            severity=float(found.severities[number]),
             effects=effects,
             description=incident.description,
         )

@@ -7,6 +7,7 @@ alive is found by looking back to the latest event, in as many cells as it takes
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,13 @@ class SlotLives:
     releases: Times
     alive: Booleans
 
+    def during(self, first: int, last: int) -> "SlotLives":
+        """The same at the times ``[first, last)`` only."""
+        times = slice(first, last)
+        return SlotLives(
+            self.births[times], self.tokens[times], self.releases[times], self.alive[times]
+        )
+
 
 @dataclass(frozen=True)
 class Slots:
@@ -73,10 +81,9 @@ class Slots:
             births, cells = self._latest("replaced", self.keys, times, life.lifetime_us, None)
             tokens = cells.astype(np.uint64)
         if life.releases is not None:
-            delays = uniform(mix(self.keys + name_key("rollout")))
-            shifts = (delays * life.releases.rollout_us).astype(np.int64)
+            every = life.releases.every_us
             released, releases = self._latest(
-                "released", self.release_keys, times, life.releases.every_us, shifts
+                "released", self.release_keys, times, every, self._delays
             )
             births = np.maximum(births, released)
             tokens = mix(tokens + mix(releases.astype(np.uint64)))
@@ -90,6 +97,13 @@ class Slots:
             drawn = uniform(mix(keys + mix(periods.astype(np.uint64))[:, np.newaxis]))
             alive &= drawn < life.presence
         return SlotLives(births, tokens, releases, alive)
+
+    @cached_property
+    def _delays(self) -> Times:
+        """How many microseconds after the beginning of a rollout each slot restarts."""
+        assert self.life.releases is not None
+        places = uniform(mix(self.keys + name_key("rollout")))
+        return (places * self.life.releases.rollout_us).astype(np.int64)
 
     def decisions(self, times: Times) -> Times:
         """When an autoscaler decided last before each of the times."""

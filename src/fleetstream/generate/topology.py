@@ -166,9 +166,11 @@ class Topology:
         assert isinstance(column, IntegerColumn)
         return column.values
 
-    def places(self, level: str) -> dict[str, pa.Array]:
-        """The text of each row of a level, and of its rows above, by level."""
-        return {each.name: self.texts(level, each.name) for each in self._model.line(level)}
+    def places(self, level: str, rows: Indices) -> list[dict[str, str]]:
+        """The text of each of some rows of a level, and of its rows above, by level."""
+        found = self._levels[level].take(rows)
+        texts = {each.name: _words(found, each.name) for each in self._model.line(level)}
+        return [dict(zip(texts, place, strict=True)) for place in zip(*texts.values(), strict=True)]
 
     def texts(self, level: str, name: str) -> pa.Array:
         """What a template's field stands for in each row of a level, as a string array."""
@@ -313,6 +315,13 @@ class Topology:
         if result.dtype != np.int64:
             raise ModelFault(f"{text!r} is not an integer; divide by // instead of /.", *path)
         return result
+
+
+def _words(rows: Rows, name: str) -> list[str]:
+    """A text column of each row."""
+    column = rows.column(name)
+    assert isinstance(column, TextColumn)
+    return [column.words[code] for code in column.codes.tolist()]
 
 
 def _expanded(

@@ -16,19 +16,19 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
     name, bounds = histogram.name, histogram.buckets
     variables: list[dict[str, Any]] = []
     measures: list[dict[str, Any]] = []
-    sizes: list[str] = []
-    total = "0"
+    total = size = "0"
     edges = [*zip([0.0, *bounds[:-1]], bounds, strict=True), (bounds[-1], float("inf"))]
     for number, (low, high) in enumerate(edges):
         share = (1.0 if high == float("inf") else histogram.law.cdf(high)) - histogram.law.cdf(low)
         if number == 0:
             share += histogram.law.cdf(low)
         if histogram.rate * share > 1e-12:
-            counted = f"{name}_in_bucket_{number}"
+            counted, sized = f"{name}_in_bucket_{number}", f"{name}_size_upto_{number}"
             variables.append(_counter(histogram, counted, histogram.rate * share))
             middle = 1.5 * low if high == float("inf") else (low + high) / 2
-            sizes.append(f"{counted} * {middle!r}")
-            total = counted if total == "0" else f"{total} + {counted}"
+            # Each sum refers to the one before, since an expression has a limited length.
+            variables.append({"name": sized, "value": f"{size} + {counted} * {middle!r}"})
+            total, size = f"{total} + {counted}", sized
         last = high == float("inf")
         measure = f"{name}_count" if last else f"{name}_bucket_le_{_text(high)}"
         measures.append(
@@ -45,7 +45,7 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
     measures.append(
         {
             "name": f"{name}_sum",
-            "value": " + ".join(sizes),
+            "value": size,
             "unit": histogram.unit,
             "decimals": histogram.decimals,
             "group": histogram.group or name,

@@ -15,10 +15,18 @@ SUFFIXES = (".csv", ".json", ".parquet")
 def write_labels(labels: pa.Table, path: Path) -> None:
     """Write labels in the form that the suffix of the path names.
 
-    Raises ValueError where it names none, and OSError where the file cannot be written.
+    Raises ValueError where it names none, or the file cannot be written.
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path} does not end with one of {', '.join(SUFFIXES)}.")
+    try:
+        _write(labels, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"The labels cannot be written to {path}: {reason}.") from error
+
+
+def _write(labels: pa.Table, path: Path) -> None:
     if path.suffix == ".parquet":
         from pyarrow import parquet
 
@@ -28,8 +36,7 @@ def write_labels(labels: pa.Table, path: Path) -> None:
         if path.suffix == ".csv":
             _write_csv(labels, file)
         else:
-            json.dump([_row(row) for row in labels.to_pylist()], file, indent=1)
-            file.write("\n")
+            _write_json(labels, file)
 
 
 def show_labels(labels: pa.Table) -> None:
@@ -46,7 +53,8 @@ def show_labels(labels: pa.Table) -> None:
     for cells in rows:
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         print("  ".join(padded).rstrip())
-    print(f"\n{labels.num_rows:,} incidents; times are UTC.")
+    count = f"{labels.num_rows:,} incident" + ("" if labels.num_rows == 1 else "s")
+    print(f"\n{count}; times are UTC.")
 
 
 def _write_csv(labels: pa.Table, file: TextIO) -> None:
@@ -71,5 +79,9 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 
 def print_json(labels: pa.Table) -> None:
     """Print labels as a JSON array."""
-    json.dump([_row(row) for row in labels.to_pylist()], sys.stdout, indent=1)
-    print()
+    _write_json(labels, sys.stdout)
+
+
+def _write_json(labels: pa.Table, file: TextIO) -> None:
+    json.dump([_row(row) for row in labels.to_pylist()], file, indent=1)
+    file.write("\n")

@@ -71,7 +71,7 @@ def planned_timestamps(spec: RunSpec, sweeps: int | None = None) -> range:
     if spec.end is not None:
         limits.append(spec.end)
     if not limits:
-        raise ValueError("The run has no end.")
+        raise ValueError("The run has no end; give --end or --autostop.")
     return range(first, min(limits), step)
 
 

@@ -168,8 +168,8 @@ def _distribution(
         stated_shares = np.array(list(measure.value.shares.values()))
         return WordShares(measure.value.words, counts / max(len(generated), 1), stated_shares)
     stated = None
-    model = generator.model.kinds[kind]
-    if not model.is_dynamic and generator.model.life_level(model.level) is None:
+    model = generator.model
+    if not model.kinds[kind].is_dynamic and model.life_level(model.kinds[kind].level) is None:
         repeats = max(SAMPLED_VALUES // (len(sampled) * size), 1)
         stated = stated_values(generator, kind, measure.name, sampled, repeats).reshape(-1)
     return _histogram(measure.decimals, generated, stated)
