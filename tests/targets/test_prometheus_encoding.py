@@ -13,7 +13,9 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Records
 from fleetstream.targets.prometheus.encoding import FirstEncoder, SecondEncoder
 from fleetstream.targets.prometheus.naming import Naming
-from fleetstream.targets.prometheus.rendering import RequestRenderer, row_parts
+from fleetstream.targets.prometheus.rendering import RequestRenderer
+from fleetstream.targets.prometheus.sink import VALUES_PER_REQUEST
+from fleetstream.targets.row_parts import row_parts
 from tests.batches import batches
 from tests.remote_write import MESSAGES, Sample, decoded
 from tests.targets.cases import SCHEMAS
@@ -48,7 +50,9 @@ def test_bodies_state_what_the_batch_holds(batch: pa.RecordBatch, version: int) 
     records = Records(batch, RecordModel.SINGLE)
     present = None if records.complete else records.present
     for _ in range(2):
-        bodies = [renderer.body(records, rows, present) for rows in row_parts(records)]
+        bodies = [
+            renderer.body(records, rows, present) for rows in row_parts(records, VALUES_PER_REQUEST)
+        ]
         found = [sample for body in bodies for sample in decoded(body, version)]
         assert sorted(found) == sorted(wanted(batch))
 

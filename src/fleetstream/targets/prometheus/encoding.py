@@ -2,17 +2,21 @@
 
 Version 1.0 (``prometheus.WriteRequest``) writes the labels of each series out; version 2.0
 (``io.prometheus.write.v2.Request``) refers to a table of symbols that a request begins with, and
-has each series' metadata beside it. The encoding itself is described in Protocol Buffers'
-"Encoding" guide.
+has each series' metadata beside it.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from fleetstream.targets.prometheus.naming import Metric
-
-_VARINT, _BYTES = 0, 2
-"""Wire types."""
+from fleetstream.targets.protobuf import (
+    BYTES,
+    content_field,
+    key,
+    number_field,
+    text_field,
+    varint,
+)
 
 Labels = Sequence[tuple[str, str]]
 """Names and values of a series' labels, sorted by name."""
@@ -43,7 +47,7 @@ class FirstEncoder:
     """Version 1.0."""
 
     def __init__(self) -> None:
-        self.entry = _key(1, _BYTES)
+        self.entry = key(1, BYTES)
         self._encoded: dict[tuple[str, str], bytes] = {}
 
     def labels(self, labels: Labels) -> bytes:
@@ -55,17 +59,17 @@ class FirstEncoder:
     def rest(self, metrics: Iterable[Metric]) -> bytes:
         """Metadata by metric."""
         return b"".join(
-            _field(
+            content_field(
                 3,
-                _number(1, each.type) + _text(2, each.name) + _text(4, each.help)
-                + (_text(5, each.unit) if each.unit else b""),
+                number_field(1, each.type) + text_field(2, each.name) + text_field(4, each.help)
+                + (text_field(5, each.unit) if each.unit else b""),
             )
             for each in metrics
         )  # fmt: skip
 
     def _encode(self, label: tuple[str, str]) -> bytes:
         name, word = label
-        self._encoded[label] = _field(1, _text(1, name) + _text(2, word))
+        self._encoded[label] = content_field(1, text_field(1, name) + text_field(2, word))
         return self._encoded[label]
 
 
@@ -73,46 +77,22 @@ class SecondEncoder:
     """Version 2.0. Symbols are added as they are needed, so encoded series stay valid."""
 
     def __init__(self) -> None:
-        self.entry = _key(5, _BYTES)
+        self.entry = key(5, BYTES)
         self._symbols = {"": 0}
 
     def labels(self, labels: Labels) -> bytes:
         references = (self._reference(text) for pair in labels for text in pair)
-        return _field(1, b"".join(map(varint, references)))
+        return content_field(1, b"".join(map(varint, references)))
 
     def metadata(self, metric: Metric) -> bytes:
-        unit = _number(4, self._reference(metric.unit)) if metric.unit else b""
-        return _field(5, _number(1, metric.type) + _number(3, self._reference(metric.help)) + unit)
+        unit = number_field(4, self._reference(metric.unit)) if metric.unit else b""
+        return content_field(
+            5, number_field(1, metric.type) + number_field(3, self._reference(metric.help)) + unit
+        )
 
     def rest(self, metrics: Iterable[Metric]) -> bytes:  # noqa: ARG002 - the interface
         """The symbols."""
-        return b"".join(_text(4, symbol) for symbol in self._symbols)
+        return b"".join(text_field(4, symbol) for symbol in self._symbols)
 
     def _reference(self, symbol: str) -> int:
         return self._symbols.setdefault(symbol, len(self._symbols))
-
-
-def varint(number: int) -> bytes:
-    """A number from 0 on, seven bits per byte, the lowest first."""
-    parts = bytearray()
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    parts.append(number)
-    return bytes(parts)
-
-
-def _key(field: int, wire_type: int) -> bytes:
-    return varint(field << 3 | wire_type)
-
-
-def _field(field: int, content: bytes) -> bytes:
-    return _key(field, _BYTES) + varint(len(content)) + content
-
-
-def _text(field: int, text: str) -> bytes:
-    return _field(field, text.encode())
-
-
-def _number(field: int, number: int) -> bytes:
-    return _key(field, _VARINT) + varint(number)

@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.generate.keys import word_keys
 from fleetstream.generate.records import Indices, Records
 from fleetstream.targets.arrow_cache import ArrayCache, address
-from fleetstream.targets.prometheus.encoding import SeriesEncoder, varint
+from fleetstream.targets.prometheus.encoding import SeriesEncoder
 from fleetstream.targets.prometheus.naming import JOB, NAME, Metric, Naming
-
-VALUES_PER_REQUEST = 10_000
+from fleetstream.targets.protobuf import varint
+from fleetstream.targets.row_parts import series_groups
 
 CACHED_BYTES = 256 * 2**20
 """Bytes of forms that are kept."""
@@ -155,7 +154,7 @@ class RequestRenderer:
         encoder = self._encoder()
         columns = [records.dimension(name)[rows] for name in records.dimension_names]
         if grouped:
-            order, starts = _groups(records.dimension_names, columns)
+            order, starts = series_groups(records.dimension_names, columns)
         else:
             order = np.arange(rows.stop - rows.start)
             starts = np.arange(len(order) + 1)
@@ -195,39 +194,8 @@ class RequestRenderer:
         return {JOB: self._naming.job} | {label: word for label, word in words if word}
 
 
-def row_parts(records: Records) -> Iterator[slice]:
-    """The rows of a batch in parts of about :data:`VALUES_PER_REQUEST` values.
-
-    In a batch that has the same series at each of its timestamps, parts begin where a timestamp
-    does, so the same parts come again with each timestamp or batch.
-    """
-    rows = records.batch.num_rows
-    most = max(VALUES_PER_REQUEST // max(len(records.measure_names), 1), 1)
-    blocks = int(np.count_nonzero(np.diff(records.timestamps))) + 1
-    block = max(rows // blocks, 1)
-    step = block * (most // block) if block <= most else block
-    for first in range(0, rows, step):
-        last = min(first + step, rows)
-        for start in range(first, last, most):
-            yield slice(start, min(start + most, last))
-
-
 def _sorted(labels: dict[str, str], metric: Metric) -> list[tuple[str, str]]:
     return sorted([(NAME, metric.name), *labels.items()])
-
-
-def _groups(names: list[str], columns: list[pa.DictionaryArray]) -> tuple[Indices, Indices]:
-    """The rows in an order in which those of one series are together, and where each series starts.
-
-    The last start is the number of rows. Rows of a series stay in their order.
-    """
-    identities = np.zeros(len(columns[0]) if columns else 0, np.uint64)
-    for name, column in zip(names, columns, strict=True):
-        identities += word_keys(name, column.dictionary.to_pylist())[column.indices.to_numpy()]
-    order = np.argsort(identities, kind="stable")
-    ordered = identities[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    return order, np.append(starts, len(order))
 
 
 def _joined(parts: list[Indices]) -> Indices:

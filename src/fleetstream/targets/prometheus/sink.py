@@ -13,8 +13,9 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import RecordRange, Records
 from fleetstream.targets.prometheus.encoding import FirstEncoder, SecondEncoder
 from fleetstream.targets.prometheus.naming import LARGEST_INTEGER, Naming
-from fleetstream.targets.prometheus.rendering import Flags, RequestRenderer, row_parts
+from fleetstream.targets.prometheus.rendering import Flags, RequestRenderer
 from fleetstream.targets.prometheus.server import PrometheusServer, reason
+from fleetstream.targets.row_parts import row_parts
 from fleetstream.targets.sink import (
     Delivery,
     Rejection,
@@ -24,6 +25,8 @@ from fleetstream.targets.sink import (
     TimeWindow,
     Unavailable,
 )
+
+VALUES_PER_REQUEST = 10_000
 
 MAX_WAIT = 300
 """Seconds of a Retry-After that are respected."""
@@ -73,7 +76,7 @@ class PrometheusSink:
     def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
         """Requests of some thousand samples each; nothing is kept for the next batch."""
         records = Records(batch, self._model)
-        for rows in row_parts(records):
+        for rows in row_parts(records, VALUES_PER_REQUEST):
             start, stop = np.searchsorted(records.rows, (rows.start, rows.stop)).tolist()
             if start < stop:
                 body = self._body(records, rows, start, stop)
