@@ -101,6 +101,16 @@ class LocalTimestream:
         """The clock, which can be set; raises RuntimeError outside of the ``with`` block."""
         return self._running.clock
 
+    def snapshot(self, path: Path | str) -> None:
+        """Write a copy of all data to the file ``path``, which can be used as a ``store``.
+
+        It has every record that was acknowledged before, and can be made while clients write. An
+        existing file is replaced. Raises OSError if the file cannot be written, and RuntimeError
+        outside of the ``with`` block, and if another snapshot is being made or there is no room
+        for its temporary file.
+        """
+        self._running.snapshot(Path(path))
+
     def __enter__(self) -> Self:
         """Start serving.
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 import socket
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -21,6 +24,7 @@ from fleetstream.emulator.api.responses import TRANSPORT
 from fleetstream.emulator.batch_load.operations import BatchLoadOperations
 from fleetstream.emulator.batch_load.tasks import BatchLoadTasks
 from fleetstream.emulator.clock import SettableClock
+from fleetstream.emulator.errors import ServiceError
 from fleetstream.emulator.object_storage import ObjectStorage
 from fleetstream.emulator.scheduled.operations import ScheduledQueryOperations
 from fleetstream.emulator.scheduled.run import ScheduledQueryRunner
@@ -165,6 +169,21 @@ class EmulatorServer:
             self._listener.close()
             if self._access_log is not None:
                 self._access_log.close()
+
+    def snapshot(self, path: Path) -> None:
+        """Write a copy of the store to ``path``, which then has the copy or what it had before.
+
+        Raises RuntimeError if that is not possible now, and OSError if it cannot be written.
+        """
+        unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        try:
+            with self._store.snapshot() as copied, unfinished.open("xb") as file:
+                shutil.copyfileobj(copied, file)
+            unfinished.replace(path)
+        except ServiceError as error:
+            raise RuntimeError(error.message) from error
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Make ``run`` return; may be called from any thread once the server is ready."""

@@ -29,7 +29,7 @@ from fleetstream.emulator.api.monitoring import METRICS_TYPE, Exchange, Monitor
 from fleetstream.emulator.api.query_operations import QueryOperations
 from fleetstream.emulator.api.query_runner import QueryRunner, QueryTask
 from fleetstream.emulator.api.query_shapes import CancelQuery, PrepareQuery, Query
-from fleetstream.emulator.api.responses import broken, failure, success
+from fleetstream.emulator.api.responses import FileDownload, broken, failure, success
 from fleetstream.emulator.api.write_records import read_records
 from fleetstream.emulator.errors import (
     InternalServerException,
@@ -250,6 +250,13 @@ class TimestreamApi:
         """GET /metrics: the server's metrics, for Prometheus."""
         return Response(self._monitor.metrics(), media_type=METRICS_TYPE)
 
+    async def get_snapshot(self, _request: Request) -> Response:
+        """GET /snapshot: a copy of the store, as a file for `fleetstream serve --store`."""
+        try:
+            return FileDownload(await run_in_threadpool(self._store.snapshot))
+        except ServiceError as error:
+            return failure(error)
+
     async def get_faults(self, _request: Request) -> Response:
         """GET /faults: the settings and counts of the faults."""
         assert self._faults is not None
@@ -317,6 +324,7 @@ def make_app(
         Route("/clock", clock.put, methods=["PUT"]),
         Route("/healthz", api.get_health, methods=["GET"]),
         Route("/metrics", api.get_metrics, methods=["GET"]),
+        Route("/snapshot", api.get_snapshot, methods=["GET"]),
     ]
     if faults is not None:
         routes += [

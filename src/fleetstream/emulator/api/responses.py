@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import struct
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from fleetstream.emulator.errors import ServiceError
@@ -19,6 +20,7 @@ TRANSPORT = "fleetstream.transport"
 """ASGI extension with the connection's transport, for responses that close the connection."""
 
 OVERSIZE_BYTES = 32 * 2**20
+_CHUNK_BYTES = 2**20
 _PADDING = b'"' + b"x" * (2**20 - 3) + b'",'
 
 
@@ -34,6 +36,23 @@ class JsonResponse(Response):
             (b"content-type", JSON.encode()),
             (b"content-length", str(len(body)).encode()),
         ]
+
+
+class FileDownload(StreamingResponse):
+    """The content of an open file, which is closed afterwards."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        size = os.fstat(file.fileno()).st_size
+        super().__init__(
+            iter(lambda: file.read(_CHUNK_BYTES), b""),
+            headers={"content-length": str(size)},
+            media_type="application/octet-stream",
+        )
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
 
 
 def success(body: Any) -> Response:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -23,24 +23,24 @@ from fleetstream.emulator.errors import (
     ServiceError,
     ThrottlingException,
 )
+from fleetstream.emulator.quoting import quote
 from fleetstream.emulator.sizes import parse_size
 from fleetstream.emulator.store.capacity import StoreCapacity
 from fleetstream.emulator.store.catalog import Catalog, TableColumn, TableDefinition
 from fleetstream.emulator.store.pending_records import PendingRecords
+from fleetstream.emulator.store.snapshot import Snapshots
 from fleetstream.emulator.store.table_columns import TIME_SQL, create_tables, drop_tables
 from fleetstream.emulator.store.table_data import TableData
 
 Result = TypeVar("Result")
 
-# Even SQL that reached DuckDB unchanged could not read files, use the network, load extensions or
-# change these settings. In memory, spilling is off: it would write to the working directory. The
-# allocator's threads give memory back after a query.
+# Even SQL that reached DuckDB unchanged could not use files other than those of snapshots, use the
+# network, load extensions or change these settings. In memory, spilling is off: it would write to
+# the working directory. The allocator's threads give memory back after a query.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": False,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
-    "lock_configuration": True,
     "allocator_background_threads": True,
 }
 _IN_MEMORY: dict[str, str | bool | int | float | list[str]] = {"temp_directory": ""}
@@ -98,7 +98,12 @@ class TimestreamStore:
                 f"{path} cannot be used as a store: {reason}. Give the path of a new file, or of a"
                 " store that no other process has open."
             ) from error
-        self._connection.execute("CREATE SCHEMA IF NOT EXISTS data")
+        self._snapshots = Snapshots()
+        self._connection.execute(
+            f"SET allowed_directories = [{quote(str(self._snapshots.folder))}];"
+            "SET enable_external_access = false; SET lock_configuration = true;"
+            "CREATE SCHEMA IF NOT EXISTS data"
+        )
         self.catalog = Catalog(self._connection)
         self._tables: dict[int, TableData] = {}
         self._readable: dict[int, _ReadableTable] = {}
@@ -121,6 +126,7 @@ class TimestreamStore:
 
     def close(self) -> None:
         """Close the store; a file then has no write-ahead log beside it."""
+        self._snapshots.close()
         self._reader.close()
         self._connection.close()
 
@@ -175,6 +181,15 @@ class TimestreamStore:
                 self._insert_buffers()
         with self._reader_lock:
             return self._reader.cursor()
+
+    def snapshot(self) -> BinaryIO:
+        """A file with a store that has all acknowledged writes, to read once and close.
+
+        Writing and reading go on while it is made. Raises ThrottlingException while another one is
+        made, and InternalServerException if there is no room for it.
+        """
+        with self.cursor() as cursor:
+            return self._snapshots.make(cursor)
 
     def change(self, operation: Callable[[Catalog], Result]) -> Result:
         """Run a change of the catalog in a transaction.
