@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from fleetstream._version import __version__
 
 if TYPE_CHECKING:
-    from fleetstream.api import estimate_writes, labels, series, telemetry, verify_runs
+    from fleetstream.api import (
+        estimate_writes,
+        labels,
+        point_labels,
+        series,
+        telemetry,
+        verify_runs,
+    )
     from fleetstream.emulator import LocalTimestream
     from fleetstream.generate.choices import RecordModel
     from fleetstream.model import Model, builtin_models, load_model
@@ -38,6 +45,7 @@ __all__ = [
     "load_model",
     "make_spec",
     "new_run",
+    "point_labels",
     "read_manifest",
     "resumed_run",
     "series",
@@ -46,7 +54,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "fleetstream.api": ["estimate_writes", "labels", "series", "telemetry", "verify_runs"],
+    "fleetstream.api": [
+        "estimate_writes",
+        "labels",
+        "point_labels",
+        "series",
+        "telemetry",
+        "verify_runs",
+    ],
     "fleetstream.emulator": ["LocalTimestream"],
     "fleetstream.generate.choices": ["RecordModel"],
     "fleetstream.model": ["Model", "builtin_models", "load_model"],

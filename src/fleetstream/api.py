@@ -10,10 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pyarrow as pa
 
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import now
+from fleetstream.model import DataType
 from fleetstream.run.control import Control
 from fleetstream.run.manifest import Manifest, read_manifest
 from fleetstream.run.options import make_spec
@@ -73,6 +75,37 @@ def telemetry(kind: str | None = None, **options: Any) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(generator.schemas[name], batches())
 
 
+def point_labels(
+    kind: str | None = None,
+    measures: Sequence[str] | None = None,
+    *,
+    manifest: Path | str | None = None,
+    **options: Any,
+) -> pa.RecordBatchReader:
+    """Which values of a stretch of time incidents change, generated while it is read.
+
+    There is one row per timestamp, series and measure: the dimensions, ``time``, ``measure``,
+    ``value``, ``without_incidents`` (the value that ``incidents="off"`` gives), ``affected``
+    (whether the two differ), and ``incidents`` (the ids of those that happen to an affected point
+    and act on its measure, as in :func:`labels`). A missing value is null and differs from any
+    other. Values are doubles, or strings where the measures are words.
+
+    ``kind`` and ``options`` are as for :func:`telemetry`; ``measures`` are names of the kind's
+    measures, by default all that are numbers. A ``manifest`` takes the place of options.
+    """
+    from fleetstream.generate.points import PointLabels
+
+    spec, timestamps = _stretch(manifest, options)
+    generator = spec.generator()
+    name = _kind(generator, kind)
+    if measures is None:
+        described = generator.model.kinds[name].measures
+        measures = [each.name for each in described if each.type is not DataType.VARCHAR]
+    calm = msgspec.structs.replace(spec, incidents="off").generator()
+    points = PointLabels(generator, calm, name, measures)
+    return pa.RecordBatchReader.from_batches(points.schema, points.batches(timestamps))
+
+
 def labels(manifest: Path | str | None = None, **options: Any) -> pa.Table:
     """The incidents of a stretch of time, by their start, without generating values.
 
@@ -81,22 +114,27 @@ def labels(manifest: Path | str | None = None, **options: Any) -> pa.Table:
     the model), ``place`` (a map of levels and texts), ``start`` and ``end`` (UTC; the first moment
     that is not affected), ``severity`` (0–1), ``effects`` (a list of texts), and ``description``.
     """
-    if manifest is None:
-        spec = make_spec(**options).resolved()
-        stretch = planned_timestamps(spec)
-        begin, end = stretch.start, stretch.stop
-    elif options:
-        raise ValueError("A manifest has all options of its run; give either it or options.")
-    else:
-        read = read_manifest(Path(manifest))
-        spec, stamps = read.spec, [*read.timestamps(), *read.unsettled]
-        begin, end = min(stamps, default=0), max(stamps, default=-1) + 1
+    spec, stretch = _stretch(manifest, options)
+    begin, end = (stretch[0], stretch[-1] + 1) if stretch else (0, 0)
+    if isinstance(stretch, range):
+        end = stretch.stop
     found = spec.generator().labels(begin, end) if begin < end else []
     columns = {
         name: pa.array([_plain(getattr(label, name)) for label in found], kind)
         for name, kind in LABEL_COLUMNS.items()
     }
     return pa.table(columns)
+
+
+def _stretch(manifest: Path | str | None, options: dict[str, Any]) -> tuple[RunSpec, Sequence[int]]:
+    """A resolved run and its timestamps, in ascending order."""
+    if manifest is None:
+        spec = make_spec(**options).resolved()
+        return spec, planned_timestamps(spec)
+    if options:
+        raise ValueError("A manifest has all options of its run; give either it or options.")
+    read = read_manifest(Path(manifest))
+    return read.spec, sorted([*read.timestamps(), *read.unsettled])
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -25,16 +26,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def printed(*arguments: str) -> str:
-    output = io.StringIO()
+    output = io.TextIOWrapper(io.BytesIO(), write_through=True)
     with contextlib.redirect_stdout(output):
         assert main(["labels", *arguments]) == 0
-    return output.getvalue()
+    output.seek(0)
+    return output.read()
 
 
 def test_the_page_shows_what_is_printed() -> None:
     text = (ROOT / "docs" / "incidents.md").read_text()
-    command, shown = re.findall(r"\$ fleetstream (labels .*)\n((?:.*\n)*?)```", text)[0]
-    assert printed(*shlex.split(command)[1:]) == shown
+    commands = re.findall(r"\$ fleetstream labels (.*)\n((?:[^$].*\n|\n)+?)(?=\$|```)", text)
+    assert len(commands) == 2
+    for command, shown in commands:
+        assert printed(*shlex.split(command)) == shown
     for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(compile(example, "docs/incidents.md", "exec"), {})
 
@@ -56,15 +60,64 @@ def test_all_forms_have_the_same_labels() -> None:
     assert f"{table.num_rows:,} incidents; times are UTC." in printed(*SHOP, *STRETCH)
 
 
+def test_points_of_the_api_and_of_all_forms() -> None:
+    chosen = ("--points", "service.latency_p50,errors_per_second", "--include", "service=catalog")
+    day = {"start": "2026-11-02", "end": "2026-11-03", "interval": "1m"}
+    options: dict[str, Any] = {"model": "web-shop", "seed": 7, **day}
+    measures = ["latency_p50", "errors_per_second"]
+    points = fleetstream.point_labels("service", measures, include="service=catalog", **options)
+    table = points.read_all()
+    assert table.num_rows == 3 * 1_440 * 2
+    assert printed(*SHOP, *STRETCH, *chosen, "--out", "points.parquet") == ""
+    assert pq.read_table("points.parquet").equals(table)
+    shown = printed(*SHOP, *STRETCH, *chosen)
+    assert printed(*SHOP, *STRETCH, *chosen, "--out", "points.csv") == ""
+    assert Path("points.csv").read_text() == shown
+    rows = list(csv.DictReader(io.StringIO(shown)))
+    assert [row["affected"] == "true" for row in rows] == table["affected"].to_pylist()
+    assert [row["incidents"].split() for row in rows] == table["incidents"].to_pylist()
+    values = [None if row["value"] == "" else float(row["value"]) for row in rows]
+    assert values == table["value"].to_pylist()
+    assert (rows[0]["time"], rows[-1]["time"]) == ("2026-11-02T00:00:00Z", "2026-11-02T23:59:00Z")
+    known = fleetstream.labels(**options)["id"].to_pylist()
+    named = {each for row in rows for each in row["incidents"].split()}
+    assert named
+    assert named <= set(known)
+
+
+def test_a_kind_stands_for_its_measures_that_are_numbers() -> None:
+    stretch = ("--start", "2026-11-02", "--end", "2026-11-02T00:02:00Z", "--interval", "1m")
+    fleet = ("--seed", "7", "--include-region", "eu-central-1", *stretch)
+    rows = list(csv.DictReader(io.StringIO(printed(*fleet, "--points", "events"))))
+    numbers = ["task_completed", "gc_reclaimed", "gc_pause", "memory_free"]
+    assert {row["measure"] for row in rows} == set(numbers)
+    assert len(rows) == 2 * 12 * 4
+    words = printed(*fleet, "--points", "task_end_state")
+    assert {row["value"] for row in csv.DictReader(io.StringIO(words))} > {"USER_ERROR"}
+
+
+def test_points_of_a_run_by_its_manifest() -> None:
+    run = ("--seed", "7", "--to", "duckdb:shop.duckdb", "--manifest", "run.json")
+    fleet = ("--model", "web-shop", "--start", "2026-11-02", "--end", "2026-11-02T02:00:00Z")
+    assert main(["ingest", *run, *fleet, "--interval", "5m"]) == 0
+    points = printed("run.json", "--points", "service.latency_p50")
+    assert points == printed(
+        "--seed", "7", *fleet, "--interval", "5m", "--points", "service.latency_p50"
+    )
+    assert points.count("\n") == 1 + 24 * 30
+
+
 def test_labels_of_a_run_and_the_same_run_without_incidents() -> None:
-    run = (*SHOP, *STRETCH, "--to", "duckdb:shop.duckdb")
+    stretch = ("--start", "2026-11-02", "--end", "2026-11-02T04:00:00Z", "--interval", "5m")
+    run = (*SHOP, *stretch, "--to", "duckdb:shop.duckdb")
     assert main(["ingest", *run, "--manifest", "with.json"]) == 0
     assert main(["verify", "with.json"]) == 0
     calm = ("--incidents", "off", "--table-name", "calm", "--manifest", "without.json")
     assert main(["ingest", *run, *calm]) == 0
     assert main(["verify", "without.json"]) == 0
     with_, without = json.loads(printed("with.json", "--format", "json")), printed("without.json")
-    assert with_ == json.loads(printed(*SHOP, *STRETCH, "--format", "json"))
+    assert len(with_) > 5
+    assert with_ == json.loads(printed(*SHOP, *stretch, "--format", "json"))
     assert without == "No incident happens in this time.\n"
 
 
@@ -82,6 +135,15 @@ def test_a_model_without_incidents(capsys: pytest.CaptureFixture[str]) -> None:
         (("missing.json",), "missing.json"),
         ((*SHOP, *STRETCH, "--out", "nowhere/labels.csv"), "cannot be written to nowhere/labels"),
         ((*SHOP, *STRETCH, "--out", "nowhere/labels.parquet"), "cannot be written to nowhere"),
+        ((*SHOP, *STRETCH, "--points", "latency"), "There is no measure 'latency'"),
+        (
+            (*SHOP, *STRETCH, "--points", "service.latency_p50,cpu_utilization"),
+            "are not of one kind of series",
+        ),
+        ((*SHOP, *STRETCH, "--points", "service", "--out", "x.json"), "does not end with one of"),
+        ((*SHOP, *STRETCH, "--points", "service", "--out", "no/x.csv"), "be written to no/x.csv"),
+        ((*SHOP, *STRETCH, "--points", "service", "--format", "json"), "lists incidents"),
+        (("missing.json", "--points", "service"), "missing.json"),
         ((*SHOP, "--start", "1h", "--follow"), "The run has no end; give --end or --autostop."),
     ],
 )

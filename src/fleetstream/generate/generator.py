@@ -21,6 +21,7 @@ from fleetstream.generate.instances import Instances, Population
 from fleetstream.generate.keys import Numbers, seeded
 from fleetstream.generate.labels import Label, labels_of
 from fleetstream.generate.lives import Booleans
+from fleetstream.generate.rows import Indices
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
 from fleetstream.generate.topology import SeriesTable, Topology
@@ -148,7 +149,7 @@ class Generator:
         where series are replaced often.
         """
         for chunk in self.chunks if chunks is None else chunks:
-            due = self._due(chunk.kind, timestamps)
+            due = self.due(chunk.kind, timestamps)
             population = self._populations[chunk.kind]
             for instances in population.parts(chunk.start, chunk.stop, due) if due else ():
                 batch = self._batch(chunk, instances)
@@ -209,7 +210,12 @@ class Generator:
         """The series of a chunk that are alive at any of the timestamps, and their cells."""
         return self._populations[chunk.kind].at(chunk.start, chunk.stop, timestamps)
 
-    def _due(self, kind: str, timestamps: Sequence[int]) -> Sequence[int]:
+    def rows_above(self, kind: str, level: str) -> Indices:
+        """For each row of a kind's table, its row of a level above, or of the kind's own."""
+        above = self._topology.above(self.model.kinds[kind].level, level)
+        return above[self._topology.series(kind)]
+
+    def due(self, kind: str, timestamps: Sequence[int]) -> Sequence[int]:
         """The timestamps at which a kind is measured: the first of each of its intervals."""
         interval = self.model.kinds[kind].interval_us
         if interval is None:

@@ -14,13 +14,15 @@ from fleetstream.generate.topology import Topology
 class Label:
     """An incident: its ``incident`` is the name of its kind in the model.
 
-    ``place`` has the text of the row that it happened to and of those above it, by level. ``start``
-    and ``end`` are in microseconds; ``end`` is the first moment that is not affected. ``effects``
-    are what it did to which values, such as ``multiply service.latency_p50``.
+    ``row`` is the row of the incident's level that it happened to; ``place`` has the text of that
+    row and of those above it, by level. ``start`` and ``end`` are in microseconds; ``end`` is the
+    first moment that is not affected. ``effects`` are what it did to which values, such as
+    ``multiply service.latency_p50``.
     """
 
     id: str
     incident: str
+    row: int
     place: Mapping[str, str]
     start: int
     end: int
@@ -43,6 +45,7 @@ def labels_of(rows: IncidentRows, topology: Topology, begin: int, end: int) -> I
         yield Label(
             id=f"{rows.name}-{int(numbers[number]):016x}",
             incident=rows.name,
+            row=int(found.rows[number]),
             place=place,
             start=int(found.starts[number]),
             end=int(found.ends[number]),

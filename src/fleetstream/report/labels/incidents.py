@@ -1,4 +1,4 @@
-"""Labels of incidents for people and for programs."""
+"""Labels of incidents: as a table for people, and in files."""
 
 import csv
 import json
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow as pa
+
+from fleetstream.report.labels.points import labels_written
 
 SUFFIXES = (".csv", ".json", ".parquet")
 
@@ -19,11 +21,8 @@ def write_labels(labels: pa.Table, path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path} does not end with one of {', '.join(SUFFIXES)}.")
-    try:
+    with labels_written(path):
         _write(labels, path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(f"The labels cannot be written to {path}: {reason}.") from error
 
 
 def _write(labels: pa.Table, path: Path) -> None:

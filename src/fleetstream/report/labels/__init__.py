@@ -1,0 +1,1 @@
+"""Labels for people and for programs."""
