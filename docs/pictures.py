@@ -21,8 +21,9 @@ from fleetstream.report.html import ReportContent, write_report
 PLOTS = (
     "fleetstream plot --seed 7 --start 2026-11-01T00:00:00Z --out docs/images/cpu_user.png",
     "fleetstream plot --seed 7 --start 2026-11-01T00:00:00Z --signals --out docs/images/signals.png",
+    "fleetstream plot --over-time --model web-shop --seed 7 --start 2026-11-02 --end 2026-11-05 --include service=cart --include region=eu-central-1 --measure latency_p50 --measure requests_per_second --baseline --out docs/images/over_time.png",
 )
-"""The commands of the README that draw its plots."""
+"""The commands that draw the plots of the README and of `watching.md`."""
 
 LIVE, REPORT_PICTURE = IMAGES / "live.svg", IMAGES / "report.png"
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from fleetstream.generate.generator import ROWS, Chunk, Generator
 from fleetstream.model import Measure, Model
+from fleetstream.model.suggestions import suggested
 
 Values = npt.NDArray[np.float64]
 
@@ -22,8 +23,8 @@ def find_measure(model: Model, name: str | None = None) -> tuple[str, Measure]:
     for key, measure in measures:
         if name in (None, measure.name, f"{key}.{measure.name}"):
             return key, measure
-    known = dict.fromkeys(measure.name for _, measure in measures)
-    raise ValueError(f"There is no measure {name!r}; choose from {', '.join(known)}.")
+    known = list(dict.fromkeys(measure.name for _, measure in measures))
+    raise ValueError(f"There is no measure {name!r}; {suggested(str(name), known)}")
 
 
 def first_measure(generator: Generator) -> tuple[str, Measure]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
@@ -29,36 +30,36 @@ def save_measure(path: Path, figure: MeasureFigure) -> None:
     drawing = Figure(figsize=(11, 4), layout="constrained")
     over_time, distribution = drawing.subplots(1, 2, width_ratios=(3, 2))
     if figure.lines.words:
-        _draw_marks(over_time, figure.lines)
+        draw_marks(over_time, figure.lines)
     else:
-        _draw_lines(over_time, figure.lines)
+        draw_lines(over_time, figure.lines)
     over_time.set_title(figure.lines.label, fontsize="medium", loc="left")
     if len(figure.lines.names) <= MAX_LEGEND:
         handles = over_time.get_legend_handles_labels()
         drawing.legend(*handles, fontsize="small", loc="outside lower left", ncols=2)
     _draw_distribution(distribution, figure)
-    _save(drawing, path)
+    save_drawing(drawing, path)
 
 
 def save_signals(path: Path, panels: Sequence[TimeLines]) -> None:
     """Draw signals one below the other. Raises as :func:`save_measure` does."""
     drawing = Figure(figsize=(9, 1.9 * len(panels)), layout="constrained")
     for axes, lines in zip(drawing.subplots(len(panels)), panels, strict=True):
-        _draw_lines(axes, lines)
+        draw_lines(axes, lines)
         axes.set_title(lines.title, fontsize="medium", loc="left")
         axes.set_ylim(-5, 105)
         axes.set_ylabel(lines.label)
-    _save(drawing, path)
+    save_drawing(drawing, path)
 
 
-def _draw_lines(axes: Axes, lines: TimeLines) -> None:
+def draw_lines(axes: Axes, lines: TimeLines) -> None:
     times = np.array(lines.times)
     for name, values in zip(lines.names, lines.values.T, strict=True):
         axes.plot(times, values, linewidth=1.2, label=name)
     _draw_grid(axes)
 
 
-def _draw_marks(axes: Axes, lines: TimeLines) -> None:
+def draw_marks(axes: Axes, lines: TimeLines) -> None:
     """One mark per value at the height of its word, those of each series in a row of their own."""
     times = np.asarray(date2num(lines.times))  # type: ignore[no-untyped-call]
     count = len(lines.names)
@@ -104,12 +105,13 @@ def _wrapped(law: str) -> str:
     return "\n".join(textwrap.fill(part, LAW_COLUMNS) for part in law.split("; "))
 
 
-def _save(drawing: Figure, path: Path) -> None:
+def save_drawing(drawing: Figure, path: Path) -> None:
     known = sorted(drawing.canvas.get_supported_filetypes())
     if path.suffix.removeprefix(".") not in known:
         raise ValueError(
             f"{path} does not have the suffix of a picture; choose from .{', .'.join(known)}."
         )
-    # Without the name of the program, a picture depends on its data only.
-    metadata = {"Software": None} if path.suffix == ".png" else None
-    drawing.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)
+    # Without the program, the time and random identifiers, a picture depends on its data only.
+    metadata = {".png": {"Software": None}, ".svg": {"Date": None}}.get(path.suffix)
+    with rc_context({"svg.hashsalt": "fleetstream"}):
+        drawing.savefig(path, dpi=DOTS_PER_INCH, metadata=metadata)

@@ -24,7 +24,7 @@ MISSING = "·"
 
 MIN_BINS, MAX_BINS = 6, 25
 
-_SCALE_COLUMNS = 8
+SCALE_COLUMNS = 8
 _SHARE_COLUMNS = 9
 
 
@@ -40,7 +40,7 @@ def show_measure(figure: MeasureFigure, *, coloured: bool) -> None:
     heading = [Text(line, "bold") for line in textwrap.wrap(title, columns)]
     left = height - 1 - len(lines) - len(heading)
     rows = _distribution(figure.distribution, columns, max(left, MIN_BINS))
-    _print([*lines, *heading, *rows], coloured=coloured)
+    print_lines([*lines, *heading, *rows], coloured=coloured)
 
 
 def show_signals(panels: Sequence[TimeLines], *, coloured: bool) -> None:
@@ -48,20 +48,18 @@ def show_signals(panels: Sequence[TimeLines], *, coloured: bool) -> None:
     columns, _ = shutil.get_terminal_size()
     lines: list[Text] = []
     for panel in panels:
-        lines.append(Text(f"{panel.title}, {_span(panel)}", "bold"))
-        lines += _strip(panel.values[:, 0], 0.0, 100.0, columns, COLOURS[0], rows=3)
-    _print(lines, coloured=coloured)
+        lines.append(Text(f"{panel.title}, {span_text(panel)}", "bold"))
+        lines += strip(panel.values[:, 0], 0.0, 100.0, columns, COLOURS[0], rows=3)
+    print_lines(lines, coloured=coloured)
 
 
 def _over_time(lines: TimeLines, columns: int) -> Iterator[Text]:
     """Each series as a strip below its name."""
-    yield Text(f"{lines.title}, {_span(lines)}", "bold")
+    yield Text(f"{lines.title}, {span_text(lines)}", "bold")
     if lines.words:
-        letters = ", ".join(f"{_letter(place)} {word}" for place, word in enumerate(lines.words))
-        for line in textwrap.wrap(letters, columns):
-            yield Text(line)
-    elif len(lines.times) > _strip_columns(columns):
-        each = f"{len(lines.times) / _strip_columns(columns):.2g}"
+        yield from word_legend(lines.words, columns)
+    elif len(lines.times) > strip_columns(columns):
+        each = f"{len(lines.times) / strip_columns(columns):.2g}"
         yield Text(f"Each column is the mean of about {each} values.")
     finite = lines.values[np.isfinite(lines.values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
@@ -69,22 +67,29 @@ def _over_time(lines: TimeLines, columns: int) -> Iterator[Text]:
         colour, values = COLOURS[place % len(COLOURS)], lines.values[:, place]
         yield Text(name, colour)
         if lines.words:
-            yield Text(_letters(values, columns), colour)
+            yield Text(word_letters(values, columns), colour)
         else:
-            yield from _strip(values, low, high, columns, colour, rows=2)
+            yield from strip(values, low, high, columns, colour, rows=2)
 
 
-def _span(lines: TimeLines) -> str:
+def word_legend(words: Sequence[str], columns: int) -> Iterator[Text]:
+    """The letter of each word."""
+    letters = ", ".join(f"{letter(place)} {word}" for place, word in enumerate(words))
+    for line in textwrap.wrap(letters, columns):
+        yield Text(line)
+
+
+def span_text(lines: TimeLines) -> str:
     begin, end = lines.times[0], lines.times[-1]
     last = end if end.date() != begin.date() else end.time()
     return f"{begin:%Y-%m-%d %H:%M:%S} to {str(last).removesuffix('+00:00')} UTC"
 
 
-def _strip(
+def strip(
     values: Values, low: float, high: float, columns: int, colour: str, *, rows: int
 ) -> Iterator[Text]:
     """The values as columns of blocks between ``low`` and ``high``, ``rows`` lines high."""
-    means = _means(values, min(_strip_columns(columns), len(values)))
+    means = column_means(values, min(strip_columns(columns), len(values)))
     steps = len(BLOCKS) - 1
     heights = (means - low) / ((high - low) or 1.0) * rows * steps
     scale = {0: f"{high:,.4g}", rows - 1: f"{low:,.4g}"}
@@ -95,12 +100,12 @@ def _strip(
             blank if np.isnan(height) else BLOCKS[int(np.clip(np.rint(height) - below, 0, steps))]
             for height in np.maximum(heights, 1)  # the lowest value is visible too
         )
-        label = scale.get(row, "").rjust(_SCALE_COLUMNS)
+        label = scale.get(row, "").rjust(SCALE_COLUMNS)
         yield Text.assemble((label, "dim"), " ", (cells, colour))
 
 
-def _strip_columns(columns: int) -> int:
-    return max(columns - _SCALE_COLUMNS - 1, 1)
+def strip_columns(columns: int) -> int:
+    return max(columns - SCALE_COLUMNS - 1, 1)
 
 
 def _parts(values: Values, count: int) -> list[Values]:
@@ -109,19 +114,19 @@ def _parts(values: Values, count: int) -> list[Values]:
     return np.split(values, bounds)
 
 
-def _means(values: Values, count: int) -> Values:
+def column_means(values: Values, count: int) -> Values:
     """The mean of each of ``count`` parts, NaN where all of its values are missing."""
     means = [part[~np.isnan(part)] for part in _parts(values, count)]
     return np.array([part.mean() if len(part) else np.nan for part in means])
 
 
-def _letters(values: Values, columns: int) -> str:
+def word_letters(values: Values, columns: int) -> str:
     """The values as the letters of their words, the first of each column."""
     firsts = [part[0] for part in _parts(values, min(columns, len(values)))]
-    return "".join(MISSING if np.isnan(first) else _letter(int(first)) for first in firsts)
+    return "".join(MISSING if np.isnan(first) else letter(int(first)) for first in firsts)
 
 
-def _letter(place: int) -> str:
+def letter(place: int) -> str:
     return chr(ord("A") + place % 26)
 
 
@@ -161,7 +166,7 @@ def _bins(histogram: BinShares, wanted: int) -> tuple[list[str], Values, Values 
     )
 
 
-def _print(lines: Sequence[Text], *, coloured: bool) -> None:
+def print_lines(lines: Sequence[Text], *, coloured: bool) -> None:
     """Print lines, without any escape sequences where they are not ``coloured``."""
     console = OutputConsole(coloured=coloured)
     for line in lines:

@@ -1,0 +1,234 @@
+"""What a plot over time shows: measures of a few series, and the incidents that affect them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fleetstream.generate.generator import Generator
+from fleetstream.generate.labels import Label
+from fleetstream.generate.moments import MICROSECONDS, next_multiple, to_datetime
+from fleetstream.model import Measure, SeriesKind
+from fleetstream.model.incidents import Incident
+from fleetstream.model.laws import Choice
+from fleetstream.report.plot.figures import TimeLines, labelled
+from fleetstream.report.series import Values, values_over_time
+
+MAX_POINTS = 2_100
+"""Points over time, at most: a week every five minutes."""
+
+MAX_SERIES = 10
+"""Series that are drawn unless more are asked for: more colours cannot be told apart."""
+
+ROUND_STEPS = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1_800,
+    3_600,
+    7_200,
+    10_800,
+    14_400,
+    21_600,
+    43_200,
+    86_400,
+)
+"""Distances in seconds that points may have; beyond them, whole days."""
+
+PROBES = 24
+"""Moments within an incident at which values are compared with those without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadedIncident:
+    """An incident that changes a drawn measure of some of the drawn series.
+
+    ``place`` is the title of the series if it happened to one alone, else the text of the row that
+    it happened to. ``start`` and ``end`` (the first moment
+    that is not affected) are in microseconds, and may lie outside the stretch that is drawn.
+    """
+
+    name: str
+    place: str
+    start: int
+    end: int
+    severity: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimePanel:
+    """A measure of some series over time, at ``timestamps`` in microseconds.
+
+    ``baseline`` has the values without incidents, in the shape of ``lines.values``; None where they
+    were not asked for or the model has no incidents. ``end`` is where the stretch ends.
+    """
+
+    measure: Measure
+    lines: TimeLines
+    timestamps: range
+    end: int
+    incidents: list[ShadedIncident]
+    baseline: Values | None = None
+
+
+def points_between(begin: int, end: int, interval: int) -> range:
+    """Timestamps from ``begin`` until before ``end``, at most :data:`MAX_POINTS` of them.
+
+    They are multiples of a round distance that is at least ``interval`` (microseconds). Raises
+    ValueError where there is none.
+    """
+    least = max((end - begin) / MAX_POINTS, interval)
+    round_steps = (each * MICROSECONDS for each in ROUND_STEPS)
+    day = ROUND_STEPS[-1] * MICROSECONDS
+    step = next((each for each in round_steps if each >= least), next_multiple(int(least), day))
+    if interval and step % interval:
+        step = next_multiple(int(least), interval)
+    stamps = range(next_multiple(begin, step), end, step)
+    if not stamps:
+        raise ValueError(
+            "No multiple of the interval lies in the time to draw; choose a longer time or a "
+            "shorter --interval."
+        )
+    return stamps
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The fleet and the stretch of time of a plot.
+
+    ``calm`` generates the same fleet without incidents. ``series`` is how many series of a kind are
+    drawn, None for all if they are not too many. Points are at ``timestamps``, and the stretch ends
+    at ``end`` (microseconds). With ``baseline``, the values without incidents are drawn too.
+    """
+
+    generator: Generator
+    calm: Generator
+    series: int | None
+    timestamps: range
+    end: int
+    baseline: bool = False
+
+    def panel(self, kind: str, measure: Measure) -> TimePanel:
+        """A measure of the first series of a kind.
+
+        Raises ValueError where there are no series, or more than :data:`MAX_SERIES` and ``series``
+        is None.
+        """
+        count = self._count(kind, measure)
+        law = measure.value
+        lines = TimeLines(
+            title=labelled(measure),
+            label=labelled(measure),
+            times=[to_datetime(timestamp) for timestamp in self.timestamps],
+            names=self.generator.tables[kind].titles(count),
+            values=values_over_time(self.generator, kind, measure.name, count, self.timestamps),
+            words=law.words if isinstance(law, Choice) else (),
+        )
+        without = None
+        if self.baseline and self.generator.model.incidents:
+            without = values_over_time(self.calm, kind, measure.name, count, self.timestamps)
+        incidents = self._incidents(kind, measure.name, count)
+        return TimePanel(measure, lines, self.timestamps, self.end, incidents, without)
+
+    def _count(self, kind: str, measure: Measure) -> int:
+        """How many series are drawn."""
+        available = len(self.generator.tables[kind])
+        described = self.generator.model.kinds[kind]
+        if not available:
+            raise ValueError(
+                f"There are no series of the kind {kind!r} to draw; choose other filters or a "
+                "measure of another kind."
+            )
+        if self.series is None and available > MAX_SERIES:
+            changing = self.generator.model.changing_dimensions(described)
+            known = [name for name in described.dimensions if name not in changing]
+            raise ValueError(
+                f"{measure.name} has {available:,} {described.noun}, but at most {MAX_SERIES} can "
+                f"be told apart; choose some with --include DIMENSION=VALUE ({', '.join(known)}), "
+                "or the first N with --series N."
+            )
+        return min(available, self.series or available)
+
+    def _incidents(self, kind: str, measure: str, count: int) -> list[ShadedIncident]:
+        """The incidents that change values of a measure in the first ``count`` series."""
+        places = self.generator.places(kind, count)
+        near: list[tuple[Label, npt.NDArray[np.int64], list[int]]] = []
+        for label in self.generator.labels(self.timestamps.start, self.end):
+            below = [
+                each for each, place in enumerate(places) if label.place.items() <= place.items()
+            ]
+            incident = self.generator.model.incidents[label.incident]
+            if below and _acts_on(incident, kind, self.generator.model.kinds[kind], measure):
+                near.append((label, self._probes(label), below))
+        if not near:
+            return []
+        stamps = np.unique(np.concatenate([probes for _, probes, _ in near]))
+        real, without = (
+            values_over_time(each, kind, measure, count, stamps.tolist())
+            for each in (self.generator, self.calm)
+        )
+        differs = ~((real == without) | (np.isnan(real) & np.isnan(without)))
+        titles = self.generator.tables[kind].titles(count)
+        return [
+            ShadedIncident(
+                name=label.incident,
+                place=_place(label, places, titles, below),
+                start=label.start,
+                end=label.end,
+                severity=label.severity,
+            )
+            for label, probes, below in near
+            if differs[np.searchsorted(stamps, probes)][:, below].any()
+        ]
+
+    def _probes(self, label: Label) -> npt.NDArray[np.int64]:
+        """Moments within the part of an incident that is drawn."""
+        first, last = max(label.start, self.timestamps.start), min(label.end, self.end) - 1
+        return np.linspace(first, last, PROBES).astype(np.int64)
+
+
+def _place(
+    label: Label, places: Sequence[dict[str, str]], titles: Sequence[str], below: Sequence[int]
+) -> str:
+    is_series = len(label.place) == len(places[0])
+    return titles[below[0]] if is_series else list(label.place.values())[-1]
+
+
+def _acts_on(incident: Incident, key: str, kind: SeriesKind, measure: str) -> bool:
+    """Whether an effect of an incident is on something that the measure is calculated from."""
+    sources = _sources(kind, measure)
+    for effect in incident.effects:
+        if effect.drop:
+            acts = effect.kind == key and effect.target in (None, measure)
+        else:
+            acts = effect.driver in sources or (effect.kind == key and effect.target in sources)
+        if acts:
+            return True
+    return False
+
+
+def _sources(kind: SeriesKind, measure: str) -> set[str]:
+    """The names that a measure is calculated from, its own included."""
+    expressions = {each.name: each.expression for each in kind.evaluation_order}
+    found, left = {measure}, [measure]
+    while left:
+        expression = expressions.get(left.pop())
+        for name in (expression.names if expression else frozenset()) - found:
+            found.add(name)
+            left.append(name)
+    return found
+
+
+def incidents_of(panels: Sequence[TimePanel]) -> list[ShadedIncident]:
+    """The incidents of all panels, each once, by start."""
+    found = {each for panel in panels for each in panel.incidents}
+    return sorted(found, key=lambda each: (each.start, each.name, each.place))
