@@ -18,6 +18,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 
+from fleetstream.emulator.api.query_insights import Insights
 from fleetstream.emulator.api.query_runner import QueryTask
 from fleetstream.emulator.api.result_json import JsonRows
 from fleetstream.emulator.errors import (
@@ -82,14 +83,19 @@ class QueryExecution:
         statement: TranslatedStatement,
         cursor: duckdb.DuckDBPyConnection,
         produce: ProduceRows | None = None,
+        insights: Insights | None = None,
     ) -> None:
-        """``cursor`` is closed with the execution; ``produce``, if given, makes the rows."""
+        """``cursor`` is closed with the execution; ``produce``, if given, makes the rows.
+
+        With ``insights``, the last page has them.
+        """
         self.query_id = uuid.uuid4().hex.upper()
         self.text = text
         self.cancelled = False
         self.last_used = time.monotonic()
         self._statement = statement
         self._produce = produce
+        self._insights = insights
         self._lock = threading.Lock()
         self._task: QueryTask | None = None
         self._cursor = cursor
@@ -98,7 +104,7 @@ class QueryExecution:
         self._page_number = 0
         self._page: dict[str, Any] = {}
         self._token_uses = 0
-        self._bytes = 0
+        self._bytes = self._rows = 0
         self._finished = False
 
     def first_page(self, max_rows: int | None, task: QueryTask) -> dict[str, Any]:
@@ -213,6 +219,7 @@ class QueryExecution:
                 break
             parts.append(json)
             rows -= count
+            self._rows += count
             room -= len(json)
         if batch is not None and not parts:
             raise ValidationException(
@@ -236,6 +243,12 @@ class QueryExecution:
             },
         }
         if self._finished:
+            if self._insights is not None:
+                response["QueryInsightsResponse"] = {
+                    **self._insights(self._cursor),
+                    "OutputRows": self._rows,
+                    "OutputBytes": self._bytes,
+                }
             self._cursor.close()
         else:
             response["NextToken"] = f"{self.query_id}.{self._page_number}"

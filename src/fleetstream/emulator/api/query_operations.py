@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import Any, NamedTuple
 
 import duckdb
@@ -15,11 +16,12 @@ from fleetstream.emulator.api.query_execution import (
     column_infos,
     service_error,
 )
+from fleetstream.emulator.api.query_insights import query_insights
 from fleetstream.emulator.api.query_runner import QueryTask
 from fleetstream.emulator.api.query_shapes import CancelQuery, PrepareQuery, Query
 from fleetstream.emulator.errors import ValidationException
 from fleetstream.emulator.object_storage import ObjectStorage
-from fleetstream.emulator.sql import TranslatedStatement, column_info, translate
+from fleetstream.emulator.sql import TimeRange, TranslatedStatement, column_info, translate
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.unload import UNLOAD_COLUMNS, Unload, is_unload, read_unload
 
@@ -59,10 +61,10 @@ class QueryOperations:
             number = _page_number(request.next_token)
             return self._find(request.next_token, text).page(number, max_rows, task)
         if request.client_token is None:
-            return self._start(text, max_rows, task)
+            return self._start(request, task)
         response = self._remembered(request.client_token, text, max_rows)
         if response is None:
-            response = self._start(text, max_rows, task)
+            response = self._start(request, task)
             self._remember(request.client_token, text, max_rows, response)
         return response
 
@@ -112,15 +114,15 @@ class QueryOperations:
                 task.check()
                 raise service_error(error) from error
 
-    def _start(self, text: str, max_rows: int | None, task: QueryTask) -> dict[str, Any]:
-        execution = self._execution(text)
+    def _start(self, request: Query, task: QueryTask) -> dict[str, Any]:
+        execution = self._execution(request.query_string, insights=request.with_insights)
         with self._lock:
             self._executions[execution.query_id] = execution
             stale = self._remove_stale()
         for old in stale:
             old.close()
         try:
-            response = execution.first_page(max_rows, task)
+            response = execution.first_page(request.max_rows, task)
         except Exception:
             self._close(execution)
             raise
@@ -128,17 +130,29 @@ class QueryOperations:
             self._close(execution)
         return response
 
-    def _execution(self, text: str) -> QueryExecution:
-        if not is_unload(text):
-            return QueryExecution(text, translate(text, self._store), self._store.cursor())
+    def _execution(self, text: str, *, insights: bool) -> QueryExecution:
+        ranges: list[TimeRange] | None = [] if insights else None
+        unload = None
+        if is_unload(text):
+            unload = self._unload(text, ranges)
+            statement = TranslatedStatement(UNLOAD_COLUMNS)
+        else:
+            statement = translate(text, self._store, time_ranges=ranges)
+        return QueryExecution(
+            text,
+            statement,
+            self._store.cursor(),
+            unload.run if unload is not None else None,
+            partial(query_insights, ranges, unload, self._store) if ranges is not None else None,
+        )
+
+    def _unload(self, text: str, ranges: list[TimeRange] | None) -> Unload:
         if self._storage is None:
             raise ValidationException(
                 "UNLOAD needs S3; start the local Timestream with --s3, followed by the URL of a"
                 " server with the API of S3, or by a folder"
             )
-        unload = Unload(read_unload(text), self._store, self._storage)
-        result = TranslatedStatement(UNLOAD_COLUMNS)
-        return QueryExecution(text, result, self._store.cursor(), unload.run)
+        return Unload(read_unload(text), self._store, self._storage, ranges)
 
     def _close(self, execution: QueryExecution) -> None:
         with self._lock:

@@ -14,6 +14,7 @@ from fleetstream.emulator.sql.statements import translate, translate_query
 from fleetstream.emulator.sql.translation import (
     CatalogReader,
     QueryColumn,
+    TimeRange,
     TranslatedQuery,
     TranslatedStatement,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "RowType",
     "ScalarType",
     "SqlType",
+    "TimeRange",
     "TimeSeriesType",
     "TimestreamDialect",
     "TranslatedQuery",

@@ -130,7 +130,7 @@ class FromTranslator:
             )
             for column in stored
         )
-        self._add_relation(node, table, columns, None if node.alias else database)
+        self._add_relation(node, table, columns, stored=(database, table))
         listed = ", ".join(
             f"{quote_identifier(column.name)} AS {internal_name(column.name)}" for column in stored
         )
@@ -178,7 +178,8 @@ class FromTranslator:
         node: exp.Expr,
         name: str | None,
         columns: tuple[QueryColumn, ...],
-        database: str | None = None,
+        *,
+        stored: tuple[str, str] | None = None,
         column_names: Sequence[exp.Expr] | None = None,
     ) -> None:
         """Add a relation under its alias, with the column names of the alias."""
@@ -196,7 +197,9 @@ class FromTranslator:
                 QueryColumn(given.name, column.sql, column.type, column.table)
                 for given, column in zip(column_names, columns, strict=True)
             )
-        self._scope.relations.append(Relation(node.alias or name, columns, database))
+        # Only the name of a stored table can follow that of its database.
+        database = stored[0] if stored is not None and not node.alias else None
+        self._scope.relations.append(Relation(node.alias or name, columns, database, stored))
 
 
 def _element_columns(sql: str, element: SqlType) -> list[QueryColumn]:

@@ -15,11 +15,15 @@ from fleetstream.emulator.sql.types import RowType
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation of FROM; ``alias``, or ``database`` and ``alias``, can qualify its columns."""
+    """A relation of FROM; ``alias``, or ``database`` and ``alias``, can qualify its columns.
+
+    ``stored`` is database and name of a stored table.
+    """
 
     alias: str | None
     columns: tuple[QueryColumn, ...]
     database: str | None = None
+    stored: tuple[str, str] | None = None
 
     def is_qualified_by(self, names: Sequence[str]) -> bool:
         """Whether ``names``, in lower case, are its alias, or its database and alias."""

@@ -13,6 +13,7 @@ from fleetstream.emulator.sql.expressions.translator import QueryTranslation
 from fleetstream.emulator.sql.from_clause import FromTranslator
 from fleetstream.emulator.sql.name_resolution import NameScope
 from fleetstream.emulator.sql.result_clauses import limit_clause, order_clause, ordinal
+from fleetstream.emulator.sql.time_ranges import TimeRangeReader
 from fleetstream.emulator.sql.translation import (
     QueryColumn,
     TranslatedQuery,
@@ -49,6 +50,9 @@ class SelectTranslator:
         items = self._select_list(node, expressions)
         where, having = node.args.get("where"), node.args.get("having")
         where_clause = f" WHERE {expressions.boolean(where.this)}" if where else ""
+        if self._context.time_ranges is not None:
+            reader = TimeRangeReader(self._context, self._scope, self._translate_query)
+            self._context.time_ranges += reader.ranges(where.this if where else None)
         group_clause = self._group_by(node, expressions, len(items))
         having_clause = f" HAVING {expressions.boolean(having.this)}" if having else ""
         columns = _result_columns(items)

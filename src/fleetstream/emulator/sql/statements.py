@@ -15,6 +15,7 @@ from fleetstream.emulator.sql.errors import query_error, token_column
 from fleetstream.emulator.sql.queries import QueryTranslator
 from fleetstream.emulator.sql.translation import (
     CatalogReader,
+    TimeRange,
     TranslatedQuery,
     TranslatedStatement,
     TranslationContext,
@@ -26,9 +27,16 @@ _MAX_CACHED_CHARACTERS = 10_000
 """Longer texts are not cached, because they are rarely sent again."""
 
 
-def translate(text: str, catalog: CatalogReader, *, preparing: bool = False) -> TranslatedStatement:
+def translate(
+    text: str,
+    catalog: CatalogReader,
+    *,
+    preparing: bool = False,
+    time_ranges: list[TimeRange] | None = None,
+) -> TranslatedStatement:
     """Translate one statement, with the tables as they are now.
 
+    ``time_ranges`` gets the time range of each table that a query reads.
     Raises ValidationException, with the position in the text, if it is invalid or not supported.
     """
     try:
@@ -37,21 +45,25 @@ def translate(text: str, catalog: CatalogReader, *, preparing: bool = False) -> 
             return translate_show(tree, catalog)
         if isinstance(tree, exp.Describe):
             return translate_describe(tree, catalog)
-        return _translate_query(tree, TranslationContext(catalog, preparing))
+        return _translate_query(tree, TranslationContext(catalog, preparing, time_ranges))
     except RecursionError as error:
         raise ValidationException("The query is nested too deeply") from error
 
 
-def translate_query(text: str, catalog: CatalogReader) -> TranslatedQuery:
+def translate_query(
+    text: str, catalog: CatalogReader, *, time_ranges: list[TimeRange] | None = None
+) -> TranslatedQuery:
     """Translate one query, with values of their own types; SHOW and DESCRIBE are no queries.
 
+    ``time_ranges`` gets the time range of each table that the query reads.
     Raises ValidationException, with the position in the text, if it is invalid or not supported.
     """
     try:
         tree = _parse(text)
         if isinstance(tree, exp.Show | exp.Describe):
             raise query_error(tree, "Expected a query: SELECT or WITH")
-        return QueryTranslator(TranslationContext(catalog)).translate(tree, None)
+        context = TranslationContext(catalog, time_ranges=time_ranges)
+        return QueryTranslator(context).translate(tree, None)
     except RecursionError as error:
         raise ValidationException("The query is nested too deeply") from error
 

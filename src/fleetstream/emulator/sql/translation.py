@@ -34,6 +34,20 @@ class CatalogReader(Protocol):
         """A DuckDB subquery that reads a table."""
 
 
+@dataclass(frozen=True)
+class TimeRange:
+    """The times that the conditions of one SELECT leave of a stored table.
+
+    ``starts`` and ``ends`` are DuckDB expressions of timestamps: all starts are before or at the
+    times, and all ends after or at them. Without any, the times have no such bound.
+    """
+
+    database: str
+    table: str
+    starts: tuple[str, ...]
+    ends: tuple[str, ...]
+
+
 @dataclass
 class TranslationContext:
     """State of the translation of one statement.
@@ -41,6 +55,7 @@ class TranslationContext:
     Attributes:
         catalog: Databases and tables.
         preparing: Whether the query is prepared, and may have parameters.
+        time_ranges: Gets the time ranges of the query's tables, if it is not None.
         now: The time of the query, in nanoseconds since 1970.
         parameters: Types of the query's parameters, as far as they are known.
         volatile: Whether the translation contains a random call, which DuckDB refuses inside TRY.
@@ -49,6 +64,7 @@ class TranslationContext:
 
     catalog: CatalogReader
     preparing: bool = False
+    time_ranges: list[TimeRange] | None = None
     now: int = field(init=False)
     parameters: dict[str, SqlType] = field(default_factory=dict)
     volatile: bool = False

@@ -20,6 +20,7 @@ from fleetstream.emulator.sql import (
     VARCHAR,
     CatalogReader,
     QueryColumn,
+    TimeRange,
     column_info,
     translate_query,
 )
@@ -52,12 +53,19 @@ class Unload:
     """One execution of an UNLOAD statement."""
 
     def __init__(
-        self, statement: UnloadStatement, catalog: CatalogReader, storage: ObjectStorage
+        self,
+        statement: UnloadStatement,
+        catalog: CatalogReader,
+        storage: ObjectStorage,
+        time_ranges: list[TimeRange] | None = None,
     ) -> None:
-        """Raises ValidationException if the query or an option is invalid."""
+        """``time_ranges`` gets the time range of each table that the query reads.
+
+        Raises ValidationException if the query or an option is invalid.
+        """
         self._statement = statement
         self._storage = storage
-        query = translate_query(statement.query, catalog)
+        query = translate_query(statement.query, catalog, time_ranges=time_ranges)
         self._columns = result_columns(query)
         self._data, self._partitions = partition_columns(self._columns, statement.partitioned_by)
         select = typed_query if statement.format == "PARQUET" else text_query
@@ -86,6 +94,14 @@ class Unload:
         metadata = self._put_json("metadata", self._metadata())
         manifest = self._put_json("manifest", self._manifest())
         return [[str(self._total("row_count")), metadata, manifest]]
+
+    def insights(self) -> dict[str, int]:
+        """What was written, as members of the query API's QueryInsightsResponse."""
+        return {
+            "UnloadPartitionCount": len(self._folders) if self._partitions else 0,
+            "UnloadWrittenRows": self._total("row_count"),
+            "UnloadWrittenBytes": self._total("content_length_in_bytes"),
+        }
 
     def _write_result(self, cursor: duckdb.DuckDBPyConnection, check: Callable[[], None]) -> None:
         """Write the result's rows to files, and store all of them."""
