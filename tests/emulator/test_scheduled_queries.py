@@ -291,6 +291,26 @@ def test_a_query_that_fails_is_disabled(scheduling: Scheduling) -> None:
     assert len(described["RecentlyFailedRuns"]) == 1
 
 
+def test_a_run_is_stopped_at_the_query_timeout(tmp_path: Path) -> None:
+    """Like one without enough memory, it does not disable the query."""
+    numbers = "UNNEST(sequence(1, 10000))"
+    endless = (
+        f"SELECT now() AS at, 'a' AS host, count(*) AS n, 1e0 AS mean FROM {numbers} AS a(x)"
+        f" CROSS JOIN {numbers} AS b(y) CROSS JOIN {numbers} AS c(z) WHERE x * y * z = -1"
+    )
+    with LocalTimestream(query_timeout=0.5) as server:
+        Endpoint(server.url).write.create_database(DatabaseName=DATABASE)
+        scheduling = Scheduling(server, tmp_path)
+        arn = scheduling.create(QueryString=endless)
+        began = time.monotonic()
+        run = scheduling.execute(arn, START)
+        assert time.monotonic() - began < 5
+        assert run["RunStatus"] == "MANUAL_TRIGGER_FAILURE"
+        assert run["FailureReason"].startswith("The query took longer than 0.5 s")
+        assert scheduling.describe(arn)["State"] == "ENABLED"
+        assert scheduling.times() == []
+
+
 def test_a_target_that_was_deleted_disables_the_query(scheduling: Scheduling) -> None:
     arn = scheduling.create()
     scheduling.endpoint.write.delete_table(**scheduling.target.names)

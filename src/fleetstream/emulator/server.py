@@ -140,7 +140,7 @@ class EmulatorServer:
         limits = QueryLimits(settings.query_timeout, self._store.memory_limit, settings.max_queries)
         queries = QueryRunner(limits)
         writer = Writer(self._store)
-        runner = ScheduledQueryRunner(self._store, writer, self._storage)
+        runner = ScheduledQueryRunner(self._store, writer, self._storage, settings.query_timeout)
         # Before the retention, so that runs that are due read what expires at the same time.
         scheduler = Scheduler(self._store, writer, runner)
         retention = RetentionJob(self._store, writer)

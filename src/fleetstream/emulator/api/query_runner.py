@@ -87,6 +87,26 @@ class QueryTask:
             raise self._error
 
 
+@contextmanager
+def stopped_after(seconds: float) -> Iterator[QueryTask]:
+    """A task for the work in the block, which is stopped when so much time has passed."""
+    task, ended = QueryTask(), threading.Event()
+
+    def watch() -> None:
+        if not ended.wait(seconds):
+            task.stop(_timed_out(seconds))
+        while not ended.wait(WATCH_SECONDS):
+            task.interrupt_again()
+
+    watcher = threading.Thread(target=watch, name="timestream-watch", daemon=True)
+    watcher.start()
+    try:
+        yield task
+    finally:
+        ended.set()
+        watcher.join()
+
+
 class QueryRunner:
     """Runs the work of queries in threads, and watches it from the event loop."""
 
@@ -125,7 +145,7 @@ class QueryRunner:
                 return future.result()
             if future.cancel():
                 raise self._not_started()
-            task.stop(self._timed_out())
+            task.stop(_timed_out(self._limits.timeout))
             if gone.done():
                 raise ClientDisconnect
             task.check()
@@ -162,7 +182,7 @@ class QueryRunner:
         try:
             while not (await asyncio.wait((finished,), timeout=WATCH_SECONDS))[0]:
                 if time.monotonic() > task.deadline:
-                    task.stop(self._timed_out())
+                    task.stop(_timed_out(self._limits.timeout))
                 elif self._memory() > most_memory:
                     task.stop(_too_much_memory())
                 task.interrupt_again()
@@ -181,10 +201,11 @@ class QueryRunner:
             f" {self._limits.at_once} others were running; try again later."
         )
 
-    def _timed_out(self) -> QueryExecutionException:
-        return QueryExecutionException(
-            f"The query took longer than {self._limits.timeout:g} s, the server's query timeout."
-        )
+
+def _timed_out(seconds: float) -> QueryExecutionException:
+    return QueryExecutionException(
+        f"The query took longer than {seconds:g} s, the server's query timeout."
+    )
 
 
 def _too_much_memory() -> QueryExecutionException:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,14 @@ import pyarrow as pa
 from msgspec import UNSET
 
 from fleetstream.emulator.api.query_execution import service_error
-from fleetstream.emulator.errors import ServiceError, ThrottlingException, ValidationException
+from fleetstream.emulator.api.query_runner import QueryTask, stopped_after
+from fleetstream.emulator.errors import (
+    InternalServerException,
+    QueryExecutionException,
+    ServiceError,
+    ThrottlingException,
+    ValidationException,
+)
 from fleetstream.emulator.mapping.measures import Row
 from fleetstream.emulator.mapping.record_writer import RecordWriter
 from fleetstream.emulator.object_storage import ObjectStorage, StorageError
@@ -52,21 +59,29 @@ class ScheduledQueryRunner:
     """Runs scheduled queries, and writes their results and error reports."""
 
     def __init__(
-        self, store: TimestreamStore, writer: Writer, storage: ObjectStorage | None
+        self,
+        store: TimestreamStore,
+        writer: Writer,
+        storage: ObjectStorage | None,
+        query_timeout: float,
     ) -> None:
-        """``storage`` is where error reports are written, if anywhere."""
+        """``storage`` is where error reports are written, if anywhere.
+
+        A run is stopped after ``query_timeout`` seconds.
+        """
         self._store = store
         self._writer = writer
         self._storage = storage
-        self._cursors: set[duckdb.DuckDBPyConnection] = set()
+        self._query_timeout = query_timeout
+        self._tasks: set[QueryTask] = set()
         self._interrupted = False
 
     def interrupt(self) -> None:
         """Stop the current run, and make later ones raise RunInterrupted."""
         self._interrupted = True
-        for cursor in list(self._cursors):
-            with contextlib.suppress(duckdb.ConnectionException):
-                cursor.interrupt()
+        for task in list(self._tasks):
+            task.stop(InternalServerException("The server is shutting down."))
+            task.interrupt_again()
 
     def check(self, query_string: str, target: TimestreamConfiguration | None) -> None:
         """Raises ValidationException if a query or its target is invalid."""
@@ -78,7 +93,8 @@ class ScheduledQueryRunner:
         """Run a query for its time of invocation.
 
         The second result is whether later runs can succeed: not if the query or its target is
-        invalid. Rejected records do not count as such. Raises RunInterrupted.
+        invalid. Too much time or memory and rejected records do not count as
+        such. Raises RunInterrupted.
         """
         trigger = self._store.clock.time()
         started = time.monotonic()
@@ -126,8 +142,6 @@ class ScheduledQueryRunner:
         statement, mapping = self._prepare(query.request.query_string, target, invocation)
         version = int(trigger.timestamp() * 1000)
         for rows in self._batches(statement):
-            if self._interrupted:
-                raise RunInterrupted
             outcome.rows += len(rows)
             if target is None or mapping is None:
                 continue
@@ -137,11 +151,14 @@ class ScheduledQueryRunner:
     def _batches(self, statement: TranslatedStatement) -> Iterator[list[Row]]:
         assert statement.sql is not None
         names = [column.name or "" for column in statement.columns]
-        with self._store.cursor() as cursor:
-            self._cursors.add(cursor)
+        with self._store.cursor() as cursor, self._task() as task:
             try:
-                with cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches:
+                with (
+                    task.using(cursor),
+                    cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches,
+                ):
                     for batch in batches:
+                        task.check()
                         columns = [column.to_pylist() for column in batch.columns]
                         yield [
                             dict(zip(names, values, strict=True))
@@ -149,11 +166,25 @@ class ScheduledQueryRunner:
                         ]
             # Arrow raises DuckDB's errors as its own, or as OSError.
             except (duckdb.Error, pa.ArrowException, OSError) as error:
-                if self._interrupted:
-                    raise RunInterrupted from error
+                task.check()
                 raise service_error(error) from error
-            finally:
-                self._cursors.discard(cursor)
+
+    @contextmanager
+    def _task(self) -> Iterator[QueryTask]:
+        """The task of a run, which ends after the query timeout; raises RunInterrupted."""
+        try:
+            with stopped_after(self._query_timeout) as task:
+                self._tasks.add(task)
+                if self._interrupted:
+                    self.interrupt()
+                try:
+                    yield task
+                finally:
+                    self._tasks.discard(task)
+        except InternalServerException as error:
+            if self._interrupted:
+                raise RunInterrupted from error
+            raise
 
     def _write(
         self, target: TimestreamConfiguration, records: Sequence[dict[str, Any]], outcome: _Outcome
@@ -203,7 +234,7 @@ class ScheduledQueryRunner:
 
 def _is_invalid(failure: ServiceError | None) -> bool:
     """Whether a failure is the query's own, and not one of the server at this moment."""
-    if failure is None or isinstance(failure, ThrottlingException):
+    if failure is None or isinstance(failure, QueryExecutionException | ThrottlingException):
         return False
     return failure.status < _SERVER_ERRORS
 
