@@ -102,7 +102,7 @@ class Naming:
         self.labels: dict[str, str] = {}
         """The labels of dimensions."""
         for name in dict.fromkeys(name for schema in schemas for name in dimension_names(schema)):
-            label = _label(name)
+            label = label_name(name)
             if label in self.labels.values():
                 raise ValueError(
                     f"Two dimensions would be the label {label!r} in Prometheus; rename {name!r}."
@@ -152,7 +152,7 @@ def _metric(kind: str, field: pa.Field, labels: frozenset[str]) -> Metric:
     if data_type is DataType.VARCHAR:
         return Metric(
             f"{plain}_info", kind, field.name, data_type, decimals, "", 1, 1, INFO, help_text,
-            labels, _label(field.name) if _label(field.name) not in labels else f"{plain}_value",
+            labels, f"{plain}_value" if (word := label_name(field.name)) in labels else word,
         )  # fmt: skip
     base, factor, divisor = _UNITS.get(unit, ("", 1, 1))
     stem = plain.removesuffix("_total")
@@ -169,7 +169,7 @@ def _all_labels(metric: Metric) -> frozenset[str]:
     return metric.labels | {metric.word_label} if metric.word_label else metric.labels
 
 
-def _label(name: str) -> str:
+def label_name(name: str) -> str:
     """The label of a dimension; Prometheus puts ``exported_`` before one that it needs itself."""
     label = re.sub(r"[^a-zA-Z0-9_]", "_", name)
     if label == JOB or label.startswith("__"):
