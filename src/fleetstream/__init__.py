@@ -11,6 +11,7 @@ from fleetstream._version import __version__
 
 if TYPE_CHECKING:
     from fleetstream.api import (
+        compare,
         estimate_writes,
         labels,
         point_labels,
@@ -40,6 +41,7 @@ __all__ = [
     "TargetUnusable",
     "__version__",
     "builtin_models",
+    "compare",
     "estimate_writes",
     "labels",
     "load_model",
@@ -55,6 +57,7 @@ __all__ = [
 
 _MODULES = {
     "fleetstream.api": [
+        "compare",
         "estimate_writes",
         "labels",
         "point_labels",

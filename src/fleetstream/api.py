@@ -25,7 +25,7 @@ from fleetstream.targets.registry import TargetOptions, open_reader
 
 if TYPE_CHECKING:
     from fleetstream.targets.timestream.estimate import Estimate
-    from fleetstream.verify import Findings
+    from fleetstream.verify import Expectation, Findings, MigrationFindings
 
 
 LABEL_COLUMNS = {
@@ -154,18 +154,50 @@ def verify_runs(
     where the first run wrote. ``progress`` is called with the number of values compared since the
     last call, and ``control`` can stop it.
     """
-    from fleetstream.verify import Expectation, verify
+    from fleetstream.verify import verify
 
-    read = [each if isinstance(each, Manifest) else read_manifest(Path(each)) for each in manifests]
-    if not read:
-        raise ValueError("Name at least one manifest.")
-    expectation = Expectation(read)
+    expectation, read = _expected(manifests)
     reader = open_reader(
         target or read[0].spec.target, expectation.record_model, expectation.columns.schemas
     )
     reader.open()
     with closing(reader):
         return verify(expectation, reader, control or Control(), progress)
+
+
+def compare(
+    *manifests: Path | str | Manifest,
+    destination: TargetOptions,
+    source: TargetOptions | None = None,
+    layout: str | None = None,
+    control: Control | None = None,
+    progress: Callable[[int], Any] = lambda _values: None,
+) -> "MigrationFindings":
+    """Compare what two targets hold of the same runs, value by value; changes neither.
+
+    ``manifests`` are those of the runs, or their files. ``source`` is by default where the first
+    run wrote. ``layout`` is that of the destination, if it is not the one that fleetstream writes:
+    ``"aws"`` is what AWS's migration scripts write. ``progress`` is called with the number of
+    values compared since the last call, and ``control`` can stop it.
+    """
+    from fleetstream.verify import compare_targets, opened_targets
+
+    expectation, read = _expected(manifests)
+    first = source or read[0].spec.target
+    with opened_targets(expectation, first, destination, layout) as (one, other):
+        return compare_targets(expectation, one, other, control or Control(), progress)
+
+
+def _expected(
+    manifests: Sequence[Path | str | Manifest],
+) -> "tuple[Expectation, Sequence[Manifest]]":
+    """What the runs of manifests must have written, and the manifests."""
+    from fleetstream.verify import Expectation
+
+    read = [each if isinstance(each, Manifest) else read_manifest(Path(each)) for each in manifests]
+    if not read:
+        raise ValueError("Name at least one manifest.")
+    return Expectation(read), read
 
 
 def estimate_writes(

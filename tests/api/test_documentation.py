@@ -45,4 +45,5 @@ def test_what_the_examples_print(
     assert "{'metrics': 20, 'events': 5}" in printed
     assert "True 74880 fleetstream-7.json" in printed
     assert "True 74880 74880" in printed
+    assert "True 74880 0" in printed
     assert "['testDb']" in printed

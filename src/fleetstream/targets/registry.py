@@ -5,8 +5,8 @@ those of its own target alone.
 """
 
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from ipaddress import ip_address
@@ -88,16 +88,28 @@ OpenReader = Callable[[TargetOptions, RecordModel, Schemas], "Reader"]
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """Another layout than fleetstream's own in which a target can be read.
+
+    ``options`` are the fields of :class:`TargetOptions` that it understands besides the target's.
+    """
+
+    open_reader: OpenReader
+    options: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A kind of target.
 
     ``url`` is the form of its URL, for help; ``options`` the fields of :class:`TargetOptions`
     that it understands; ``extra`` the extra that installs its libraries. ``open_reader`` is None
-    where what is written cannot be read back; ``discards`` says that nothing is kept at all.
-    ``problems`` returns sentences about what the target cannot hold of a fleet, None where it can
-    hold everything. The functions that open return something that is not opened yet, and raise
-    ValueError where the options are not understood or not complete, TargetUnusable where the target
-    cannot be used, and ModuleNotFoundError where a library is missing.
+    where what is written cannot be read back; ``layouts`` are other layouts in which it can be
+    read, by their names; ``discards`` says that nothing is kept at all. ``problems`` returns
+    sentences about what the target cannot hold of a fleet, None where it can hold everything. The
+    functions that open return something that is not opened yet, and raise ValueError where the
+    options are not understood or not complete, TargetUnusable where the target cannot be used, and
+    ModuleNotFoundError where a library is missing.
     """
 
     scheme: str
@@ -108,6 +120,7 @@ class Target:
     extra: str | None = None
     discards: bool = False
     problems: Problems | None = None
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
 
 
 @cache
@@ -144,8 +157,20 @@ def open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "
     return _with_libraries(target, target.open_sink, options, model, schemas)
 
 
-def open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
-    """The reader of a target, not opened yet. Raises as :func:`open_sink` does."""
+def layout_names() -> list[str]:
+    """The layouts besides fleetstream's own in which some target can be read."""
+    return sorted({name for target in targets().values() for name in target.layouts})
+
+
+def open_reader(
+    options: TargetOptions, model: RecordModel, schemas: Schemas, layout: str | None = None
+) -> "Reader":
+    """The reader of a target, not opened yet. Raises as :func:`open_sink` does.
+
+    ``layout`` is one of the target's ``layouts``, None for the one that fleetstream writes.
+    """
+    if layout is not None:
+        return _open_layout(options, model, schemas, layout)
     target = _target(options)
     if target.open_reader is None:
         raise ValueError(
@@ -155,13 +180,27 @@ def open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) ->
     return _with_libraries(target, target.open_reader, options, model, schemas)
 
 
-def _target(options: TargetOptions) -> Target:
-    """The kind of target that options name."""
+def _open_layout(
+    options: TargetOptions, model: RecordModel, schemas: Schemas, layout: str
+) -> "Reader":
+    target = targets().get(options.scheme)
+    found = None if target is None else target.layouts.get(layout)
+    target = _target(options, frozenset() if found is None else found.options)
+    if found is None:
+        raise ValueError(
+            f"The target {options.url!r} cannot be read in the layout {layout!r}; leave it out to "
+            "read what fleetstream writes."
+        )
+    return _with_libraries(target, found.open_reader, options, model, schemas)
+
+
+def _target(options: TargetOptions, further: frozenset[str] = frozenset()) -> Target:
+    """The kind of target that options name; ``further`` are options that are understood too."""
     target = targets().get(options.scheme)
     if target is None:
         raise ValueError(f"There is no target {options.url!r}; {_suggestion(options.url)}")
     for name in options.given:
-        if name not in target.options:
+        if name not in target.options | further:
             option = f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"{option} has no meaning for the target {options.url!r}; leave one of them out."

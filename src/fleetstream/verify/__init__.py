@@ -12,8 +12,21 @@ from fleetstream.targets.reader import Reader
 from fleetstream.verify.comparison import Comparison
 from fleetstream.verify.expectation import Expectation
 from fleetstream.verify.findings import Fault, Findings, WrongRecord
+from fleetstream.verify.migration import compare_targets, opened_targets
+from fleetstream.verify.migration_findings import Discrepancy, MigrationFindings, Side
 
-__all__ = ["Expectation", "Fault", "Findings", "WrongRecord", "verify"]
+__all__ = [
+    "Discrepancy",
+    "Expectation",
+    "Fault",
+    "Findings",
+    "MigrationFindings",
+    "Side",
+    "WrongRecord",
+    "compare_targets",
+    "opened_targets",
+    "verify",
+]
 
 
 def verify(

@@ -15,11 +15,9 @@ from fleetstream.generate.schema import TIME
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, quoted
 from fleetstream.verify.expectation import PARTIAL
 from fleetstream.verify.findings import EXAMPLES, Fault, Findings, WrongRecord
+from fleetstream.verify.views import THERE, expected_view, view
 
-_THERE = "__there"
-"""A column that is true in every row, and null where a join has found none."""
-
-_BOTH = f"expected.{_THERE} AND held.{_THERE}"
+_BOTH = f"expected.{THERE} AND held.{THERE}"
 
 
 class Comparison:
@@ -40,8 +38,8 @@ class Comparison:
             f"expected.{name} IS DISTINCT FROM held.{name}" for name in map(quoted, self._values)
         )
         self._wrong = {
-            Fault.MISSING: f"held.{_THERE} IS NULL AND NOT expected.{PARTIAL}",
-            Fault.EXTRA: f"expected.{_THERE} IS NULL",
+            Fault.MISSING: f"held.{THERE} IS NULL AND NOT expected.{PARTIAL}",
+            Fault.EXTRA: f"expected.{THERE} IS NULL",
             Fault.DIFFERENT: f"{_BOTH} AND ({self._differs})",
         }
 
@@ -51,9 +49,9 @@ class Comparison:
         ``expected`` is a table from :meth:`~fleetstream.verify.expectation.Expectation.table`;
         ``held`` is a query or a table. ``overlap`` says that a record may be expected twice.
         """
-        self._view("expected", expected, distinct=overlap)
-        self._view("held", held)
-        absent = f"held.{_THERE} IS NULL AND expected.{PARTIAL}"
+        expected_view(self._connection, self._columns, expected, overlap=overlap)
+        view(self._connection, "held", self._columns, held)
+        absent = f"held.{THERE} IS NULL AND expected.{PARTIAL}"
         counts = self._row(
             "SELECT "
             + ", ".join(f"count(*) FILTER ({wrong})" for wrong in self._wrong.values())
@@ -137,33 +135,6 @@ class Comparison:
                 label = "" if name.startswith("measure_value::") else f"{name} "
                 parts.append(f"{label}is {held!r}, must be {expected!r}")
         return "; ".join(parts)
-
-    def _view(self, name: str, source: str | pa.Table | None, *, distinct: bool = False) -> None:
-        """Create a temporary view of a slice that has all columns.
-
-        With ``distinct``, a record that several runs have written is there once, and is not partial
-        if it is settled in one of them.
-        """
-        columns = self._columns | ({PARTIAL: "BOOLEAN"} if name == "expected" else {})
-        if isinstance(source, str):
-            origin, present = f"({source})", list(columns)
-        else:
-            rows = pa.table({_THERE: pa.array([], pa.bool_())}) if source is None else source
-            self._connection.register(f"{name}_rows", rows)
-            origin, present = f"{name}_rows", rows.column_names
-        listed = ", ".join(
-            quoted(column) if column in present else f"NULL::{kind} AS {quoted(column)}"
-            for column, kind in columns.items()
-        )
-        selected = f"SELECT {listed} FROM {origin}"
-        if distinct:
-            key = ", ".join(map(quoted, self._columns))
-            selected = (
-                f"SELECT {key}, bool_and({PARTIAL}) AS {PARTIAL} FROM ({selected}) GROUP BY {key}"
-            )
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT *, true AS {_THERE} FROM ({selected})"
-        )
 
     def _row(self, query: str) -> Sequence[int]:
         # Fetched in full, since an unfinished result would block the next query.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,22 @@ from fleetstream.generate.records import RecordRange, Records
 from fleetstream.run.manifest import Manifest
 from fleetstream.run.spec import RunSpec
 from fleetstream.targets.columns import TableColumns, as_table
-from fleetstream.targets.reader import Reader
 
 PARTIAL = "__partial"
 """The column that says whether a record's sweep was interrupted, so that it may be missing."""
+
+
+class HeldTimes(Protocol):
+    """What slices of time depend on of a :class:`~fleetstream.targets.reader.Reader`."""
+
+    @property
+    def slice_values(self) -> int:
+        """About how many values are best read at once."""
+        ...
+
+    def times_after(self, timestamp: int) -> Sequence[int]:
+        """The timestamps after ``timestamp`` that have records, in microseconds, ascending."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,7 +90,7 @@ class Expectation:
         """About how many values a slice has."""
         return sum(self._generators[sweep.run].values_per_sweep for sweep in part.sweeps)
 
-    def slices(self, reader: Reader) -> Iterator[Slice]:
+    def slices(self, reader: HeldTimes) -> Iterator[Slice]:
         """All of time, from the earliest on, in slices of the size that the reader prefers.
 
         A run that was killed may have written sweeps of its history that its manifest does not name
@@ -133,13 +146,13 @@ class Expectation:
         different = None not in shards and len(shards) == len(specs)
         return different and len(counts) == 1 and len({_fleet(spec) for spec in specs}) == 1
 
-    def _sweeps(self, reader: Reader) -> Iterator[ExpectedSweep]:
+    def _sweeps(self, reader: HeldTimes) -> Iterator[ExpectedSweep]:
         """All sweeps by time; one that is both settled and interrupted counts as settled."""
         each = (self._sweeps_of(run, reader) for run in range(len(self.manifests)))
         for _, same in groupby(heapq.merge(*each), attrgetter("timestamp", "run")):
             yield next(same)
 
-    def _sweeps_of(self, run: int, reader: Reader) -> Iterator[ExpectedSweep]:
+    def _sweeps_of(self, run: int, reader: HeldTimes) -> Iterator[ExpectedSweep]:
         manifest = self.manifests[run]
         settled = [
             (ExpectedSweep(stamp, run, partial=False) for stamp in series.timestamps())
@@ -150,7 +163,7 @@ class Expectation:
         return heapq.merge(*settled, cut)
 
 
-def _unnamed(manifest: Manifest, reader: Reader) -> Sequence[int]:
+def _unnamed(manifest: Manifest, reader: HeldTimes) -> Sequence[int]:
     """Timestamps of a run's history that its manifest does not name, but the target holds."""
     spec = manifest.spec
     if manifest.finished or spec.start is None or spec.interval is None:

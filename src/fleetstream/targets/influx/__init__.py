@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.endpoint import check_read_url
-from fleetstream.targets.registry import Schemas, Target, TargetOptions
+from fleetstream.targets.registry import Layout, Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
     from fleetstream.generate.generator import Generator
@@ -34,6 +34,20 @@ def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -
     return InfluxReader(database, model, schemas)
 
 
+def _open_migrated(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
+    from fleetstream.targets.influx.migrated_reader import MigratedMeasurementReader
+    from fleetstream.targets.influx.server import influx_database
+
+    check_read_url(options.read_url)
+    if not options.table_name:
+        raise ValueError(
+            "The layout 'aws' of InfluxDB needs --table-name: the measurement, which has the name "
+            "of the table that was migrated."
+        )
+    database = influx_database(options.read_url or options.path, options.database_name)
+    return MigratedMeasurementReader(database, model, schemas, options.table_name)
+
+
 def _problems(generator: "Generator", model: RecordModel) -> Iterable[str]:
     from fleetstream.targets.influx.limits import problems
 
@@ -49,5 +63,6 @@ TARGETS = [
         problems=_problems,
         options=frozenset({"database_name", "read_url"}),
         extra="influx",
+        layouts={"aws": Layout(_open_migrated, frozenset({"table_name"}))},
     )
 ]

@@ -81,20 +81,10 @@ class InfluxReader:
 
     def _measurement(self, name: str, where: str) -> pa.Table | None:
         """The points of a measurement in the columns of the target; None if there are none."""
-        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-        body = self._query(f'SELECT * FROM "{quoted}"{where}', "application/csv")
-        if not body.strip():
+        rows = self._points(name, where)
+        if rows is None:
             return None
         field_types = self._field_types[name]
-        arrow_types = {field: _TYPES[kind][1] for field, kind in field_types.items()}
-        tags = dict.fromkeys(self._dimensions, pa.string())
-        rows = pacsv.read_csv(
-            io.BytesIO(body),
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                column_types=tags | arrow_types | {"time": pa.int64()}, strings_can_be_null=True
-            ),
-        )
         columns = {each: rows[each] for each in rows.column_names if each in self._dimensions}
         columns[TIME] = rows["time"].cast(pa.timestamp("us"))
         columns[MEASURE_NAME] = constant_words(name, len(rows))
@@ -103,6 +93,22 @@ class InfluxReader:
             if column in self._columns:
                 columns[column] = rows[field]
         return pa.table(columns)
+
+    def _points(self, name: str, where: str) -> pa.Table | None:
+        """The points of a measurement: its tags, ``time`` in microseconds, and its fields."""
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        body = self._query(f'SELECT * FROM "{quoted}"{where}', "application/csv")
+        if not body.strip():
+            return None
+        fields = {field: _TYPES[kind][1] for field, kind in self._field_types[name].items()}
+        tags = dict.fromkeys((*self._dimensions, MEASURE_NAME), pa.string())
+        return pacsv.read_csv(
+            io.BytesIO(body),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types=tags | fields | {"time": pa.int64()}, strings_can_be_null=True
+            ),
+        )
 
     def _column(self, field: str, data_type: DataType | None) -> str | None:
         """The column of the target for a field; None for values that no measure has."""

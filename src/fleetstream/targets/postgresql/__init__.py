@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.targets.registry import Schemas, Target, TargetOptions
+from fleetstream.targets.registry import Layout, Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
     from fleetstream.targets.postgresql.sink import PostgreSQLSink
@@ -31,6 +31,17 @@ def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -
     return PostgreSQLReader(Connections(options.url), tables)
 
 
+def _open_migrated(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Reader":
+    from fleetstream.targets.columns import TableColumns
+    from fleetstream.targets.postgresql.connections import Connections
+    from fleetstream.targets.postgresql.migrated_reader import MigratedTableReader
+
+    columns = TableColumns(model, tuple(schemas))
+    return MigratedTableReader(
+        Connections(options.url), options.table_name or DEFAULT_TABLE, columns
+    )
+
+
 TARGETS = [
     Target(
         scheme="postgresql",
@@ -39,5 +50,6 @@ TARGETS = [
         open_reader=_open_reader,
         options=frozenset({"table_name"}),
         extra="postgresql",
+        layouts={"aws": Layout(_open_migrated)},
     )
 ]

@@ -66,7 +66,7 @@ class Tables:
 
     def check(self, cursor: dbapi.Cursor) -> None:
         """Raises TargetUnusable where there is no view, or none that has all columns."""
-        present = _columns(cursor, self.name)
+        present = columns_of(cursor, self.name)
         if not present:
             raise TargetUnusable(
                 f"There is no table {self.name!r} to verify in the database; name another with "
@@ -80,7 +80,7 @@ class Tables:
             )
 
     def _create_series(self, cursor: dbapi.Cursor) -> None:
-        if not _columns(cursor, self.series):
+        if not columns_of(cursor, self.series):
             listed = ", ".join(f"{quoted(name)} text" for name in self.series_columns)
             cursor.execute(
                 f"CREATE TABLE {quoted(self.series)} "
@@ -89,7 +89,7 @@ class Tables:
         self._extend(cursor, self.series, self.series_columns | {SERIES_ID: "bigint"})
 
     def _create_values(self, cursor: dbapi.Cursor) -> None:
-        if not _columns(cursor, self.values):
+        if not columns_of(cursor, self.values):
             listed = ", ".join(
                 f"{quoted(name)} {kind}" for name, kind in self.value_columns.items()
             )
@@ -121,7 +121,7 @@ class Tables:
             )
 
     def _create_view(self, cursor: dbapi.Cursor) -> None:
-        present = _columns(cursor, self.name)
+        present = columns_of(cursor, self.name)
         if present.keys() >= self.columns.all.keys():
             return
         # Columns of a view can only be added behind those that it has.
@@ -134,7 +134,7 @@ class Tables:
         )
 
     def _extend(self, cursor: dbapi.Cursor, table: str, columns: dict[str, str]) -> None:
-        present = _columns(cursor, table)
+        present = columns_of(cursor, table)
         for name, kind in columns.items():
             if name not in present:
                 cursor.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(name)} {kind}")
@@ -145,7 +145,7 @@ class Tables:
                 )
 
 
-def _columns(cursor: dbapi.Cursor, relation: str) -> dict[str, str]:
+def columns_of(cursor: dbapi.Cursor, relation: str) -> dict[str, str]:
     """The columns of a table or view with their types, empty where there is none of that name."""
     rows = fetched(
         cursor,
