@@ -10,7 +10,6 @@ from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label
 from fleetstream.generate.moments import MICROSECONDS, next_multiple, to_datetime
 from fleetstream.model import Measure, SeriesKind
-from fleetstream.model.incidents import Incident
 from fleetstream.model.laws import Choice
 from fleetstream.report.plot.figures import TimeLines, labelled
 from fleetstream.report.series import Values, values_over_time
@@ -166,8 +165,7 @@ class Stretch:
             below = [
                 each for each, place in enumerate(places) if label.place.items() <= place.items()
             ]
-            incident = self.generator.model.incidents[label.incident]
-            if below and _acts_on(incident, kind, self.generator.model.kinds[kind], measure):
+            if below and _acts_on(label, kind, self.generator.model.kinds[kind], measure):
                 near.append((label, self._probes(label), below))
         if not near:
             return []
@@ -203,17 +201,15 @@ def _place(
     return titles[below[0]] if is_series else list(label.place.values())[-1]
 
 
-def _acts_on(incident: Incident, key: str, kind: SeriesKind, measure: str) -> bool:
+def _acts_on(label: Label, key: str, kind: SeriesKind, measure: str) -> bool:
     """Whether an effect of an incident is on something that the measure is calculated from."""
     sources = _sources(kind, measure)
-    for effect in incident.effects:
-        if effect.drop:
-            acts = effect.kind == key and effect.target in (None, measure)
-        else:
-            acts = effect.driver in sources or (effect.kind == key and effect.target in sources)
-        if acts:
-            return True
-    return False
+    reached = sources | {f"{key}.{name}" for name in sources}
+    dropped = {key, f"{key}.{measure}"}
+    effects = (effect.split(" ", 1) for effect in label.effects)
+    return any(
+        target in (dropped if operation == "drop" else reached) for operation, target in effects
+    )
 
 
 def _sources(kind: SeriesKind, measure: str) -> set[str]:
