@@ -15,7 +15,7 @@ from fleetstream.emulator.sql.errors import query_error, require_only
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
 from fleetstream.emulator.sql.expressions.arithmetic import operator_error
 from fleetstream.emulator.sql.expressions.comparisons import compare
-from fleetstream.emulator.sql.name_resolution import NameScope, Relation
+from fleetstream.emulator.sql.name_resolution import NameScope, Relation, StoredSource
 from fleetstream.emulator.sql.table_lookup import find_table
 from fleetstream.emulator.sql.translation import (
     QueryColumn,
@@ -32,7 +32,9 @@ from fleetstream.emulator.sql.types import (
     as_array,
     common_type,
 )
+from fleetstream.emulator.store.catalog import ColumnRole, TableColumn
 
+_POINT_ROLES: frozenset[ColumnRole] = frozenset({"time", "measure_value"})
 _JOINS = {"": "JOIN", "LEFT": "LEFT JOIN", "RIGHT": "RIGHT JOIN", "FULL": "FULL JOIN"}
 
 
@@ -130,11 +132,20 @@ class FromTranslator:
             )
             for column in stored
         )
-        self._add_relation(node, table, columns, stored=(database, table))
-        listed = ", ".join(
-            f"{quote_identifier(column.name)} AS {internal_name(column.name)}" for column in stored
+        points = [column for column in stored if column.role in _POINT_ROLES]
+        source = StoredSource(
+            database,
+            table,
+            _select(stored, catalog.relation(database, table), alias),
+            _select(points, catalog.relation(database, table, series=False), alias),
+            tuple(
+                column.sql
+                for column, of in zip(columns, stored, strict=True)
+                if of.role not in _POINT_ROLES
+            ),
         )
-        return f"(SELECT {listed} FROM {catalog.relation(database, table)}) AS {alias}"
+        self._add_relation(node, table, columns, stored=source)
+        return source.sql
 
     def _derived_table(
         self, node: exp.Expr, query: TranslatedQuery, name: str | None = None
@@ -179,7 +190,7 @@ class FromTranslator:
         name: str | None,
         columns: tuple[QueryColumn, ...],
         *,
-        stored: tuple[str, str] | None = None,
+        stored: StoredSource | None = None,
         column_names: Sequence[exp.Expr] | None = None,
     ) -> None:
         """Add a relation under its alias, with the column names of the alias."""
@@ -198,8 +209,16 @@ class FromTranslator:
                 for given, column in zip(column_names, columns, strict=True)
             )
         # Only the name of a stored table can follow that of its database.
-        database = stored[0] if stored is not None and not node.alias else None
+        database = stored.database if stored is not None and not node.alias else None
         self._scope.relations.append(Relation(node.alias or name, columns, database, stored))
+
+
+def _select(columns: Sequence[TableColumn], relation: str, alias: str) -> str:
+    """The columns of a stored table under the names that they have in a translation."""
+    listed = ", ".join(
+        f"{quote_identifier(column.name)} AS {internal_name(column.name)}" for column in columns
+    )
+    return f"(SELECT {listed} FROM {relation}) AS {alias}"
 
 
 def _element_columns(sql: str, element: SqlType) -> list[QueryColumn]:

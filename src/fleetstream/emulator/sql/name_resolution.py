@@ -14,16 +14,42 @@ from fleetstream.emulator.sql.types import RowType
 
 
 @dataclass(frozen=True)
+class StoredSource:
+    """A stored table in FROM.
+
+    Attributes:
+        database: The name of its database.
+        table: Its name.
+        sql: What reads it.
+        points_sql: What reads it without the columns of its series, which is faster.
+        series_columns: The columns that ``points_sql`` does not have, as expressions.
+
+    """
+
+    database: str
+    table: str
+    sql: str
+    points_sql: str
+    series_columns: tuple[str, ...]
+
+    def simplified(self, query: str) -> str:
+        """A query that reads the table, without the columns of its series if it uses none."""
+        if any(column in query for column in self.series_columns):
+            return query
+        return query.replace(self.sql, self.points_sql)
+
+
+@dataclass(frozen=True)
 class Relation:
     """A relation of FROM; ``alias``, or ``database`` and ``alias``, can qualify its columns.
 
-    ``stored`` is database and name of a stored table.
+    ``stored`` is the stored table that it is, if it is one.
     """
 
     alias: str | None
     columns: tuple[QueryColumn, ...]
     database: str | None = None
-    stored: tuple[str, str] | None = None
+    stored: StoredSource | None = None
 
     def is_qualified_by(self, names: Sequence[str]) -> bool:
         """Whether ``names``, in lower case, are its alias, or its database and alias."""

@@ -67,6 +67,9 @@ class SelectTranslator:
             f"SELECT {'DISTINCT ' if distinct else ''}{listed}{source}{where_clause}{group_clause}"
             f"{having_clause}{order}{limit_clause(node)}"
         )
+        for relation in self._scope.relations:
+            if relation.stored is not None:
+                sql = relation.stored.simplified(sql)
         return TranslatedQuery(sql, tuple(columns))
 
     def _from(self, node: exp.Select, expressions: ExpressionTranslator) -> str:

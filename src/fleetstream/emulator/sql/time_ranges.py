@@ -41,14 +41,14 @@ class TimeRangeReader:
         """One range for each stored table of FROM."""
         bounds = list(self._bounds(where)) if where is not None else []
         for relation in self._scope.relations:
-            if relation.stored is None:
+            stored = relation.stored
+            if stored is None:
                 continue
             times = {column.sql for column in relation.columns if column.is_named("time")}
             own = [(kind, sql) for column, kind, sql in bounds if column in times]
-            database, table = relation.stored
             yield TimeRange(
-                database,
-                table,
+                stored.database,
+                stored.table,
                 starts=tuple(sql for kind, sql in own if kind in (exp.GT, exp.GTE, exp.EQ)),
                 ends=tuple(sql for kind, sql in own if kind in (exp.LT, exp.LTE, exp.EQ)),
             )

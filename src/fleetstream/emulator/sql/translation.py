@@ -30,8 +30,8 @@ class CatalogReader(Protocol):
     def now(self) -> int:
         """The time of queries, in nanoseconds since 1970."""
 
-    def relation(self, database: str, table: str) -> str:
-        """A DuckDB subquery that reads a table."""
+    def relation(self, database: str, table: str, *, series: bool = True) -> str:
+        """A DuckDB subquery that reads a table, or only its times and values."""
 
 
 @dataclass(frozen=True)

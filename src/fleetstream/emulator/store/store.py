@@ -58,6 +58,7 @@ class _ReadableTable(NamedTuple):
 
     columns: tuple[TableColumn, ...]
     relation_sql: str
+    points_sql: str
     measures_sql: str
 
 
@@ -148,16 +149,18 @@ class TimestreamStore:
         """
         return self._find(database, table).columns
 
-    def relation(self, database: str, table: str) -> str:
+    def relation(self, database: str, table: str, *, series: bool = True) -> str:
         """A DuckDB subquery with a table's columns under their names.
 
-        It has no records whose retention has ended. Raises ResourceNotFoundException if the table
+        Without ``series``, it has only times and values, and is faster. It has no records
+        whose retention has ended. Raises ResourceNotFoundException if the table
         does not exist.
         """
         definition = self.catalog.table(database, table)
         earliest = definition.expiry(self.clock.now())
-        relation = self._readable[definition.id].relation_sql
-        return f"({relation} WHERE {TIME_SQL} >= make_timestamp_ns({earliest}))"
+        readable = self._readable[definition.id]
+        sql = readable.relation_sql if series else readable.points_sql
+        return f"({sql} WHERE {TIME_SQL} >= make_timestamp_ns({earliest}))"
 
     def now(self) -> int:
         """The time of queries, in nanoseconds since 1970."""
@@ -293,7 +296,7 @@ class TimestreamStore:
             # Columns are only ever added.
             return
         self._readable[table.id] = _ReadableTable(
-            columns.visible, columns.relation_sql, columns.measures_sql
+            columns.visible, columns.relation_sql, columns.points_sql, columns.measures_sql
         )
 
     @contextmanager

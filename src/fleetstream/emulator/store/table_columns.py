@@ -90,6 +90,16 @@ class StoredColumns:
         return (*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *values)
 
     @property
+    def points_sql(self) -> str:
+        """A query for times and values only, which needs no series; it has no WHERE."""
+        values = (
+            f", p.{stored.sql} AS {quote_identifier(stored.column.name)}"
+            for stored in self.with_role("measure_value")
+        )
+        time = quote_identifier(TIME_COLUMN.name)
+        return f"SELECT {TIME_SQL} AS {time}{''.join(values)} FROM {self.points_table} AS p"
+
+    @property
     def relation_sql(self) -> str:
         """A query whose columns are the visible ones, under their names; it has no WHERE."""
         sources = {MEASURE_NAME_COLUMN.name: "s.measure_name", TIME_COLUMN.name: TIME_SQL}
