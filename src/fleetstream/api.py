@@ -79,7 +79,7 @@ def point_labels(
     kind: str | None = None,
     measures: Sequence[str] | None = None,
     *,
-    manifest: Path | str | None = None,
+    manifest: Path | str | Manifest | None = None,
     **options: Any,
 ) -> pa.RecordBatchReader:
     """Which values of a stretch of time incidents change, generated while it is read.
@@ -95,7 +95,8 @@ def point_labels(
     """
     from fleetstream.generate.points import PointLabels
 
-    spec, timestamps = _stretch(manifest, options)
+    read = _manifest(manifest, options)
+    spec = make_spec(**options).resolved() if read is None else read.spec
     generator = spec.generator()
     name = _kind(generator, kind)
     if measures is None:
@@ -103,21 +104,31 @@ def point_labels(
         measures = [each.name for each in described if each.type is not DataType.VARCHAR]
     calm = msgspec.structs.replace(spec, incidents="off").generator()
     points = PointLabels(generator, calm, name, measures)
+    timestamps: Sequence[int]
+    if read is None:
+        timestamps = planned_timestamps(spec)
+    else:
+        timestamps = sorted([*read.timestamps(), *read.unsettled])
     return pa.RecordBatchReader.from_batches(points.schema, points.batches(timestamps))
 
 
-def labels(manifest: Path | str | None = None, **options: Any) -> pa.Table:
+def labels(manifest: Path | str | Manifest | None = None, **options: Any) -> pa.Table:
     """The incidents of a stretch of time, by their start, without generating values.
 
-    The stretch is that of the run of a ``manifest``, or from ``start`` to ``end`` of the options,
-    which also name model and seed. There is one row per incident: ``id``, ``incident`` (its name in
-    the model), ``place`` (a map of levels and texts), ``start`` and ``end`` (UTC; the first moment
-    that is not affected), ``severity`` (0–1), ``effects`` (a list of texts), and ``description``.
+    The stretch is that of the run of a ``manifest`` (or its file), or from ``start`` to ``end`` of
+    the options, which also name model and seed. There is one row per incident: ``id``, ``incident``
+    (its name in the model), ``place`` (a map of levels and texts), ``start`` and ``end`` (UTC; the
+    first moment that is not affected), ``severity`` (0–1), ``effects`` (a list of texts), and
+    ``description``.
     """
-    spec, stretch = _stretch(manifest, options)
-    begin, end = (stretch[0], stretch[-1] + 1) if stretch else (0, 0)
-    if isinstance(stretch, range):
-        end = stretch.stop
+    read = _manifest(manifest, options)
+    if read is None:
+        spec = make_spec(**options).resolved()
+        stretch = planned_timestamps(spec)
+        begin, end = stretch.start, stretch.stop
+    else:
+        spec, end = read.spec, read.last + 1
+        begin = min([*(each.first for each in read.swept[:1]), *read.unsettled], default=end)
     found = spec.generator().labels(begin, end) if begin < end else []
     columns = {
         name: pa.array([_plain(getattr(label, name)) for label in found], kind)
@@ -126,15 +137,12 @@ def labels(manifest: Path | str | None = None, **options: Any) -> pa.Table:
     return pa.table(columns)
 
 
-def _stretch(manifest: Path | str | None, options: dict[str, Any]) -> tuple[RunSpec, Sequence[int]]:
-    """A resolved run and its timestamps, in ascending order."""
-    if manifest is None:
-        spec = make_spec(**options).resolved()
-        return spec, planned_timestamps(spec)
-    if options:
+def _manifest(given: Path | str | Manifest | None, options: dict[str, Any]) -> Manifest | None:
+    """A manifest, or the one in a file; None where options take its place."""
+    read = given if given is None or isinstance(given, Manifest) else read_manifest(Path(given))
+    if read is not None and options:
         raise ValueError("A manifest has all options of its run; give either it or options.")
-    read = read_manifest(Path(manifest))
-    return read.spec, sorted([*read.timestamps(), *read.unsettled])
+    return read
 
 
 def _plain(value: Any) -> Any:

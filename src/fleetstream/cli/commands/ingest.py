@@ -25,7 +25,9 @@ from fleetstream.cli.run_options import add_run_options, run_options, run_spec
 from fleetstream.run.options import Group
 
 if TYPE_CHECKING:
+    from fleetstream.run.manifest import Manifest
     from fleetstream.run.runner import Run
+    from fleetstream.run.spec import RunSpec
 
 SUMMARY = "stream a simulated fleet's telemetry into a database"
 
@@ -66,6 +68,17 @@ def configure(parser: CommandParser) -> None:
         default=None,
         help="continue the run of this manifest: finish interrupted sweeps, then go on",
     )
+    manifest.add_argument(
+        "--labels",
+        metavar="PATH",
+        type=Path,
+        default=None,
+        help=help_if(
+            parser.full_help,
+            "write the incidents of the sweeps that were made to this file when the run ends, as "
+            ".csv, .json or .parquet; those of a history with an end also when it begins",
+        ),
+    )
     preview = parser.add_argument_group(str(Group.PREVIEW))
     preview.add_argument(
         "--dry-run", action="store_true", help="show what would be written, and write nothing"
@@ -86,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
     check_writable("--summary", options.summary)
     check_writable("--report", options.report)
     check_writable("--manifest", options.manifest)
+    _check_labels(options.labels)
     try:
         run = _open(options)
     except TargetUnusable as error:
@@ -138,10 +152,43 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         has_latency=not run.spec.target.discarded,
     )
     stop_on_signals(run.control)
+    if options.labels is not None and run.spec.end is not None:
+        _write_labels(options.labels, _plan(run.spec))
     with shown(options, facts, run.ledger, run.control) as history:
         result = run.execute()
+    if options.labels is not None:
+        _write_labels(options.labels, run.manifest)
     if result.manifest_failure:
         print(f"The manifest could not be kept: {result.manifest_failure}", file=sys.stderr)
     summary = summarise(facts, run.ledger, result.reason, result.kept)
     show_end(options, run.spec, facts, history, summary)
     return DELIVERED if result.delivered else UNDELIVERED
+
+
+def _check_labels(path: Path | None) -> None:
+    """Raises ValueError where labels cannot be written at ``path``."""
+    check_writable("--labels", path)
+    if path is not None:
+        from fleetstream.report.labels.incidents import check_suffix
+
+        check_suffix(path)
+
+
+def _plan(spec: "RunSpec") -> "Manifest":
+    """The manifest of a history as it is to be when the run is finished."""
+    from fleetstream.run.manifest import Manifest, TimeSeries
+    from fleetstream.run.schedule import planned_timestamps
+
+    planned = planned_timestamps(spec)
+    return Manifest(spec=spec, swept=[TimeSeries(planned.start, planned.step, len(planned))])
+
+
+def _write_labels(path: Path, manifest: "Manifest") -> None:
+    """Write the labels of a run; where that fails, its data is safe, so it is only reported."""
+    from fleetstream.api import labels
+    from fleetstream.report.labels.incidents import write_labels
+
+    try:
+        write_labels(labels(manifest), path)
+    except ValueError as error:
+        print(error, file=sys.stderr)

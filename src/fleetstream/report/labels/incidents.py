@@ -19,10 +19,15 @@ def write_labels(labels: pa.Table, path: Path) -> None:
 
     Raises ValueError where it names none, or the file cannot be written.
     """
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} does not end with one of {', '.join(SUFFIXES)}.")
+    check_suffix(path)
     with labels_written(path):
         _write(labels, path)
+
+
+def check_suffix(path: Path) -> None:
+    """Raises ValueError where the suffix of a path names no form of labels."""
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path} does not end with one of {', '.join(SUFFIXES)}.")
 
 
 def _write(labels: pa.Table, path: Path) -> None:
