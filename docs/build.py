@@ -1,6 +1,7 @@
 """Writes every page and picture that is made from the program: `make docs`."""
 
 from docs import (
+    behaviour,
     model_reference,
     operations,
     outputs,
@@ -21,6 +22,7 @@ PARTS = (
     shipped,
     sql_functions,
     pictures,
+    behaviour,
     outputs,
 )
 

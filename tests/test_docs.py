@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from docs import (
+    behaviour,
+    behaviour_pictures,
     model_reference,
     operations,
     outputs,
@@ -21,6 +23,7 @@ from docs import (
 from PIL import Image
 
 from fleetstream.emulator.sql import functions
+from fleetstream.model import load_model
 from tests.terminal import FLEETSTREAM
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +50,16 @@ def test_pages_of_models(name: str) -> None:
     assert shipped.path(name).read_text() == shipped.page(name), "stale; run `make docs`"
     assert (ROOT / "docs" / "images" / f"{name}.png").exists()
     assert f"(models/{name}.md)" in (ROOT / "docs" / "models.md").read_text()
+
+
+def test_behaviour() -> None:
+    assert behaviour.PAGE.read_text() == behaviour.page(), "stale; run `make docs`"
+    for picture in behaviour_pictures.pictures():
+        assert picture.stat().st_size < 120_000
+        assert f"(images/{picture.name})" in behaviour.PAGE.read_text()
+    for model in behaviour_pictures.models_with_incidents():
+        shown = Image.open(behaviour_pictures.gallery_path(model)).info["Description"]
+        assert shown.split(", ") == list(load_model(model).incidents), "stale; run `make docs`"
 
 
 def test_summary_schema() -> None:
