@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fleetstream.generate.drivers import DriverRows, DriverView
 from fleetstream.generate.incidents import IncidentRows, IncidentView
@@ -298,6 +297,8 @@ def _identifiers(keys: Bits) -> pa.Array:
 
 def _joined(template: Template, values: Mapping[str, pa.Array]) -> pa.Array:
     """A template for every element of its fields' arrays, dictionary-encoded."""
+    import pyarrow.compute as pc  # slow to import, and only kinds with a life cycle need it
+
     pieces: list[pa.Array | pa.Scalar] = []
     for literal, name, width in template.parts:
         if literal:
@@ -313,5 +314,7 @@ def _padded(values: pa.Array, width: str) -> pa.Array:
     text = values.cast(pa.string())
     if not width:
         return text
+    import pyarrow.compute as pc
+
     pad = pc.utf8_lpad if pa.types.is_integer(values.type) else pc.utf8_rpad
     return pad(text, int(width), "0" if width.startswith("0") else " ")

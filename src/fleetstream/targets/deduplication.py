@@ -13,7 +13,6 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fleetstream.generate.keys import Bits, mix
 from fleetstream.generate.records import Indices, RecordRange, Records
@@ -187,8 +186,8 @@ def add_absent(
 
 def time_range(rows: pa.Table) -> tuple[int, int]:
     """The first and the last timestamp of rows, in microseconds."""
-    span = pc.min_max(rows[TIME].cast(pa.int64()))
-    return span["min"].as_py(), span["max"].as_py()
+    times = rows[TIME].to_numpy().astype(np.int64)
+    return int(times.min()), int(times.max())
 
 
 def _distinct_rows(part: RecordRange) -> Indices:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
@@ -79,6 +78,8 @@ def type_problems(generator: Generator, reason: str) -> Iterator[str]:
 
 def _longest(table: pa.RecordBatch) -> int:
     """The most bytes of a row's names and values."""
+    import pyarrow.compute as pc  # slow to import, and only some targets have such a limit
+
     sizes = np.zeros(table.num_rows, np.int64)
     for name, column in zip(table.schema.names, table.columns, strict=True):
         words = pc.binary_length(column.dictionary).to_numpy(zero_copy_only=False)
