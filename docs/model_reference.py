@@ -25,6 +25,8 @@ PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("A histogram", "`[[kinds.NAME.histograms]]`", dynamics.Histogram),
     ("An incident", "`[incidents.NAME]`", incidents.Incident),
     ("An effect of an incident", "`[[incidents.NAME.effects]]`", incidents.Effect),
+    ("A scheduled incident", "`[[incidents.NAME.scheduled]]`", incidents.IncidentSchedule),
+    ("How an incident spreads", "`[[incidents.NAME.spreads]]`", incidents.Spread),
     ("Measures that options change", "`[overlay]`", schema.Overlay),
 )
 
@@ -116,6 +118,10 @@ def _named(info: Any) -> str:
             return "integer" + _range(info)
         case msgspec.inspect.FloatType():
             return "number" + _range(info)
+        case msgspec.inspect.DateTimeType():
+            return "time"
+        case msgspec.inspect.LiteralType():
+            return ", ".join(f"`{each}`" for each in info.values)
         case msgspec.inspect.EnumType():
             return ", ".join(f"`{each.value}`" for each in info.cls)
         case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():

@@ -114,8 +114,10 @@ def _incidents(model: Model) -> list[str]:
         return []
     rows = ["## Incidents\n", "| incident | at | every | lasts | meaning |", "|---|---|---|---|---|"]
     for name, incident in model.incidents.items():
-        lasts = f"{incident.shortest} to {incident.longest}"
-        cells = (f"`{name}`", f"`{incident.level}`", incident.every, lasts, incident.description)
+        lasts = f"{incident.shortest} to {incident.longest}" if incident.every else ""
+        spreads = "".join(f"; felt by {each.to}" for each in incident.spreads)
+        meaning = incident.description + spreads
+        cells = (f"`{name}`", f"`{incident.level}`", incident.every or "", lasts, meaning)
         rows.append(f"| {' | '.join(cells)} |")
     return [*rows, ""]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 
+from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import now
 from fleetstream.model import DataType
@@ -36,6 +37,10 @@ LABEL_COLUMNS = {
     "end": pa.timestamp("us", "UTC"),
     "severity": pa.float64(),
     "effects": pa.list_(pa.string()),
+    "directions": pa.list_(pa.string()),
+    "parent": pa.string(),
+    "root": pa.string(),
+    "cause": pa.map_(pa.string(), pa.string()),
     "description": pa.string(),
 }
 """The columns of :func:`labels`."""
@@ -102,7 +107,7 @@ def point_labels(
     if measures is None:
         described = generator.model.kinds[name].measures
         measures = [each.name for each in described if each.type is not DataType.VARCHAR]
-    calm = msgspec.structs.replace(spec, incidents="off").generator()
+    calm = msgspec.structs.replace(spec, incidents=IncidentChoice.OFF).generator()
     points = PointLabels(generator, calm, name, measures)
     timestamps: Sequence[int]
     if read is None:
@@ -118,7 +123,10 @@ def labels(manifest: Path | str | Manifest | None = None, **options: Any) -> pa.
     The stretch is that of the run of a ``manifest`` (or its file), or from ``start`` to ``end`` of
     the options, which also name model and seed. There is one row per incident: ``id``, ``incident``
     (its name in the model), ``place`` (a map of levels and texts), ``start`` and ``end`` (UTC; the
-    first moment that is not affected), ``severity`` (0–1), ``effects`` (a list of texts), and
+    first moment that is not affected), ``severity`` (0–1), ``effects`` (a list of texts),
+    ``directions`` (for each effect ``up``, ``down``, ``both``, ``replaced`` or ``missing``),
+    ``parent`` (the id of the incident that it has spread from directly, null if from none),
+    ``root`` and ``cause`` (id and place of the incident where it began, which may be itself), and
     ``description``.
     """
     read = _manifest(manifest, options)

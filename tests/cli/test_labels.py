@@ -121,6 +121,26 @@ def test_labels_of_a_run_and_the_same_run_without_incidents() -> None:
     assert without == "No incident happens in this time.\n"
 
 
+LEAK = "memory-leak region=eu-central-1 service=checkout start=+10m for=30m severity=0.7"
+
+
+def test_a_scheduled_incident_is_in_the_manifest_of_its_run() -> None:
+    stretch = ("--start", "2026-11-02", "--end", "2026-11-02T01:00:00Z", "--interval", "5m")
+    fleet = (*SHOP, *stretch, "--incidents", "scheduled", "--incident", LEAK)
+    assert main(["ingest", *fleet, "--to", "duckdb:a.duckdb", "--manifest", "a.json"]) == 0
+    assert main(["verify", "a.json"]) == 0
+    labels = json.loads(printed("a.json", "--format", "json"))
+    assert labels == json.loads(printed(*fleet, "--format", "json"))
+    assert {(x["start"], x["end"], x["severity"]) for x in labels} == {
+        ("2026-11-02T00:10:00Z", "2026-11-02T00:40:00Z", 0.7)
+    }
+    assert sorted(x["place"]["instance"] for x in labels) == [f"checkout-{n}" for n in range(4)]
+    absolute = LEAK.replace("+10m", "2026-11-02T00:10:00Z")
+    options = {"model": "web-shop", "seed": 7, "start": "2026-11-02", "end": "2026-11-02T01:00:00Z"}
+    api = fleetstream.labels(incidents="scheduled", incident=[absolute, LEAK], **options)
+    assert api["id"].to_pylist() == [x["id"] for x in labels]
+
+
 def test_a_model_without_incidents(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels", "--seed", "7", "--start", "1h"]) == 0
     assert capsys.readouterr().out == "No incident happens in this time.\n"
@@ -131,7 +151,19 @@ def test_a_model_without_incidents(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (SHOP, "describe the time with --model, --seed and --start"),
         ((*SHOP, *STRETCH, "--out", "labels.txt"), "does not end with one of .csv, .json"),
-        ((*SHOP, "--start", "1h", "--incidents", "maybe"), "'maybe' is neither on nor off"),
+        ((*SHOP, "--start", "1h", "--incidents", "maybe"), "'maybe' is none of on, scheduled, off"),
+        (
+            (*SHOP, "--start", "1h", "--incident", LEAK.replace("memory-leak", "memory-leek")),
+            "has no incident 'memory-leek'; did you mean 'memory-leak'?",
+        ),
+        (
+            (*SHOP, "--start", "1h", "--incident", LEAK.replace("checkout", "check-out")),
+            "There is no service 'check-out'; did you mean 'checkout'?",
+        ),
+        (
+            (*SHOP, "--start", "1h", "--incident", LEAK.replace("start=+10m", "start=soon")),
+            "'soon' is not a time",
+        ),
         (("missing.json",), "missing.json"),
         ((*SHOP, *STRETCH, "--out", "nowhere/labels.csv"), "cannot be written to nowhere/labels"),
         ((*SHOP, *STRETCH, "--out", "nowhere/labels.parquet"), "cannot be written to nowhere"),

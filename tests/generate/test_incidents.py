@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label
 from fleetstream.model import Model, load_model
@@ -55,7 +56,7 @@ def pair(model: Model, seed: int = 3) -> tuple[Generator, Generator]:
     """The generator with and without incidents."""
     return (
         Generator(model, seed, step=STEP, parameters={"slots": 4}),
-        Generator(model, seed, step=STEP, parameters={"slots": 4}, incidents=False),
+        Generator(model, seed, step=STEP, parameters={"slots": 4}, incidents=IncidentChoice.OFF),
     )
 
 

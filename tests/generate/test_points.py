@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import from_datetime
 from fleetstream.generate.points import PointLabels, reached_measures
@@ -133,14 +134,14 @@ def test_words_are_labelled_as_words() -> None:
 
 def test_an_effect_reaches_what_is_calculated_from_its_target() -> None:
     model = msgspec.convert(document([EFFECTS["spike"], EFFECTS["driver"]]), Model)
-    incident = model.incidents["trouble"]
-    assert reached_measures("task", model.kinds["task"], incident) == {"level", "scaled"}
-    assert reached_measures("group", model.kinds["group"], incident) == {"load_now"}
+    effects = model.incidents["trouble"].effects
+    assert reached_measures("task", model.kinds["task"], effects) == {"level", "scaled"}
+    assert reached_measures("group", model.kinds["group"], effects) == {"load_now"}
 
 
 def test_without_incidents_nothing_is_affected() -> None:
     model = msgspec.convert(document([EFFECTS["spike"]]), Model)
-    calm = Generator(model, 3, step=STEP, parameters={"slots": 4}, incidents=False)
+    calm = Generator(model, 3, step=STEP, parameters={"slots": 4}, incidents=IncidentChoice.OFF)
     made = PointLabels(calm, calm, "task", ["level"])
     found = pa.Table.from_batches(made.batches(range(START, START + 400 * STEP, STEP)), made.schema)
     assert found.num_rows == 8 * 400

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from fleetstream.cli import main
+from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.generator import Generator
 from fleetstream.model import load_model
 from fleetstream.report.plot.timeline import MAX_POINTS, Stretch, TimePanel, points_between
@@ -29,7 +30,7 @@ SHOP = (
 def stretch(model: str, include: dict[str, tuple[str, ...]], hours: int = 168) -> Stretch:
     real, calm = (
         Generator(load_model(model), 7, include=include, incidents=incidents)
-        for incidents in (True, False)
+        for incidents in (IncidentChoice.ON, IncidentChoice.OFF)
     )
     end = BEGIN + hours * HOUR
     return Stretch(real, calm, 4, points_between(BEGIN, end, 1), end, baseline=True)

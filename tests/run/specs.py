@@ -4,7 +4,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fleetstream.generate.choices import PERIODS, Lateness, RecordModel, Shard
+from fleetstream.generate.choices import (
+    PERIODS,
+    IncidentChoice,
+    Lateness,
+    RecordModel,
+    ScheduledIncident,
+    Shard,
+)
 from fleetstream.generate.moments import MILLISECOND, next_multiple
 from fleetstream.run.notation import LATEST, LONGEST_INTERVAL
 from fleetstream.run.spec import MAX_SEED, RunSpec
@@ -32,6 +39,23 @@ SHARDS = st.integers(1, 9).flatmap(
 )
 
 
+def scheduled(resolved: bool) -> st.SearchStrategy[ScheduledIncident]:
+    """Incidents that a run schedules, with any texts; with absolute starts where resolved."""
+    words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="="), min_size=1)
+    places = st.dictionaries(
+        words.filter(lambda word: word not in ("start", "for", "severity")),
+        st.text(st.characters(exclude_categories=["Cs"])),
+        max_size=2,
+    )
+    severities = st.none() | st.floats(0, 1)
+    absolute = st.builds(ScheduledIncident, words, places, MOMENTS, INTERVALS, severities)
+    distances = st.builds(int.__mul__, LAGS, st.sampled_from([-1, 1]))
+    relative = st.builds(
+        ScheduledIncident, words, places, distances, INTERVALS, severities, st.just(True)
+    )
+    return absolute if resolved else absolute | relative
+
+
 def _optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | values
 
@@ -49,7 +73,8 @@ def specs(draw: st.DrawFn, *, resolved: bool = False) -> RunSpec:
                 "exclude": st.dictionaries(KEYS, NAMES.filter(bool), max_size=3),
                 "missing_cpu": PERCENTAGES,
                 "sin_frq_cpu": st.sampled_from(list(PERIODS)),
-                "incidents": st.sampled_from(["on", "off"]),
+                "incidents": st.sampled_from(IncidentChoice),
+                "incident": st.lists(scheduled(resolved), max_size=2).map(tuple),
                 "saw_frq_cpu": st.sampled_from(list(PERIODS)),
                 "autostop": st.integers(0, 10**9),
                 "rate": st.integers(0, 10**9),

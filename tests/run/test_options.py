@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleetstream.cli.parser import CommandParser
 from fleetstream.cli.run_options import add_run_options, run_options
-from fleetstream.generate.choices import PERIODS, RecordModel
+from fleetstream.generate.choices import PERIODS, IncidentChoice, RecordModel
 from fleetstream.generate.moments import MICROSECONDS, iso, now
 from fleetstream.run import notation
 from fleetstream.run import options as table
@@ -27,6 +27,7 @@ from tests.run.specs import (
     NAMES,
     PERCENTAGES,
     SHARDS,
+    scheduled,
     specs,
 )
 
@@ -89,7 +90,8 @@ PAIRS: list[tuple[Callable[[str], Any], Callable[[Any], str], st.SearchStrategy[
     (notation.read_setting, notation.write_setting, st.builds(_entry, KEYS, st.integers())),
     (notation.read_filter, notation.write_filter, st.builds(_entry, KEYS, NAMES.filter(bool))),
     (notation.read_shard, str, SHARDS),
-    (notation.read_switch, str, st.sampled_from(["on", "off"])),
+    (notation.read_incident_choice, str, st.sampled_from(IncidentChoice)),
+    (notation.read_incident, notation.write_incident, scheduled(resolved=False)),
     (notation.read_frequency, str, st.sampled_from(list(PERIODS))),
     (notation.read_record_model, str, st.sampled_from(RecordModel)),
     (notation.read_duration, notation.write_duration, st.floats(0, 10**9)),
@@ -192,6 +194,19 @@ def test_an_age_is_before_now_with_or_without_a_sign(text: str) -> None:
         ("record_model", "x", "There is no record model 'x'"),
         ("include_region", ",", "has no names"),
         ("to", "duckdb:\udcff", "not valid Unicode"),
+        ("incident", "", "is not an incident; write its name"),
+        ("incident", "start=+10m for=3m", "is not an incident; write its name"),
+        ("incident", "leak service", "is not an incident; write its name"),
+        ("incident", "leak 'start=+1m", "is not an incident; write its name"),
+        ("incident", "leak start=+1m start=+2m for=1m", "is not an incident; write its name"),
+        ("incident", "leak for=3m", "does not say start="),
+        ("incident", "leak start=+3m", "does not say for="),
+        ("incident", "leak start=+3m for=0", "has no duration"),
+        ("incident", "leak start=soon for=3m", "'soon' is not a time"),
+        ("incident", "leak start=+3m for=soon", "'soon' is not a duration"),
+        ("incident", "leak start=+3m for=3m severity=2", "'2' is not a severity"),
+        ("incident", "leak start=1950-01-01 for=3m", "from 1970 to 9999"),
+        ("incidents", "maybe", "'maybe' is none of on, scheduled, off"),
     ],
 )
 def test_text_that_is_not_understood_has_its_message(option: str, text: str, message: str) -> None:
@@ -221,6 +236,7 @@ def test_text_that_is_not_understood_has_its_message(option: str, text: str, mes
         ("duplicate", -0.1),
         ("to", 7),
         ("shard", object()),
+        ("incident", [7]),
     ],
 )
 def test_values_of_the_wrong_type_or_size_raise_value_errors(option: str, value: object) -> None:

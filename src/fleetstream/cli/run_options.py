@@ -68,4 +68,6 @@ def _add(group: "argparse._ArgumentGroup", option: Option, *, full_help: bool) -
         settings |= {"metavar": option.metavar, "type": reader(option.read)}
         if option.keyed:
             settings["action"] = _Merge
+        elif option.repeated:
+            settings["action"] = "append"
     group.add_argument(*option.flags, option.name, **settings)

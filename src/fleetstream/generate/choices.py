@@ -75,3 +75,32 @@ class Disorder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 "--late and --out-of-order are more than 100% together, but a measurement cannot "
                 "be both."
             )
+
+
+class IncidentChoice(StrEnum):
+    """Which incidents happen: all, those that are scheduled, or none."""
+
+    ON = "on"
+    SCHEDULED = "scheduled"
+    OFF = "off"
+
+
+class ScheduledIncident(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An incident of a model that a run schedules, as a model file can too.
+
+    ``start`` and ``duration`` are in microseconds; a ``relative`` start is counted from the
+    beginning of the run. Without a ``severity`` it has the worst of the model.
+    """
+
+    incident: str
+    place: dict[str, str]
+    start: int
+    duration: Annotated[int, msgspec.Meta(ge=1)]
+    severity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    relative: bool = False
+
+    def from_beginning(self, begin: int) -> "ScheduledIncident":
+        """The same with an absolute start, for a run that begins at a time in microseconds."""
+        if not self.relative:
+            return self
+        return msgspec.structs.replace(self, start=begin + self.start, relative=False)

@@ -15,10 +15,10 @@ from typing import overload
 import numpy as np
 import pyarrow as pa
 
-from fleetstream.generate.choices import Shard
-from fleetstream.generate.incidents import IncidentRows
+from fleetstream.generate.choices import IncidentChoice, ScheduledIncident, Shard
+from fleetstream.generate.incident_sources import incident_sources
 from fleetstream.generate.instances import Instances, Population
-from fleetstream.generate.keys import Numbers, seeded
+from fleetstream.generate.keys import Numbers
 from fleetstream.generate.labels import Label, labels_of
 from fleetstream.generate.lives import Booleans
 from fleetstream.generate.rows import Indices
@@ -53,8 +53,9 @@ class Generator:
     dimension, as :mod:`fleetstream.generate.filters` describes; ``shard`` keeps one part of what
     they leave. ``seed`` is from 0 to 2⁶⁴ − 1. ``signal`` and ``missing_percent`` change the
     measures that the model's overlay names. ``step`` is the distance of timestamps in microseconds,
-    which kinds with an interval need to find the first timestamp of each. Without ``incidents``,
-    those of the model do not happen. Raises ValueError for what is out of range or unknown.
+    which kinds with an interval need to find the first timestamp of each. ``incidents`` says which
+    of the model's incidents happen, and ``scheduled`` when else, with absolute starts. Raises
+    ValueError for what is out of range or unknown.
     """
 
     def __init__(
@@ -69,7 +70,8 @@ class Generator:
         signal: Signal | None = None,
         missing_percent: float = 0.0,
         step: int | None = None,
-        incidents: bool = True,
+        incidents: IncidentChoice = IncidentChoice.ON,
+        scheduled: Sequence[ScheduledIncident] = (),
     ) -> None:
         if not 0 <= seed < 2**64:
             raise ValueError(f"The seed is {seed}, but must be an integer from 0 to 2^64 - 1.")
@@ -94,10 +96,16 @@ class Generator:
             key: Evaluator(key, kind, signal, overlay.signal, overlay.missing, missing_percent)
             for key, kind in model.kinds.items()
         }
-        self._incidents = {
-            name: IncidentRows(name, incident, seeded(topology.identities(incident.level), seed))
-            for name, incident in (model.incidents if incidents else {}).items()
-        }
+        self._incidents = incident_sources(
+            model,
+            seed,
+            topology,
+            lambda level: Topology(model, parameters or {}, {}, {}, None, down_to=level),
+            incidents,
+            scheduled,
+            is_filtered=bool(include or exclude),
+            is_sharded=shard is not None,
+        )
         self._topology = topology
         self._populations = {
             key: Population(model, key, topology, seed, self.evaluators[key], self._incidents)
@@ -201,8 +209,8 @@ class Generator:
         """
         found = [
             label
-            for rows in self._incidents.values()
-            for label in labels_of(rows, self._topology, begin, end)
+            for source in self._incidents
+            for label in labels_of(source, self._topology, begin, end)
         ]
         return sorted(found, key=attrgetter("start", "id"))
 

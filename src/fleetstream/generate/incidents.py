@@ -1,103 +1,47 @@
-"""When incidents happen, and what they do to values.
+"""What incidents do to values.
 
-The incidents of a row are events on a lattice, as those of life cycles are; start, duration and
-severity are hashes of the row and the cell of time. So labels are found without generating values,
-and a value with incidents differs from the value without them only where a label says so.
+A value with incidents differs from the value without them only where a label says so, since both
+follow from the same occurrences.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
+from fleetstream.generate.keys import Numbers
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import CELLS_PER_EVENT, NEVER, Booleans, event_cells
+from fleetstream.generate.lives import Booleans
 from fleetstream.generate.moments import MICROSECONDS
-from fleetstream.model.incidents import Effect, Incident
-
-
-@dataclass(frozen=True, slots=True)
-class Occurrences:
-    """Incidents of one kind: one element per incident, ordered by row and time.
-
-    ``rows`` are the rows that they happen to; times are in microseconds, and ``ends`` the first
-    moment that is not affected.
-    """
-
-    rows: npt.NDArray[np.intp]
-    cells: Times
-    starts: Times
-    ends: Times
-    severities: Numbers
-
-    def where(self, wanted: Booleans) -> "Occurrences":
-        """Those that are wanted."""
-        return Occurrences(
-            self.rows[wanted],
-            self.cells[wanted],
-            self.starts[wanted],
-            self.ends[wanted],
-            self.severities[wanted],
-        )
-
-
-@dataclass(frozen=True)
-class IncidentRows:
-    """A kind of incident, and the seeded keys of the rows that it happens to."""
-
-    name: str
-    incident: Incident
-    keys: Bits
-    _memory: dict[tuple[int, int], Occurrences] = field(default_factory=dict, compare=False)
-
-    def between(self, begin: int, end: int) -> Occurrences:
-        """All incidents that affect any moment from ``begin`` until before ``end``."""
-        length = max(self.incident.every_us // CELLS_PER_EVENT, 1)
-        cells = begin // length - 1, (end - 1) // length + 1
-        known = self._memory.get(cells)
-        if known is None:
-            self._memory.clear()
-            known = self._memory[cells] = self._occurrences(length, *cells)
-        return known.where((known.starts < end) & (known.ends > begin))
-
-    def _occurrences(self, length: int, first: int, last: int) -> Occurrences:
-        """The incidents that begin in the cells from ``first`` to ``last``."""
-        keys = self.keys + name_key("incident", self.name)
-        events = event_cells(keys, length, first, last).events
-        rows, places = np.nonzero(events.T != NEVER)
-        cells, starts = first + places, events[places, rows]
-        incident, own = self.incident, keys[rows] + mix(cells.astype(np.uint64))
-        draws = uniform(mix(own + name_key("duration")))
-        spans = incident.shortest_us + draws * (incident.longest_us - incident.shortest_us)
-        ends = starts + spans.astype(np.int64)
-        follows = np.append(rows[1:] == rows[:-1], [False])
-        ends = np.where(follows, np.minimum(ends, np.append(starts[1:], [NEVER])), ends)
-        draws = uniform(mix(own + name_key("severity")))
-        severities = incident.mildest + draws * (incident.worst - incident.mildest)
-        return Occurrences(rows, cells, starts, ends, severities)
+from fleetstream.generate.occurrences import IncidentSource, Occurrences
+from fleetstream.model.incidents import Effect
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """A kind of incident as series suffer it: ``of`` is the row of each series."""
+    """Incidents as series suffer them: ``of`` is the row of each series."""
 
-    rows: IncidentRows
+    source: IncidentSource
     of: npt.NDArray[np.intp]
 
     def part(self, series: slice) -> "IncidentView":
         """The view of some of the series, with no more rows than they have."""
         rows, of = np.unique(self.of[series], return_inverse=True)
-        part = IncidentRows(self.rows.name, self.rows.incident, self.rows.keys[rows])
-        return IncidentView(part, of)
+        return IncidentView(self.source.part(rows), of)
 
-    def active(self, times: Times) -> "Active | None":
-        """What is going on at the times, None if nothing is."""
-        if not len(times) or not len(self.of):
-            return None
-        found = self.rows.between(int(times.min()), int(times.max()) + 1)
-        hit = np.zeros(len(self.rows.keys), np.bool_)
+    def active(self, times: Times) -> "Iterator[Active]":
+        """What is going on at the times; of incidents that overlap at a row, each by itself."""
+        if len(times) and len(self.of):
+            found = self.source.between(int(times.min()), int(times.max()) + 1)
+            if len(found):
+                for layer in found.layers():
+                    active = self._active(times, layer)
+                    if active is not None:
+                        yield active
+
+    def _active(self, times: Times, found: Occurrences) -> "Active | None":
+        hit = np.zeros(self.source.count, np.bool_)
         hit[found.rows] = True
         series = np.flatnonzero(hit[self.of])
         if not len(series):
@@ -117,7 +61,7 @@ class IncidentView:
             "elapsed": elapsed,
             "progress": elapsed / np.maximum(spans, 1e-6),
         }
-        return Active(self.rows.incident.effects, len(self.of), series, cells >= 0, names)
+        return Active(self.source.effects, len(self.of), series, cells >= 0, names)
 
 
 @dataclass(frozen=True, slots=True)

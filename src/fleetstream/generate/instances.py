@@ -9,13 +9,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.drivers import DriverRows, DriverView
-from fleetstream.generate.incidents import IncidentRows, IncidentView
+from fleetstream.generate.incidents import IncidentView
 from fleetstream.generate.keys import Bits, mix, seeded
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans, SlotLives, Slots
+from fleetstream.generate.occurrences import IncidentSource
 from fleetstream.generate.topology import Topology
 from fleetstream.generate.values import Evaluator, Grid
 from fleetstream.model import Model
+from fleetstream.model.incidents import concerns
 from fleetstream.model.templates import Template
 
 Rows = npt.NDArray[np.intp]
@@ -52,7 +54,7 @@ class Population:
         topology: Topology,
         seed: int,
         evaluator: Evaluator,
-        incidents: Mapping[str, IncidentRows],
+        incidents: Sequence[IncidentSource],
     ) -> None:
         kind = model.kinds[key]
         self.table = topology.table(key)
@@ -70,10 +72,10 @@ class Population:
         line = [level.name for level in model.line(kind.level)]
         self._incidents = [
             IncidentView(
-                rows, topology.above(kind.level, rows.incident.level)[series].astype(np.intp)
+                source, topology.above(kind.level, source.incident.level)[series].astype(np.intp)
             )
-            for rows in incidents.values()
-            if rows.incident.level in line and rows.incident.concerns(key, kind.driver_names)
+            for source in incidents
+            if source.incident.level in line and concerns(source.effects, key, kind.driver_names)
         ]
         self._life: _KindLife | None = None
         if model.life_level(kind.level) is not None:
@@ -162,7 +164,7 @@ class Population:
             for name in self._names
         ]
         births = lives.births[firsts, slots]
-        incidents = [IncidentView(view.rows, view.of[slots]) for view in part.incidents]
+        incidents = [IncidentView(view.source, view.of[slots]) for view in part.incidents]
         grid = Grid(np.empty(0, np.int64), keys, fixed, births, views, incidents)
         return Instances(grid, dimensions, None, slots)
 

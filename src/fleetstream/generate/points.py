@@ -19,7 +19,7 @@ from fleetstream.generate.rows import Indices
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType, SeriesKind
 from fleetstream.model.datatypes import TIMESTAMPS, WORDS
-from fleetstream.model.incidents import Incident
+from fleetstream.model.incidents import Effect
 
 POINT_COLUMNS = ("measure", "value", "without_incidents", "affected", "incidents")
 """The columns behind the dimensions and the time."""
@@ -44,8 +44,9 @@ class PointLabels:
         described = generator.model.kinds[kind]
         line = [level.name for level in generator.model.line(described.level)]
         self._reached = {
-            name: reached_measures(kind, described, incident)
+            (name, spread): reached_measures(kind, described, incident.effects_of(spread))
             for name, incident in generator.model.incidents.items()
+            for spread in (None, *range(len(incident.spreads)))
             if incident.level in line
         }
         self._above: dict[str, Indices] = {}
@@ -75,7 +76,7 @@ class PointLabels:
         labels = [
             label
             for label in self._generator.labels(timestamps[0], timestamps[-1] + 1)
-            if not self._reached.get(label.incident, frozenset()).isdisjoint(self._measures)
+            if not self._measures_of(label).isdisjoint(self._measures)
         ]
         calm = self._calm.batch(chunk, timestamps) if labels else found
         values = [_plain(found.column(name)) for name in self._measures]
@@ -119,12 +120,16 @@ class PointLabels:
                 [
                     (label.id, rows[changed[rows]])
                     for label, rows in during
-                    if measure in self._reached[label.incident]
+                    if measure in self._measures_of(label)
                 ],
                 batch.num_rows,
             )
             for measure, changed in zip(self._measures, affected, strict=True)
         ]
+
+    def _measures_of(self, label: Label) -> frozenset[str]:
+        """The measures that an incident acts on."""
+        return self._reached.get((label.incident, label.spread), frozenset())
 
     def _series(self, chunk: Chunk, timestamps: Sequence[int]) -> Rows:
         """The row of its kind that each row of a batch belongs to."""
@@ -142,11 +147,11 @@ class PointLabels:
         return happens & (times >= label.start) & (times < label.end)
 
 
-def reached_measures(key: str, kind: SeriesKind, incident: Incident) -> frozenset[str]:
-    """The measures of the kind with a key that an incident acts on, directly or through others."""
+def reached_measures(key: str, kind: SeriesKind, effects: Sequence[Effect]) -> frozenset[str]:
+    """The measures of the kind with a key that effects act on, directly or through others."""
     changed: set[str] = set()
     dropped: set[str] = set()
-    for effect in incident.effects:
+    for effect in effects:
         if effect.driver in kind.driver_names:
             changed.add(str(effect.driver))
         elif effect.kind == key and not effect.drop:

@@ -161,3 +161,21 @@ def coded(words: list[str], places: npt.NDArray[np.integer]) -> TextColumn:
     position = {word: place for place, word in enumerate(distinct)}
     codes = np.array([position[word] for word in words], np.int32)
     return TextColumn(codes[places], distinct)
+
+
+def words_of(rows: Rows, name: str) -> list[str]:
+    """A text column of each row."""
+    column = rows.column(name)
+    assert isinstance(column, TextColumn)
+    return [column.words[code] for code in column.codes.tolist()]
+
+
+def expanded(
+    counts: npt.NDArray[np.int64], first: int, last: int
+) -> tuple[Indices, npt.NDArray[np.int64]]:
+    """The parent, and the index under it, of rows ``first`` until ``last`` of an expanded level."""
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    within = np.clip(np.minimum(ends, last) - np.maximum(starts, first), 0, None)
+    parents = np.repeat(np.arange(len(counts), dtype=np.int32), within)
+    return parents, np.arange(first, last) - starts[parents]

@@ -18,7 +18,9 @@ from fleetstream.generate.rows import (
     Rows,
     TextColumn,
     coded,
+    expanded,
     rendered,
+    words_of,
 )
 from fleetstream.model import Level, Model
 from fleetstream.model.expressions import Expression
@@ -62,9 +64,9 @@ class Topology:
     """The rows of a model's levels for chosen parameters, filters and shard.
 
     ``include`` and ``exclude`` map dimensions to the values to keep and to leave out;
-    :mod:`fleetstream.generate.filters` says what they keep. Raises ValueError where a parameter is
-    out of range, a filter names what is unknown or leaves nothing, or the shard or the fleet has an
-    impossible size.
+    :mod:`fleetstream.generate.filters` says what they keep. With ``down_to``, only this level and
+    those above it have rows. Raises ValueError where a parameter is out of range, a filter names
+    what is unknown or leaves nothing, or the shard or the fleet has an impossible size.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Topology:
         include: Mapping[str, Sequence[str]],
         exclude: Mapping[str, Sequence[str]],
         shard: Shard | None,
+        down_to: str | None = None,
     ) -> None:
         self._model = model
         self._parameters = _parameter_values(model, parameters)
@@ -82,7 +85,10 @@ class Topology:
         self._lists: dict[str, list[list[str]]] = {}
         """Attributes that list names, per member."""
         self._levels: dict[str, Rows] = {}
+        wanted = None if down_to is None else model.line(down_to)
         for index, level in enumerate(model.levels):
+            if wanted is not None and level not in wanted:
+                continue
             *_, above, _ = [None, *model.line(level.name)]
             rows = self._expand(level, None if above is None else self._levels[above.name], index)
             self._levels[level.name] = rows
@@ -169,8 +175,34 @@ class Topology:
     def places(self, level: str, rows: Indices) -> list[dict[str, str]]:
         """The text of each of some rows of a level, and of its rows above, by level."""
         found = self._levels[level].take(rows)
-        texts = {each.name: _words(found, each.name) for each in self._model.line(level)}
+        texts = {each.name: words_of(found, each.name) for each in self._model.line(level)}
         return [dict(zip(texts, place, strict=True)) for place in zip(*texts.values(), strict=True)]
+
+    def matching(self, level: str, place: Mapping[str, str]) -> npt.NDArray[np.intp]:
+        """The rows of a level that have these texts, by levels that it is or is below."""
+        rows = self._levels[level]
+        found = np.ones(len(rows), np.bool_)
+        for name, text in place.items():
+            column = rows.column(name)
+            assert isinstance(column, TextColumn)
+            wanted = np.array([word == text for word in column.words], np.bool_)
+            found &= wanted[column.codes]
+        return np.flatnonzero(found)
+
+    def words(self, level: str) -> list[str]:
+        """The different texts of the rows of a level."""
+        column = self._levels[level].column(level)
+        assert isinstance(column, TextColumn)
+        return [column.words[code] for code in np.unique(column.codes).tolist()]
+
+    def siblings(self, level: str, row: int) -> tuple[int, int]:
+        """The first of the rows under the same row of the level above, and the row after them."""
+        parents = self._levels[level].parents
+        first, last = (
+            np.searchsorted(parents, parents[row], "left"),
+            np.searchsorted(parents, parents[row], "right"),
+        )
+        return int(first), int(last)
 
     def texts(self, level: str, name: str) -> pa.Array:
         """What a template's field stands for in each row of a level, as a string array."""
@@ -193,7 +225,7 @@ class Topology:
                 "runs a part with --shard.",
                 *("levels", index, "members" if level.count is None else "count"),
             )
-        parents, places = _expanded(counts, first, last)
+        parents, places = expanded(counts, first, last)
         rows = Rows(above, parents)
         siblings = IntegerColumn(counts.astype(np.int64)[parents])
         rows.columns[f"{level.name}.siblings"] = siblings
@@ -315,24 +347,6 @@ class Topology:
         if result.dtype != np.int64:
             raise ModelFault(f"{text!r} is not an integer; divide by // instead of /.", *path)
         return result
-
-
-def _words(rows: Rows, name: str) -> list[str]:
-    """A text column of each row."""
-    column = rows.column(name)
-    assert isinstance(column, TextColumn)
-    return [column.words[code] for code in column.codes.tolist()]
-
-
-def _expanded(
-    counts: npt.NDArray[np.int64], first: int, last: int
-) -> tuple[Indices, npt.NDArray[np.int64]]:
-    """The parent, and the index under it, of rows ``first`` until ``last`` of an expanded level."""
-    ends = np.cumsum(counts)
-    starts = ends - counts
-    within = np.clip(np.minimum(ends, last) - np.maximum(starts, first), 0, None)
-    parents = np.repeat(np.arange(len(counts), dtype=np.int32), within)
-    return parents, np.arange(first, last) - starts[parents]
 
 
 def _part(shard: Shard, rows: int) -> tuple[int, int]:

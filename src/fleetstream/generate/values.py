@@ -55,8 +55,7 @@ class Grid:
 
     def active(self) -> list[Active]:
         """The incidents that are going on at any of the timestamps."""
-        found = (view.active(self.timestamps) for view in self.incidents)
-        return [each for each in found if each is not None]
+        return [each for view in self.incidents for each in view.active(self.timestamps)]
 
     def uniforms(self, purpose: str, name: str) -> Numbers:
         """A uniform number in (0, 1) per cell; another purpose or name gives independent ones."""

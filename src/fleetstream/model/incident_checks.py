@@ -1,9 +1,10 @@
 """Whether the incidents of a model fit its levels, drivers and kinds."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fleetstream.model.dynamics import Counter
-from fleetstream.model.incidents import Effect
+from fleetstream.model.incidents import Effect, Spread
 from fleetstream.model.laws import Choice
 
 if TYPE_CHECKING:
@@ -19,13 +20,60 @@ def check_incidents(model: "Model") -> None:
             raise ValueError(
                 f"the level of {what} is {incident.level!r}, but there is no such level"
             )
-        for effect in incident.effects:
+        for schedule in incident.scheduled:
+            _check_place(model, what, incident.level, schedule.place)
+        for spread in incident.spreads:
+            _check_spread(model, what, incident.level, spread)
+        for effect in incident.all_effects:
             if effect.driver is not None and effect.driver not in model.drivers:
                 raise ValueError(
                     f"{what} has an effect on {effect.driver!r}, but there is no such driver"
                 )
             if effect.kind is not None:
                 _check_effect(model, what, incident.level, effect)
+
+
+def check_dependencies(model: "Model") -> None:
+    """Raises ValueError for dependencies among what is not there."""
+    for name, dependencies in model.dependencies.items():
+        level = next((each for each in model.levels if each.name == name), None)
+        if level is None:
+            raise ValueError(f"dependencies has {name!r}, but there is no such level")
+        if not isinstance(level.members, list):
+            raise ValueError(
+                f"dependencies has {name!r}, but only levels whose members are listed can have some"
+            )
+        known = {str(member["name"]) for member in level.members}
+        for one, others in dependencies.items():
+            for text in (one, *others):
+                if text not in known:
+                    raise ValueError(
+                        f"dependencies.{name} has {text!r}, which is not a member of that level"
+                    )
+
+
+def _check_place(model: "Model", what: str, level: str, place: Mapping[str, str]) -> None:
+    """Raises ValueError where a place has a level that an incident's rows are not below."""
+    line = [each.name for each in model.line(level)]
+    for name in place:
+        if name not in line:
+            raise ValueError(
+                f"{what} is scheduled for a place with {name!r}, but a place of this incident has "
+                f"{', '.join(line)}"
+            )
+
+
+def _check_spread(model: "Model", what: str, level: str, spread: Spread) -> None:
+    """Raises ValueError where an incident cannot spread."""
+    if model.shard_level in [each.name for each in model.line(level)]:
+        raise ValueError(
+            f"{what} spreads among rows of {level!r}, which parts of a fleet do not have all; it "
+            f"must happen at a level above {model.shard_level!r}"
+        )
+    if spread.to != "siblings" and level not in model.dependencies:
+        raise ValueError(
+            f"{what} spreads along the dependencies of {level!r}, but the level has none"
+        )
 
 
 def _check_effect(model: "Model", what: str, level: str, effect: Effect) -> None:

@@ -1,8 +1,9 @@
-"""Incidents: what goes wrong, how often, and what it does to values."""
+"""Incidents: what goes wrong, how often, what it does to values, and what it spreads to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -62,21 +63,72 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return next((name for name in names if getattr(self, name) is not None), "drop")
 
 
+class IncidentSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an incident happens that is not left to chance.
+
+    It happens to all rows of its level below the ``place``, which maps levels to texts, such as
+    ``{ service = "cart" }``; without a place, to all rows. ``start`` is a time in UTC unless it
+    says otherwise, ``for`` how long it lasts, and ``severity`` by default the worst of the
+    incident.
+    """
+
+    start: datetime
+    duration: DurationText = msgspec.field(name="for")
+    place: dict[str, str] = {}
+    severity: Severity | None = None
+
+    def __post_init__(self) -> None:
+        _ = self.duration_us
+
+    @property
+    def duration_us(self) -> int:
+        return microseconds(self.duration)
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """How an incident at one row of its level affects other rows of the level.
+
+    It goes ``to`` the siblings (the other rows under the same row of the level above), or along the
+    model's ``dependencies``: to the dependents, which depend on the row, or to the dependencies, on
+    which the row depends. It gets as far as ``hops`` steps along them. Each step takes the
+    ``delay``, at the beginning and at the end, and multiplies the severity by ``attenuation``. It
+    has the given ``effects`` there, by default those of the incident.
+    """
+
+    to: Literal["siblings", "dependents", "dependencies"]
+    delay: DurationText | None = None
+    attenuation: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    hops: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    effects: list[Effect] = []
+
+    def __post_init__(self) -> None:
+        _ = self.delay_us
+        if self.to == "siblings" and self.hops > 1:
+            raise ValueError("all siblings are one hop away; leave out hops")
+
+    @cached_property
+    def delay_us(self) -> int:
+        return 0 if self.delay is None else microseconds(self.delay)
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A kind of incident that happens to the rows of ``level``, each independently.
 
     It happens ``every`` so often on average, lasts from ``shortest`` to ``longest``, and has a
     severity between ``mildest`` and ``worst``. An incident ends early when the next of its kind
-    begins at the same row.
+    begins at the same row. Without these times it happens only when it is ``scheduled``, here or by
+    a run. ``spreads`` says what else it affects.
     """
 
     level: str
-    every: DurationText
-    shortest: DurationText
-    longest: DurationText
     effects: list[Effect]
+    every: DurationText | None = None
+    shortest: DurationText | None = None
+    longest: DurationText | None = None
     mildest: Severity = 0.2
     worst: Severity = 1.0
+    scheduled: list[IncidentSchedule] = []
+    spreads: list[Spread] = []
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -84,24 +136,42 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("an incident needs at least one effect")
         if self.mildest > self.worst:
             raise ValueError("mildest must not be above worst")
-        if not self.shortest_us <= self.longest_us <= self.every_us // 4:
+        if len({each is None for each in (self.every, self.shortest, self.longest)}) > 1:
+            raise ValueError("an incident needs every, shortest and longest, or none of them")
+        rate = self.rate
+        if rate is not None and not rate.shortest_us <= rate.longest_us <= rate.every_us // 4:
             raise ValueError(
                 f"an incident lasts from {self.shortest} to {self.longest}, but must last at most "
                 f"a quarter of {self.every}, and the shortest must not be above the longest"
             )
 
-    def concerns(self, kind: str, drivers: Collection[str]) -> bool:
-        """Whether it affects values of a kind, which follows these drivers."""
-        return any(each.kind == kind or each.driver in drivers for each in self.effects)
-
     @cached_property
-    def every_us(self) -> int:
-        return microseconds(self.every)
+    def rate(self) -> "Rate | None":
+        """How often it happens and how long it lasts; None where it is only scheduled."""
+        if self.every is None or self.shortest is None or self.longest is None:
+            return None
+        return Rate(
+            microseconds(self.every), microseconds(self.shortest), microseconds(self.longest)
+        )
 
-    @cached_property
-    def shortest_us(self) -> int:
-        return microseconds(self.shortest)
+    def effects_of(self, spread: int | None) -> Sequence[Effect]:
+        """Its effects at the row that it happens to, or where one of its spreads takes it."""
+        return self.effects if spread is None else self.spreads[spread].effects or self.effects
 
-    @cached_property
-    def longest_us(self) -> int:
-        return microseconds(self.longest)
+    @property
+    def all_effects(self) -> list[Effect]:
+        """Its effects, and those where it spreads to."""
+        return [*self.effects, *(each for spread in self.spreads for each in spread.effects)]
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """How often an incident happens to a row on average and how long it lasts, in microseconds."""
+
+    every_us: int
+    shortest_us: int
+    longest_us: int
+
+
+def concerns(effects: Sequence[Effect], kind: str, drivers: Collection[str]) -> bool:
+    """Whether effects change values of a kind, which follows these drivers."""
+    return any(each.kind == kind or each.driver in drivers for each in effects)

@@ -6,7 +6,7 @@ import msgspec
 
 from fleetstream.model.datatypes import DataType
 from fleetstream.model.dynamics import Driver
-from fleetstream.model.incident_checks import check_incidents
+from fleetstream.model.incident_checks import check_dependencies, check_incidents
 from fleetstream.model.incidents import Incident
 from fleetstream.model.kinds import SeriesKind
 from fleetstream.model.levels import (
@@ -49,7 +49,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Each of the ``levels`` is listed after the one above it; their order and that of kinds and
     measures is the order of the output and affects no value. A run that is split among machines
     divides the rows of ``shard_level``, and the series of each kind that is not below it. Files of
-    a lake are partitioned by the dimension ``partition``.
+    a lake are partitioned by the dimension ``partition``. ``dependencies`` maps levels to what
+    depends on what among their members under one row, such as
+    ``{ service = { checkout = ["payment", "cart"] } }``.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     partition: str | None = None
     parameters: dict[str, Parameter] = {}
     drivers: dict[str, Driver] = {}
+    dependencies: dict[str, dict[str, list[str]]] = {}
     incidents: dict[str, Incident] = {}
     overlay: Overlay = Overlay()
 
@@ -83,6 +86,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             kind.check_names(self.drivers, integers, has_life=living is not None)
         self._check_drivers(names)
         self._check_lives()
+        check_dependencies(self)
         check_incidents(self)
         if self.partition is not None and self.partition not in self.dimensions:
             raise ValueError(f"partition is {self.partition!r}, but there is no such dimension")

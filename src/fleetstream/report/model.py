@@ -90,7 +90,8 @@ def _drivers(model: Model) -> Iterator[Sequence[str]]:
 
 def _incidents(model: Model) -> Iterator[Sequence[str]]:
     for name, each in model.incidents.items():
-        yield name, f"each {each.level} every {each.every} on average", each.description
+        often = f"every {each.every} on average" if each.every else "when it is scheduled"
+        yield name, f"each {each.level} {often}", each.description
 
 
 def _levels(generator: Generator) -> Iterator[Sequence[str]]:

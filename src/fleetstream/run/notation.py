@@ -4,15 +4,24 @@ Functions that read raise ValueError with a message that says what is expected.
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
-from fleetstream.generate.choices import PERIODS, Lateness, RecordModel, Shard
+from fleetstream.generate.choices import (
+    PERIODS,
+    IncidentChoice,
+    Lateness,
+    RecordModel,
+    ScheduledIncident,
+    Shard,
+)
 from fleetstream.generate.moments import (
     MICROSECONDS,
     MILLISECOND,
     from_datetime,
+    iso,
     now,
 )
 from fleetstream.model.durations import UNITS, milliseconds
@@ -40,6 +49,69 @@ def at_least(least: int) -> Callable[[str], int]:
         return number
 
     return read
+
+
+_DISTANCE = re.compile(r"([-+])(\d+(?:\.\d+)?(?:ms|s|m|h|d))")
+
+
+def read_incident(text: str) -> ScheduledIncident:
+    """An incident, its place and its time.
+
+    From text such as ``memory-leak service=checkout start=+10m for=30m severity=0.7``. A start such
+    as +10m or -10m is counted from the beginning of the run. Texts may be quoted as in a shell.
+    """
+    try:
+        name, *settings = shlex.split(text)
+    except ValueError:
+        name, settings = "", []
+    pairs = [setting.partition("=") for setting in settings]
+    values = {key: value for key, _, value in pairs}
+    if not name or "=" in name or not all(each[1] for each in pairs) or len(values) < len(pairs):
+        raise ValueError(
+            f"{text!r} is not an incident; write its name, its place and its time, such as "
+            "'memory-leak service=checkout start=+10m for=30m severity=0.7'."
+        )
+    for needed in ("start", "for"):
+        if needed not in values:
+            raise ValueError(f"{text!r} does not say {needed}=; an incident needs start and for.")
+    start, duration = values.pop("start"), read_lag(values.pop("for"))
+    if not duration:
+        raise ValueError(f"{text!r} has no duration; the least is 1ms.")
+    severity = values.pop("severity", None)
+    distance = _DISTANCE.fullmatch(start)
+    return ScheduledIncident(
+        name,
+        values,
+        read_lag(distance[2]) * (-1 if distance[1] == "-" else 1) if distance else _time(start),
+        duration,
+        None if severity is None else _severity(severity),
+        relative=distance is not None,
+    )
+
+
+def write_incident(incident: ScheduledIncident) -> str:
+    sign = "-" if incident.start < 0 else "+"
+    distance = f"{sign}{write_microseconds(abs(incident.start)) if incident.start else '0s'}"
+    words = [
+        incident.incident,
+        *(f"{level}={text}" for level, text in incident.place.items()),
+        f"start={distance if incident.relative else iso(incident.start)}",
+        f"for={write_microseconds(incident.duration)}",
+    ]
+    if incident.severity is not None:
+        words.append(f"severity={write_number(incident.severity)}")
+    return shlex.join(words)
+
+
+def _severity(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError(f"{text!r} is not a severity, which is a number from 0 to 1.")
+    return number
 
 
 def read_percentage(text: str) -> float:
@@ -118,10 +190,10 @@ def read_record_model(text: str) -> RecordModel:
     return RecordModel(text)
 
 
-def read_switch(text: str) -> str:
-    if text not in ("on", "off"):
-        raise ValueError(f"{text!r} is neither on nor off.")
-    return text
+def read_incident_choice(text: str) -> IncidentChoice:
+    if text not in list(IncidentChoice):
+        raise ValueError(f"{text!r} is none of {', '.join(IncidentChoice)}.")
+    return IncidentChoice(text)
 
 
 def read_duration(text: str) -> float:
@@ -173,16 +245,20 @@ def read_moment(text: str) -> int:
         distance = int(milliseconds(age[2]) * MILLISECOND)
         microseconds = now() + (distance if age[1] == "+" else -distance)
     else:
-        try:
-            microseconds = from_datetime(datetime.fromisoformat(text))
-        except ValueError:
-            raise ValueError(
-                f"{text!r} is not a time; write it as 2026-11-01T00:00:00Z, or as an age such as "
-                "24h."
-            ) from None
+        microseconds = _time(text)
     if not 0 <= microseconds < LATEST:
         raise ValueError(f"{text} is not in the years from 1970 to 9999.")
     return microseconds
+
+
+def _time(text: str) -> int:
+    """Microseconds of Unix time, from ISO 8601."""
+    try:
+        return from_datetime(datetime.fromisoformat(text))
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a time; write it as 2026-11-01T00:00:00Z, or as an age such as 24h."
+        ) from None
 
 
 def read_lateness(text: str) -> Lateness:

@@ -17,6 +17,8 @@ from fleetstream.run.notation import (
     read_duration,
     read_filter,
     read_frequency,
+    read_incident,
+    read_incident_choice,
     read_integer,
     read_interval,
     read_lag,
@@ -27,9 +29,9 @@ from fleetstream.run.notation import (
     read_record_model,
     read_setting,
     read_shard,
-    read_switch,
     write_duration,
     write_filter,
+    write_incident,
     write_lateness,
     write_microseconds,
     write_names,
@@ -66,8 +68,8 @@ class Option:
     written and where, so it cannot be changed when a run is resumed.
 
     An option that is ``keyed`` can be repeated; its value is a dictionary with the entries of all
-    of them. An option with an ``entry`` is a short form for a key of another option, and no field
-    of :class:`RunSpec`.
+    of them. One that is ``repeated`` can be too; its value is a tuple. An option with an ``entry``
+    is a short form for a key of another option, and no field of :class:`RunSpec`.
     """
 
     field: str
@@ -80,6 +82,7 @@ class Option:
     common: bool = False
     changes_data: bool = True
     keyed: bool = False
+    repeated: bool = False
     entry: tuple[str, str] | None = None
 
     @property
@@ -97,7 +100,18 @@ class Option:
             return [self.name]
         if self.keyed:
             return [text for key, each in value.items() for text in self._entry(key, each)]
+        if self.repeated:
+            return [text for each in value for text in self._with(each)]
         return self._with(value)
+
+    def value(self, given: Any) -> Any:
+        """What is given for it from Python, with text read as on the command line."""
+        if self.read is None:
+            return given
+        if self.repeated:
+            several = [given] if isinstance(given, str) else given
+            return tuple(self.read(each) if isinstance(each, str) else each for each in several)
+        return self.read(given) if isinstance(given, str) else given
 
     def _entry(self, key: str, value: Any) -> list[str]:
         """What stands for one entry: its short form where it has one."""
@@ -183,8 +197,13 @@ OPTIONS: tuple[Option, ...] = (
     *_signal("sin", "sine"),
     *_signal("saw", "sawtooth"),
     Option("incidents", Group.VALUES,
-           "on | off: whether the model's incidents happen; all values that they do not affect are "
-           "the same (default: on)", "SWITCH", read_switch),
+           "on | scheduled | off: whether the model's incidents happen, only those with a stated "
+           "time, or none; all values that they do not affect are the same (default: on)", "CHOICE",
+           read_incident_choice),
+    Option("incident", Group.VALUES,
+           "have an incident of the model happen, such as 'memory-leak service=checkout start=+10m "
+           "for=30m severity=0.7', from ten minutes after the run's start on; can be repeated",
+           "WHAT", read_incident, write_incident, repeated=True),
     Option("autostop", Group.SCHEDULE, "stop after N measurements of every series (default: 0, "
            "never)", "N", at_least(0), common=True),
     Option("interval", Group.SCHEDULE,
@@ -253,7 +272,7 @@ def changed(spec: RunSpec, **options: Any) -> RunSpec:
         option = BY_FIELD.get(field)
         if option is None:
             raise TypeError(f"A run has no option {field!r}.")
-        read = option.read(value) if option.read and isinstance(value, str) else value
+        read = option.value(value)
         if option.entry is None:
             values[field] = read
         elif read != ():

@@ -5,16 +5,18 @@ takes it.
 """
 
 import os
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from fleetstream.generate.choices import (
     PERIODS,
     Disorder,
+    IncidentChoice,
     Lateness,
     Percent,
     RecordModel,
+    ScheduledIncident,
     Shape,
     Shard,
 )
@@ -68,7 +70,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sin_frq_cpu: str = "m"
     saw_signal_cpu: Percent = 0.0
     saw_frq_cpu: str = "m"
-    incidents: Literal["on", "off"] = "on"
+    incidents: IncidentChoice = IncidentChoice.ON
+    incident: tuple[ScheduledIncident, ...] = ()
 
     autostop: Natural = 0
     interval: Interval | None = None
@@ -114,6 +117,11 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise ValueError(
                     f"There is no frequency {frequency!r}; choose from {', '.join(PERIODS)}."
                 )
+        for each in self.incident:
+            if not each.relative and not 0 <= each.start < LATEST:
+                raise ValueError(
+                    f"The incident {each.incident!r} does not start in the years from 1970 to 9999."
+                )
         _ = self.disorder
 
     def _check_schedule(self) -> None:
@@ -150,11 +158,12 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """The same with everything fixed that depends on the current time.
 
         A missing seed is the current second, a missing interval that of the model or, for history,
-        the default, and the missing end of history is now. ``now`` is in microseconds. Raises
-        ValueError where that leaves nothing to do, or the model is not valid.
+        the default, and the missing end of history is now. A run without history begins now.
+        ``now`` is in microseconds. Raises ValueError where that leaves nothing to do, or the model
+        is not valid.
         """
         now = current_time() if now is None else now
-        changes: dict[str, int] = {}
+        changes: dict[str, Any] = {}
         if self.seed is None:
             changes["seed"] = now // MICROSECONDS
         if self.interval is None:
@@ -172,14 +181,19 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 )
             if self.end is None and not self.follow:
                 changes["end"] = now
+        if any(each.relative for each in self.incident):
+            begin = now if self.start is None else self.start
+            changes["incident"] = tuple(each.from_beginning(begin) for each in self.incident)
         return msgspec.structs.replace(self, **changes)
 
     @property
     def is_resolved(self) -> bool:
         """Whether nothing depends on the current time."""
         bounded = self.follow or self.end is not None
-        return self.seed is not None and (
-            self.start is None or (self.interval is not None and bounded)
+        return (
+            self.seed is not None
+            and (self.start is None or (self.interval is not None and bounded))
+            and not any(each.relative for each in self.incident)
         )
 
     @property
@@ -228,7 +242,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 signal=self.signal,
                 missing_percent=self.missing_cpu,
                 step=self.interval,
-                incidents=self.incidents == "on",
+                incidents=self.incidents,
+                scheduled=self.incident,
             )
         except ModelFault as fault:
             raise positioned(self.model, fault) from fault

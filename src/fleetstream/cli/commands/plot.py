@@ -196,6 +196,7 @@ def _plot_measure(options: argparse.Namespace, spec: "RunSpec", start: int) -> N
 def _plot_over_time(options: argparse.Namespace) -> None:
     from msgspec.structs import replace
 
+    from fleetstream.generate.choices import IncidentChoice
     from fleetstream.report.plot.timeline import Stretch, points_between
     from fleetstream.report.series import find_measure, first_measure
 
@@ -203,7 +204,7 @@ def _plot_over_time(options: argparse.Namespace) -> None:
     generator = spec.generator()
     stretch = Stretch(
         generator,
-        replace(spec, incidents="off").generator(),
+        replace(spec, incidents=IncidentChoice.OFF).generator(),
         options.series,
         points_between(begin, end, spec.interval or MICROSECONDS),
         end,

@@ -52,6 +52,8 @@ def show_labels(labels: pa.Table) -> None:
     for row in labels.to_pylist():
         start, end = (f"{row[name]:%Y-%m-%d %H:%M:%S}" for name in ("start", "end"))
         where = " / ".join(text for _, text in row["place"])
+        if row["parent"] is not None:
+            where += f", from {' / '.join(text for _, text in row['cause'])}"
         rows.append([start, end, f"{row['severity']:.2f}", row["incident"], where])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
@@ -70,15 +72,17 @@ def _write_csv(labels: pa.Table, file: TextIO) -> None:
 def _cells(labels: pa.Table) -> Iterator[list[Any]]:
     for row in labels.to_pylist():
         plain = _row(row)
-        plain["place"] = " ".join(f"{level}={text}" for level, text in plain["place"].items())
-        plain["effects"] = "; ".join(plain["effects"])
+        for name in ("place", "cause"):
+            plain[name] = " ".join(f"{level}={text}" for level, text in plain[name].items())
+        for name in ("effects", "directions"):
+            plain[name] = "; ".join(plain[name])
         yield list(plain.values())
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     """A label as JSON can have it."""
     times = {name: row[name].isoformat().replace("+00:00", "Z") for name in ("start", "end")}
-    return {**row, "place": dict(row["place"]), **times}
+    return {**row, "place": dict(row["place"]), "cause": dict(row["cause"]), **times}
 
 
 def print_json(labels: pa.Table) -> None:
