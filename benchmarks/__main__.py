@@ -9,7 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import generating, history, holding, shipped, starting, storing, writing
+from benchmarks import (
+    compressing,
+    generating,
+    history,
+    holding,
+    shipped,
+    starting,
+    storing,
+    writing,
+)
 from benchmarks.endpoint import null_endpoint
 from benchmarks.measure import ENVIRONMENT
 from benchmarks.results import Result
@@ -39,6 +48,7 @@ def main() -> None:
 def _results() -> Iterator[Result]:
     yield from generating.results()
     yield from shipped.results()
+    yield from compressing.results()
     yield from storing.results()
     yield from history.results()
     with null_endpoint() as url:

@@ -85,7 +85,11 @@ def week(model: str, measure: str, series: int = SERIES) -> Values:
     source = generator(model)
     kind, found = find_measure(source.model, measure)
     return values_over_time(
-        source, kind, found.name, min(series, len(source.tables[kind])), range(BEGIN, BEGIN + 7 * DAY, 5 * MINUTE)
+        source,
+        kind,
+        found.name,
+        min(series, len(source.tables[kind])),
+        range(BEGIN, BEGIN + 7 * DAY, 5 * MINUTE),
     )
 
 
@@ -115,9 +119,7 @@ def portrait_path(model: str) -> Path:
     return IMAGES / f"behaviour-{model}.png"
 
 
-def _draw_week(
-    axes: Axes, portrait: Portrait, kind: str, measure: Measure, values: Values
-) -> None:
+def _draw_week(axes: Axes, portrait: Portrait, kind: str, measure: Measure, values: Values) -> None:
     names = generator(portrait.model).tables[kind].titles(values.shape[1])
     hours = np.arange(len(values)) / 12
     for name, series in zip(names, values.T, strict=True):
@@ -198,7 +200,9 @@ def _draw_spectrum(axes: Axes, measure: Measure, values: Values) -> None:
 
 def _draw_pair(axes: Axes, portrait: Portrait, kind: str) -> None:
     model = load_model(portrait.model)
-    cause, effect = (week(portrait.model, f"{kind}.{name}") for name in (portrait.cause, portrait.effect))
+    cause, effect = (
+        week(portrait.model, f"{kind}.{name}") for name in (portrait.cause, portrait.effect)
+    )
     for one, other in zip(cause.T, effect.T, strict=True):
         axes.plot(one, other, ".", markersize=2, alpha=0.4)
     x, y = (model.kinds[kind].measure(name) for name in (portrait.cause, portrait.effect))
@@ -294,7 +298,7 @@ def draw_gallery(model: str) -> None:
     panels = drawing.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, exhibit) in zip(panels, shown.items(), strict=False):
         _draw_exhibit(axes, name, exhibit)
-    for axes in panels[len(shown):]:
+    for axes in panels[len(shown) :]:
         axes.set_axis_off()
     save(drawing, gallery_path(model), ", ".join(shown))
 
@@ -308,7 +312,9 @@ def _draw_exhibit(axes: Axes, name: str, exhibit: Exhibit) -> None:
     axes.plot(times, exhibit.without, color="black", linewidth=0.9, linestyle=":")
     axes.plot(times, exhibit.values, linewidth=1.2)
     label = exhibit.label
-    axes.axvspan(to_datetime(label.start), to_datetime(label.end), color="tab:pink", alpha=0.3, linewidth=0)
+    axes.axvspan(
+        to_datetime(label.start), to_datetime(label.end), color="tab:pink", alpha=0.3, linewidth=0
+    )
     locator = AutoDateLocator(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pytest
 
 from fleetstream.generate.drivers import weekly
@@ -82,6 +83,24 @@ def test_load_driven_measures_hardly_change_within_five_minutes(name: str) -> No
         values = week(name, kind, measure)
         found = [_correlation(each[:-1], each[1:]) for each in values.T]
         assert np.nanmedian(found) > 0.9, (kind, measure, found)
+
+
+def test_values_compress_as_real_telemetry_does() -> None:
+    """Prometheus's documentation plans with 1 to 2 bytes per sample; white noise needs more."""
+    sizes = {}
+    for name in ("aws-devops-realistic", DEFAULT_MODEL):
+        generator = Generator(load_model(name), SEED, include={"region": ["eu-central-1"]})
+        size = count = 0
+        for measure in generator.model.kinds["metrics"].measures:
+            timestamps = range(BEGIN, BEGIN + 180 * MINUTE, MINUTE // 6)
+            values = values_over_time(generator, "metrics", measure.name, 10, timestamps)
+            scaled = np.rint(values * 10**measure.decimals).astype(np.int64)
+            steps = np.diff(scaled, axis=0, prepend=0)
+            size += len(pa.compress(np.ascontiguousarray(steps.T), codec="zstd", asbytes=True))
+            count += values.size
+        sizes[name] = size / count
+    assert sizes["aws-devops-realistic"] < 2
+    assert sizes[DEFAULT_MODEL] > 1.5 * sizes["aws-devops-realistic"]
 
 
 def test_white_noise_is_not_like_that() -> None:
