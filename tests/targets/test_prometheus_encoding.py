@@ -13,7 +13,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Records
 from fleetstream.targets.prometheus.encoding import FirstEncoder, SecondEncoder
 from fleetstream.targets.prometheus.naming import Naming
-from fleetstream.targets.prometheus.rendering import RequestRenderer
+from fleetstream.targets.prometheus.rendering import STALE, RequestRenderer
 from fleetstream.targets.prometheus.sink import VALUES_PER_REQUEST
 from fleetstream.targets.row_parts import row_parts
 from tests.batches import batches
@@ -54,7 +54,48 @@ def test_bodies_state_what_the_batch_holds(batch: pa.RecordBatch, version: int) 
             renderer.body(records, rows, present) for rows in row_parts(records, VALUES_PER_REQUEST)
         ]
         found = [sample for body in bodies for sample in decoded(body, version)]
-        assert sorted(found) == sorted(wanted(batch))
+        assert sorted(filter(_is_number, found)) == sorted(wanted(batch))
+        ended = int((~records.present.any(axis=1)).sum()) if not records.complete else 0
+        numbers = sum(not pa.types.is_dictionary(each.type) for each in records.measure_fields)
+        assert sum(not _is_number(sample) for sample in found) == ended * numbers
+
+
+def _is_number(sample: Sample) -> bool:
+    """Whether a sample is no staleness marker; the only other NaN would be a mistake."""
+    bits = np.array([sample[2]]).view(np.uint64)[0]
+    assert not np.isnan(sample[2]) or bits == STALE
+    return not np.isnan(sample[2])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_row_without_values_is_a_staleness_marker_of_each_number(
+    complete: bool, version: int
+) -> None:
+    """Whether its series is alone in its entry of the body or together with its samples."""
+    (batch, _) = history(5, missing=0 if complete else 30)
+    renderer = RequestRenderer(
+        Naming(SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
+    )
+    last = batch.slice(batch.num_rows - 1)
+    nothing = [
+        pa.nulls(1, field.type) if place > batch.schema.get_field_index("time") else column
+        for place, (field, column) in enumerate(zip(batch.schema, last.columns, strict=True))
+    ]
+    time = batch.schema.get_field_index("time")
+    nothing[time] = pa.array([_times(batch) + 1_000_000]).cast(pa.timestamp("us"))
+    ended = pa.concat_batches([batch, pa.record_batch(nothing, schema=batch.schema)])
+    records = Records(ended, RecordModel.SINGLE)
+    assert len(records) == len(Records(batch, RecordModel.SINGLE))
+    present = None if complete else records.present
+    rows = slice(0, ended.num_rows)
+    found = decoded(renderer.body(records, rows, present), version)
+    markers = [sample for sample in found if not _is_number(sample)]
+    assert sorted(filter(_is_number, found)) == sorted(wanted(batch))
+    assert len(markers) == 20
+    assert {time for _, time, _ in markers} == {_times(ended) // 1_000}
+    series = {labels for labels, time, _ in wanted(batch) if time == _times(batch) // 1_000}
+    assert complete is False or {labels for labels, _, _ in markers} <= series
 
 
 def _times(batch: pa.RecordBatch) -> int:

@@ -184,6 +184,24 @@ class Generator:
             schema=self.schemas[chunk.kind],
         )
 
+    def ends(self, chunk: Chunk, timestamps: Sequence[int]) -> pa.RecordBatch | None:
+        """The series of a chunk that were there at a timestamp and are not at the next one.
+
+        A row has the dimensions, the time of the latter, and no values; rows are ordered by time.
+        Returns None where no series of the kind ever ends.
+        """
+        found = self._populations[chunk.kind].ends(chunk.start, chunk.stop, timestamps)
+        if found is None:
+            return None
+        times, dimensions = found
+        schema = self.schemas[chunk.kind]
+        measures = [
+            _nothing(schema.field(each.name), len(times))
+            for each in self.model.kinds[chunk.kind].measures
+        ]
+        time = pa.array(times.view("datetime64[us]"))
+        return pa.RecordBatch.from_arrays([*dimensions, time, *measures], schema=schema)
+
     def dimensions(self, kind: str, timestamp: int) -> pa.RecordBatch:
         """The dimensions of the series of a kind that are alive at a time in microseconds."""
         if self.model.life_level(self.model.kinds[kind].level) is None:
@@ -280,6 +298,15 @@ def _flat(cells: Numbers | Booleans | None, alive: Booleans | None) -> Numbers |
     if cells is None or alive is None:
         return None if cells is None else cells.reshape(-1)
     return cells[alive]
+
+
+def _nothing(field: pa.Field, count: int) -> pa.Array:
+    """A column without values."""
+    if not pa.types.is_dictionary(field.type):
+        return pa.nulls(count, field.type)
+    # Its dictionary is not null, so that it can be unified with others.
+    indices = pa.nulls(count, field.type.index_type)
+    return pa.DictionaryArray.from_arrays(indices, pa.array([], field.type.value_type))
 
 
 def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Array:

@@ -116,6 +116,24 @@ class Population:
             )
         return replace(part.instances, grid=replace(part.instances.grid, timestamps=times))
 
+    def ends(
+        self, start: int, stop: int, timestamps: Sequence[int]
+    ) -> tuple[Times, list[pa.Array]] | None:
+        """The series that are there at a timestamp and not at the next: its time, and dimensions.
+
+        They are ordered by time. None where no series ever ends.
+        """
+        if self._life is None:
+            return None
+        part, times = self._part(start, stop), np.array(timestamps, np.int64)
+        lives = part.lives(times, again=True)
+        gone = ~lives.alive[1:]
+        if self._life.templates:
+            gone |= _replaced(lives)
+        places, slots = np.nonzero(lives.alive[:-1] & gone)
+        made = self._instances(part, lives, slots, places, start)
+        return times[places + 1], made.dimensions
+
     def _part(self, start: int, stop: int) -> "_Part":
         part = self._parts.get((start, stop))
         if part is None:
@@ -180,11 +198,16 @@ class _Part:
     incidents: Sequence[IncidentView]
     slots: tuple[Slots, DriverView | None] | None
     instances: Instances | None = None
+    other_slots: Slots | None = None
     _lives: SlotLives | None = None
 
-    def lives(self, times: Times) -> SlotLives:
+    def lives(self, times: Times, *, again: bool = False) -> SlotLives:
+        """What is in the slots; ``again`` says that this is asked beside what is generated."""
         assert self.slots is not None
         slots, scaled_by = self.slots
+        if again:  # other times would displace what the slots remember of those
+            self.other_slots = self.other_slots or replace(slots, _memory={})
+            slots = self.other_slots
         scale = None if scaled_by is None else scaled_by.values(slots.decisions(times))
         return slots.at(times, scale)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from fleetstream.generate.disorder import DisorderedBatches
+from fleetstream.generate.ends import BatchesWithEnds
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.records import Records
 from fleetstream.run.control import Control
@@ -16,9 +17,9 @@ from fleetstream.run.journal import Recorder
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.pipeline import Pipeline
 from fleetstream.run.spec import RunSpec
-from fleetstream.run.sweeps import Sweeps, paced
+from fleetstream.run.sweeps import BatchSource, Sweeps, paced
 from fleetstream.targets.registry import open_sink
-from fleetstream.targets.sink import Sink
+from fleetstream.targets.sink import EndMarkingSink, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,9 @@ class Parts:
             end(timestamps)
 
         sweeps = Sweeps(
-            generator,
+            self._source(generator),
             groups,
             chunks,
-            disordered=self._disordered(generator),
             begin=begin,
             end=swept,
         )
@@ -84,10 +84,12 @@ class Parts:
         source = paced(sweeps, rate, self.control)
         self.deliver(source, live_from=live_from, rest=sweeps.rest)
 
-    def _disordered(self, generator: Generator) -> DisorderedBatches | None:
+    def _source(self, generator: Generator) -> BatchSource:
+        """What makes the batches; in disorder, the end of a series would come too early."""
         disorder = self.spec.disorder
         if disorder is None:
-            return None
+            marked = isinstance(self.sink, EndMarkingSink) and self.sink.marks_ends
+            return BatchesWithEnds(generator) if marked else generator
 
         def counted(what: str, batch: pa.RecordBatch) -> None:
             self.ledger.disordered(what, len(Records(batch, self.spec.record_model)))

@@ -2,36 +2,43 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from fleetstream.generate.disorder import DisorderedBatches
-from fleetstream.generate.generator import Chunk, Generator
+from fleetstream.generate.generator import Chunk
 from fleetstream.generate.schema import measure_fields
 from fleetstream.run.control import Control
 
 
+class BatchSource(Protocol):
+    """A generator, or what yields its batches in another form."""
+
+    def batches(
+        self, timestamps: Sequence[int], chunks: Sequence[Chunk]
+    ) -> Iterator[pa.RecordBatch]:
+        """The batches of chunks at timestamps in microseconds."""
+        ...
+
+
 class Sweeps:
-    """The batches of ``generator`` at groups of timestamps.
+    """The batches of ``source`` at groups of timestamps.
 
     ``groups`` yields timestamps that are generated together, or None for a pause, which is passed
     on. ``begin`` and ``end`` are called with the timestamps before and after each group.
-    ``disordered`` replaces the generator's own batches where there is to be disorder.
     """
 
     def __init__(
         self,
-        generator: Generator,
+        source: BatchSource,
         groups: Iterable[Sequence[int] | None],
         chunks: Sequence[Chunk],
         *,
-        disordered: DisorderedBatches | None = None,
         begin: Callable[[Sequence[int]], Any],
         end: Callable[[Sequence[int]], Any],
     ) -> None:
-        self._source = disordered or generator
-        self._disordered = disordered
+        self._source = source
         self._groups = groups
         self._chunks = chunks
         self._begin = begin
@@ -49,7 +56,8 @@ class Sweeps:
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         """What is still held back."""
-        return self._disordered.rest() if self._disordered else iter(())
+        if isinstance(self._source, DisorderedBatches):
+            yield from self._source.rest()
 
 
 def paced(

@@ -67,7 +67,7 @@ class UndeliveredStore:
     def undelivered(self, request: Request, reason: str) -> None:
         """Keep all records of a request."""
         index = 0
-        for each in request.ranges:
+        for each in filter(len, request.ranges):
             self._keep(each, UNDELIVERED, reason, index, None)
             index += len(each)
 

@@ -10,7 +10,7 @@ pipeline decides. A refused record is not an exception but a :class:`Rejection` 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -170,3 +170,10 @@ class Sink(Protocol):
     def query_hint(self) -> str | None:
         """A shell command that shows what was written, None if there is none."""
         ...
+
+
+@runtime_checkable
+class EndMarkingSink(Protocol):
+    """A sink that also gets rows without values, where series end, and tells the target so."""
+
+    marks_ends: bool

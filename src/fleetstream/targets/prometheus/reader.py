@@ -129,7 +129,8 @@ class PrometheusReader:
         for labels, milliseconds, values in (
             self._exported(first, last) if self._exports else self._queried(first, last)
         ):
-            there = (milliseconds >= first) & (milliseconds <= last)
+            # A staleness marker is no value; VictoriaMetrics exports it as a sample without one.
+            there = (milliseconds >= first) & (milliseconds <= last) & ~np.isnan(values)
             if there.any():
                 yield labels, milliseconds[there] * _MILLISECOND, values[there]
 

@@ -19,6 +19,9 @@ from fleetstream.targets.prometheus.naming import JOB, NAME, Metric, Naming
 from fleetstream.targets.protobuf import varint
 from fleetstream.targets.row_parts import series_groups
 
+STALE = 0x7FF0000000000002
+"""The bits of a staleness marker (Prometheus's "Remote-Write Specification"): a NaN of its own."""
+
 CACHED_BYTES = 256 * 2**20
 """Bytes of forms that are kept."""
 
@@ -63,7 +66,8 @@ class RequestRenderer:
     def body(self, records: Records, rows: slice, present: Flags | None) -> bytes:
         """The body of some rows; ``present`` (rows of the batch, measures) None if all values are.
 
-        The samples of each series are in the order of time.
+        The samples of each series are in the order of time. A row without any value ends its
+        series: it gets a staleness marker in place of each number.
         """
         metrics = [self._naming.metrics[records.kind, name] for name in records.measure_names]
         form = self._form(records, rows, metrics, grouped=present is None)
@@ -89,12 +93,16 @@ class RequestRenderer:
                 values[:, place] = metric.scaled(filled.to_numpy().astype(np.float64, copy=False))
         body = form.body.copy()
         samples = values[form.rows, form.measures].astype("<f8", copy=False)
+        ended = np.zeros(len(samples), np.bool_)
+        if not records.complete:
+            ended = ~np.any(records.present[rows], axis=1, keepdims=True)[form.rows, 0]
+            samples.view("<u8")[ended] = STALE
         places = form.slots[:, np.newaxis]
         body[places + np.arange(_VALUE_AT, _VALUE_AT + 8)] = samples.view(np.uint8).reshape(-1, 8)
         times = _varints(records.timestamps[rows])[form.rows]
         body[places + np.arange(_TIME_AT, _TIME_AT + _TIME_BYTES)] = times
         if present is not None and form.sizes is not None:
-            kept = present[rows][form.rows, form.measures]
+            kept = present[rows][form.rows, form.measures] | ended
             body = body[np.repeat(kept, form.sizes)]
         return body.tobytes()
 

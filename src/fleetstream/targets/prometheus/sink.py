@@ -54,6 +54,7 @@ class PrometheusSink:
 
     concurrency = 1
     exclusive = False
+    marks_ends = True
 
     def __init__(self, server: PrometheusServer, naming: Naming, model: RecordModel) -> None:
         self.server = server
@@ -74,11 +75,14 @@ class PrometheusSink:
         self._renderer = RequestRenderer(self._naming, encoder)
 
     def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
-        """Requests of some thousand samples each; nothing is kept for the next batch."""
+        """Requests of some thousand samples each; nothing is kept for the next batch.
+
+        Where series end, their staleness markers are sent too; they are no records of the request.
+        """
         records = Records(batch, self._model)
         for rows in row_parts(records, VALUES_PER_REQUEST):
             start, stop = np.searchsorted(records.rows, (rows.start, rows.stop)).tolist()
-            if start < stop:
+            if start < stop or not records.complete:
                 body = self._body(records, rows, start, stop)
                 yield Request((RecordRange(records, start, stop),), body, len(body.message))
 
@@ -113,7 +117,7 @@ class PrometheusSink:
 
     def _body(self, records: Records, rows: slice, start: int, stop: int) -> _Body:
         """The message of the records ``[start, stop)``, which are those of some rows."""
-        present = None if records.complete else records.present
+        present = _partly_present(records)
         inexact: tuple[int, ...] = ()
         exact = _exact(records)
         if exact is not None:
@@ -161,7 +165,7 @@ class _Search:
             raise Throttled(reason(answer), min(answer.wait, MAX_WAIT))
         if not HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unavailable(f"HTTP {answer.status}", reason(answer))
-        if stop - start == 1 or self._parts <= 0:
+        if stop - start <= 1 or self._parts <= 0:
             yield from (Rejection(index, reason(answer)) for index in range(start, stop))
             return
         middle = (start + stop) // 2
@@ -170,6 +174,14 @@ class _Search:
             whole, offset = self._records.records, self._records.start
             part = Records(whole.extract(offset + first, offset + last), whole.model)
             yield from self._send(self._sink.part(part), first, last)
+
+
+def _partly_present(records: Records) -> Flags | None:
+    """Which values there are; None if each row has all of them or none, as where a series ends."""
+    if records.complete:
+        return None
+    present = records.present
+    return None if (present.all(axis=1) | ~present.any(axis=1)).all() else present
 
 
 def _exact(records: Records) -> Flags | None:
