@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from docs.record import IMAGES
+from fleetstream.generate.choices import IncidentChoice, ScheduledIncident
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label
 from fleetstream.generate.moments import to_datetime
@@ -73,10 +74,19 @@ PORTRAITS = (
 
 
 @cache
-def generator(model: str, incidents: bool = False) -> Generator:
-    """The fleet of a model, of the sample fleet one region."""
+def generator(model: str, incidents: IncidentChoice = IncidentChoice.OFF) -> Generator:
+    """The fleet of a model, of the sample fleet one region.
+
+    Incidents that happen only when they are scheduled are scheduled once, for all places.
+    """
     include = {"region": ["us-east-2"]} if model.startswith("aws") else {}
-    return Generator(load_model(model), SEED, include=include, incidents=incidents)
+    loaded = load_model(model)
+    scheduled = [
+        ScheduledIncident(name, {}, BEGIN + 3 * DAY + 8 * HOUR, 2 * HOUR)
+        for name, incident in loaded.incidents.items()
+        if incident.rate is None and not incident.scheduled
+    ]
+    return Generator(loaded, SEED, include=include, incidents=incidents, scheduled=scheduled)
 
 
 @cache
@@ -239,10 +249,14 @@ def models_with_incidents() -> list[str]:
 @cache
 def exhibits(model: str) -> dict[str, Exhibit]:
     """The most severe occurrence of each kind of incident of a model, by its name."""
-    labels = generator(model, incidents=True).labels(BEGIN, BEGIN + SEARCHED)
+    labels = generator(model, IncidentChoice.ON).labels(BEGIN, BEGIN + SEARCHED)
     found = {}
     for name in load_model(model).incidents:
-        of_kind = [each for each in labels if each.incident == name and each.start > BEGIN + DAY]
+        of_kind = [
+            each
+            for each in labels
+            if each.incident == name and each.start > BEGIN + DAY and each.parent is None
+        ]
         for label in sorted(of_kind, key=lambda each: -each.severity):
             shown = _exhibit(model, label)
             if shown is not None:
@@ -253,7 +267,7 @@ def exhibits(model: str) -> dict[str, Exhibit]:
 
 def _exhibit(model: str, label: Label) -> Exhibit | None:
     """The measure that an incident changes most, None where nothing is there to be changed."""
-    real, calm = generator(model, incidents=True), generator(model)
+    real, calm = generator(model, IncidentChoice.ON), generator(model)
     around = max(int(0.7 * (label.end - label.start)), 30 * MINUTE)
     step = max((label.end - label.start + 2 * around) // EXHIBIT_POINTS // 1_000_000, 1) * 1_000_000
     first = (label.start - around) // step * step

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fleetstream.model import dynamics, incidents, kinds, laws, levels, schema
+from fleetstream.model import calendar, dynamics, incidents, kinds, laws, levels, schema
 from fleetstream.model.expressions import FUNCTIONS
 
 PAGE = Path(__file__).with_name("model-reference.md")
@@ -19,6 +19,8 @@ PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("The life cycle of a level", "`[levels.life]`", dynamics.Life),
     ("Releases", "`[levels.life.releases]`", dynamics.Releases),
     ("A driver", "`[drivers.NAME]`", dynamics.Driver),
+    ("Growth of a driver", "`[drivers.NAME.growth]`", calendar.Growth),
+    ("Holidays of a driver", "`[[drivers.NAME.holidays]]`", calendar.Holidays),
     ("A kind of series", "`[kinds.NAME]`", kinds.SeriesKind),
     ("A variable", "`[[kinds.NAME.variables]]`", kinds.Variable),
     ("A measure", "`[[kinds.NAME.measures]]`", kinds.Measure),

@@ -105,7 +105,8 @@ def _drivers(model: Model) -> list[str]:
     rows = ["## Drivers\n", "| driver | one per | meaning |", "|---|---|---|"]
     for name, driver in model.drivers.items():
         level = f"`{driver.level}`" if driver.level else "the whole system"
-        rows.append(f"| `{name}` | {level} | {driver.description} |")
+        special = [f"; {each.factor:g} times as much on {each.description}" for each in driver.holidays]
+        rows.append(f"| `{name}` | {level} | {driver.description}{''.join(special)} |")
     return [*rows, ""]
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
+from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.drivers import weekly
 from fleetstream.generate.generator import Generator
 from fleetstream.model import DEFAULT_MODEL, Model, SeriesKind, builtin_models, load_model
@@ -35,7 +36,7 @@ BELIEVABLE = [name for name in builtin_models() if name != DEFAULT_MODEL]
 @cache
 def fleet(name: str) -> Generator:
     include = {"region": ["us-east-2"]} if name.startswith("aws") else {}
-    return Generator(load_model(name), SEED, include=include, incidents=False)
+    return Generator(load_model(name), SEED, include=include, incidents=IncidentChoice.OFF)
 
 
 @cache
@@ -210,7 +211,9 @@ def test_regions_follow_the_sun(
     """The daily wave of each region comes as many hours earlier as its time is ahead of UTC."""
     waves = {}
     for value in offsets:
-        generator = Generator(load_model(name), SEED, include={dimension: [value]}, incidents=False)
+        generator = Generator(
+            load_model(name), SEED, include={dimension: [value]}, incidents=IncidentChoice.OFF
+        )
         timestamps = range(BEGIN, BEGIN + WEEK * MINUTE, 15 * MINUTE)
         values = values_over_time(generator, kind, measure, 10, timestamps).mean(axis=1)
         days = np.arange(len(values)) / 96

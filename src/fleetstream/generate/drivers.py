@@ -6,19 +6,22 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
+from fleetstream.generate.calendar import (
+    HOUR,
+    YEAR_SECONDS,
+    growth_factors,
+    holiday_factors,
+)
 from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
 from fleetstream.generate.lattice import Times, smooth_normal
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model.dynamics import Driver
 from fleetstream.model.normal import normal_quantile
 
-HOUR, WEEK_HOURS = 3_600, 168
+WEEK_HOURS = 168
 
 MONDAY = 4 * 86_400
 """Seconds from the Unix epoch, a Thursday, to its first Monday."""
-
-YEAR_SECONDS = 31_556_952
-"""The mean year of the Gregorian calendar."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class DriverRows:
         values = np.interp(self._week_hours(times), np.arange(WEEK_HOURS + 1), weekly(driver))
         if len(driver.months) > 1:
             values = values * _monthly(driver, times)[:, np.newaxis]
+        if driver.growth is not None:
+            values = values * growth_factors(driver.growth, times)[:, np.newaxis]
+        if driver.holidays:
+            values = values * self._holidays(times)
         values = values * self.factors
         if driver.noise:
             noise = smooth_normal(self.keys, self.name, times, driver.period_us, 3)
@@ -81,6 +88,12 @@ class DriverRows:
         within = part * (curve[cells] + part * (curve[cells + 1] - curve[cells]) / 2)
         area: Numbers = (weeks * whole[-1] + whole[cells] + within) * HOUR * factors
         return area
+
+    def _holidays(self, times: Times) -> Numbers:
+        """The factors of holidays, of which rows with the same offset have the same."""
+        offsets, rows = np.unique(self.utc_offsets, return_inverse=True)
+        local = times[:, np.newaxis] / MICROSECONDS + offsets * HOUR
+        return holiday_factors(self.driver.holidays, local)[:, rows]
 
     def _local(self, times: Times) -> Numbers:
         """Local seconds since a Monday, of shape (times, rows)."""

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from fleetstream.model.calendar import Growth, Holidays
 from fleetstream.model.durations import DurationText, microseconds
 from fleetstream.model.laws import Continuous, Mixture, Number, Positive, SimpleLaw
 
@@ -27,13 +28,16 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     from Monday to Sunday. Local time is ``utc_offset`` hours ahead of UTC: the name of an integer
     of the level or those above. ``months`` has a factor at the middle of each month. The factors
     ``spread`` (one per row) and ``noise`` (smooth, within ``period``) are lognormal with these
-    standard deviations of the logarithm.
+    standard deviations of the logarithm. ``growth`` is a trend over years, and ``holidays`` are
+    days with a factor of their own.
     """
 
     level: str | None = None
     hours: tuple[Factor, ...] = (1.0,)
     weekdays: tuple[Factor, ...] = (1.0,)
     months: tuple[Factor, ...] = (1.0,)
+    growth: Growth | None = None
+    holidays: tuple[Holidays, ...] = ()
     utc_offset: str | None = None
     spread: Spread = 0.0
     noise: Spread = 0.0
@@ -48,6 +52,11 @@ class Driver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if not any(values):
                 raise ValueError(f"{name} must not be 0 throughout")
         _ = self.period_us
+
+    @property
+    def is_weekly(self) -> bool:
+        """Whether the curve of each week is the same, but for noise."""
+        return len(set(self.months)) == 1 and self.growth is None and not self.holidays
 
     @cached_property
     def period_us(self) -> int:

@@ -150,10 +150,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             for name in kind.driver_names:
                 self._check_followed(name, f"the kind {key!r}", kind.level)
             for name in kind.counter_drivers:
-                if len(set(self.drivers[name].months)) > 1:
+                if not self.drivers[name].is_weekly:
                     raise ValueError(
                         f"a counter of the kind {key!r} follows the driver {name!r}, but counters "
-                        "cannot follow months"
+                        "cannot follow months, growth or holidays"
                     )
 
     def _check_followed(self, driver: str, what: str, level: str) -> None:
