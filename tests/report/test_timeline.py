@@ -115,11 +115,9 @@ def test_points_are_few_and_those_of_the_interval(begin: int, length: int, inter
 def test_a_picture_names_units_times_series_and_incidents(tmp_path: Path) -> None:
     measures = ("--measure", "latency_p50", "--measure", "heap_used", "--baseline")
     days = ("--start", "2026-11-02", "--end", "2026-11-05", "--interval", "15m")
-    for name in ("one.svg", "again.svg", "one.png", "again.png"):
+    for name in ("one.svg", "again.svg"):
         assert main(["plot", *SHOP, *days, *measures, "--out", str(tmp_path / name)]) == 0
-    for suffix in ("svg", "png"):
-        one, again = (tmp_path / f"{name}.{suffix}" for name in ("one", "again"))
-        assert one.read_bytes() == again.read_bytes()
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
     texts = re.findall(r"<!-- (.*?) -->", (tmp_path / "one.svg").read_text())
     for text in (
         *("latency_p50: eu-central-1 cart", "ms", "heap_used", "MiB", "time (UTC)"),
@@ -183,6 +181,25 @@ def test_no_colour_and_several_series(tmp_path: Path, capsys: pytest.CaptureFixt
     for line in ("eu-central-1 cart-0", "eu-central-1 cart-1, without incidents"):
         assert line in text.splitlines()
     assert "a traffic-surge eu-central-1, 11-04 20:48:02" in text
+
+
+def test_many_incidents_are_shown_without_hiding_the_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = ("--over-time", "--model", "web-shop", "--seed", "7", "--measure", "heap_used")
+    many = (*many, "--include", "region=eu-central-1", "--series", "40", "--start", "2026-11-01")
+    many = (*many, "--end", "2026-11-15", "--interval", "2h")
+    assert main(["plot", *many]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"^and \d+ more; `fleetstream labels` lists all\.$", text, re.MULTILINE)
+    assert len(re.findall(r"severity \d", text)) == 20
+    assert main(["plot", *many, "--out", str(tmp_path / "many.svg")]) == 0
+    picture = (tmp_path / "many.svg").read_text()
+    heights = re.findall(
+        r"<!-- memory-leak eu.* -->\s*<g transform=\"translate\([\d.]+ ([\d.]+)\)", picture
+    )
+    assert len(heights) > 10
+    assert len(set(heights)) <= 4
 
 
 def test_words_can_be_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter
 
 from fleetstream.generate.moments import to_datetime
 from fleetstream.report.plot.pictures import MAX_LEGEND, draw_lines, draw_marks, save_drawing
-from fleetstream.report.plot.timeline import ShadedIncident, TimePanel, incidents_of
+from fleetstream.report.plot.timeline import TimePanel, incidents_of
 
 WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 11.0, 2.7, 0.2
 """Inches; the legend's are per line."""
@@ -22,8 +22,8 @@ WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 11.0, 2.7, 0.2
 SHADES = ("#e377c2", "#bcbd22", "#17becf", "#ff9896", "#98df8a", "#c5b0d5", "#ffbb78", "#9edae5")
 """Colours of incidents by their name, none of which is that of one of the first seven lines."""
 
-MAX_NAMED = 40
-"""Incidents that are named where they are shaded, at most; beyond, the legend alone names them."""
+MAX_ROWS = 4
+"""Rows of names of incidents in a panel, at most; those without room are named by their colour."""
 
 CHARACTER = 0.0062
 """The width of a character of a name, about, as a share of the axes."""
@@ -99,8 +99,7 @@ def _draw_panel(axes: Axes, panel: TimePanel, colours: dict[str, str]) -> None:
             linewidth=0,
             zorder=0,
         )
-    if len(panel.incidents) <= MAX_NAMED:
-        _draw_names(axes, panel)
+    _draw_names(axes, panel)
 
 
 def _draw_baseline(axes: Axes, panel: TimePanel) -> None:
@@ -115,33 +114,39 @@ def _draw_baseline(axes: Axes, panel: TimePanel) -> None:
 
 
 def _draw_names(axes: Axes, panel: TimePanel) -> None:
-    """The name of each incident at its begin, in as many rows as are needed to read them all."""
-    begin, length = panel.timestamps.start, panel.end - panel.timestamps.start
-    free: list[float] = []
-    placed: list[tuple[ShadedIncident, float, int]] = []
-    for incident in panel.incidents:
-        left = max(incident.start - begin, 0) / length
-        width = CHARACTER * len(_name(panel, incident)) + 0.005
-        left = min(left, max(1 - width, 0))
-        row = next((row for row, until in enumerate(free) if until <= left), len(free))
-        free[row : row + 1] = [left + width]
-        placed.append((incident, left, row))
+    """The name of each incident where it begins, above the lines."""
+    placed = list(_placed_names(panel))
+    rows = max((row + 1 for _, _, row in placed), default=0)
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.09 * len(free) * (high - low))
-    for incident, left, row in placed:
+    axes.set_ylim(low, high + 0.09 * rows * (high - low))
+    for name, left, row in placed:
         axes.text(
             left + 0.002,
             0.98 - row * 0.075,
-            _name(panel, incident),
+            name,
             transform=axes.transAxes,
             fontsize="x-small",
             verticalalignment="top",
         )
 
 
-def _name(panel: TimePanel, incident: ShadedIncident) -> str:
-    """With the place where several series are drawn."""
-    return f"{incident.name} {incident.place}" if len(panel.lines.names) > 1 else incident.name
+def _placed_names(panel: TimePanel) -> Iterator[tuple[str, float, int]]:
+    """Names in rows so that none covers another: each with its left end and its row.
+
+    Names that would need more than :data:`MAX_ROWS` are left out.
+    """
+    begin, length = panel.timestamps.start, panel.end - panel.timestamps.start
+    free = [0.0] * MAX_ROWS
+    for incident in panel.incidents:
+        name = incident.name
+        if len(panel.lines.names) > 1:
+            name += f" {incident.place}"
+        width = CHARACTER * len(name) + 0.005
+        left = min(max(incident.start - begin, 0) / length, max(1 - width, 0))
+        row = next((row for row, until in enumerate(free) if until <= left), None)
+        if row is not None:
+            free[row] = left + width
+            yield name, left, row
 
 
 def _number(timestamp: int) -> float:

@@ -34,6 +34,9 @@ from fleetstream.report.series import Values
 
 DURING = "yellow"
 
+MAX_LISTED = 20
+"""Incidents that are listed, at most."""
+
 MIN_ROWS, MAX_ROWS = 2, 8
 """Lines that a series is high."""
 
@@ -54,7 +57,7 @@ def show_timeline(panels: Sequence[TimePanel], *, coloured: bool) -> None:
     }
     marked = sum(bool(panel.incidents) for panel in panels)
     strips = sum(len(panel.lines.names) * (1 + (panel.baseline is not None)) for panel in panels)
-    fixed = 2 * len(panels) + strips + marked + len(incidents) + 4
+    fixed = 2 * len(panels) + strips + marked + min(len(incidents), MAX_LISTED) + 4
     rows = int(np.clip((height - fixed) // strips, MIN_ROWS, MAX_ROWS))
     lines: list[Text] = []
     for panel in panels:
@@ -150,7 +153,7 @@ def _axis(panel: TimePanel, columns: int) -> Text:
 
 
 def _list(letters: Letters) -> Iterator[Text]:
-    for incident, letter in letters.items():
+    for incident, letter in list(letters.items())[:MAX_LISTED]:
         start, end = (to_datetime(each) for each in (incident.start, incident.end))
         last = end.strftime("%H:%M:%S" if end.date() == start.date() else "%m-%d %H:%M:%S")
         yield Text.assemble(
@@ -158,3 +161,5 @@ def _list(letters: Letters) -> Iterator[Text]:
             f" {incident.name} {incident.place}, {start:%m-%d %H:%M:%S} to {last}, "
             f"severity {incident.severity:.2f}",
         )
+    if len(letters) > MAX_LISTED:
+        yield Text(f"and {len(letters) - MAX_LISTED:,} more; `fleetstream labels` lists all.")
