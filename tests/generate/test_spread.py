@@ -149,6 +149,16 @@ def test_a_model_file_can_schedule_too_and_the_same_twice_is_one() -> None:
     assert start.tzinfo is UTC
 
 
+def test_an_incident_may_be_limited_to_some_rows() -> None:
+    only = {"service": ["cart", "pay"], "region": ["east"]}
+    limited = made(document(only=only, **DRAWN)).labels(EARLIER, STAMPS.stop)
+    free = made(document(**DRAWN)).labels(EARLIER, STAMPS.stop)
+    assert limited
+    assert limited == [
+        x for x in free if x.place["region"] == "east" and x.place["service"] in ("cart", "pay")
+    ]
+
+
 def test_a_cascade_reaches_all_that_depend_on_the_cause() -> None:
     text = document(spreads=[TO_DEPENDENTS])
     scheduled = [at(10, 30, region="east", service="bank")]
@@ -254,6 +264,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"scheduled": [{"start": TOP, "for": "1m", "place": {"x": "y"}}]},
         "scheduled for a place with 'x', but a place of this incident has region, service",
     ),
+    "only": ({"only": {"x": ["y"]}}, "limited to a place with 'x', but a place of this incident"),
+    "only whom": ({"only": {"service": ["card"]}}, "limited to 'card', which is not a member"),
     "hops": ({"spreads": [{"to": "siblings", "hops": 2}]}, "all siblings are one hop away"),
     "shards": (
         {

@@ -12,8 +12,8 @@ from fleetstream.generate.choices import (
     ScheduledIncident,
     Shard,
 )
-from fleetstream.generate.moments import MILLISECOND, next_multiple
-from fleetstream.run.notation import LATEST, LONGEST_INTERVAL
+from fleetstream.generate.moments import LATEST, MILLISECOND, next_multiple
+from fleetstream.run.notation import LONGEST_INTERVAL
 from fleetstream.run.spec import MAX_SEED, RunSpec
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)

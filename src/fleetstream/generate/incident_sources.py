@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from fleetstream.generate.choices import IncidentChoice, ScheduledIncident
 from fleetstream.generate.keys import seeded
 from fleetstream.generate.occurrences import IncidentRows, IncidentSource
@@ -41,7 +43,10 @@ def incident_sources(
             name, incident, rows, scheduled, checks_model=checks_model, checks_run=checks_run
         )
         keys = seeded(rows.identities(incident.level), seed)
-        return IncidentRows(name, incident, keys, found, choice == IncidentChoice.ON)
+        drawn = np.zeros(len(keys), np.bool_)
+        if choice == IncidentChoice.ON:
+            drawn[rows.matching(incident.level, incident.only)] = True
+        return IncidentRows(name, incident, keys, drawn, found)
 
     found: list[IncidentSource] = []
     for name, incident in model.incidents.items():

@@ -4,7 +4,7 @@ A value with incidents differs from the value without them only where a label sa
 follow from the same occurrences.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy.typing as npt
 from fleetstream.generate.keys import Numbers
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans
-from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.generate.moments import LATEST, MICROSECONDS
 from fleetstream.generate.occurrences import IncidentSource, Occurrences
+from fleetstream.model import Measure, Variable
 from fleetstream.model.incidents import Effect
 
 
@@ -61,7 +62,7 @@ class IncidentView:
             "elapsed": elapsed,
             "progress": elapsed / np.maximum(spans, 1e-6),
         }
-        return Active(self.source.effects, len(self.of), series, cells >= 0, names)
+        return Active(self.source.effects, len(self.of), series, cells >= 0, names, times, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Active:
     """Incidents of one kind that are going on.
 
     ``series`` are the places of the affected ones among ``count``; ``where`` and ``names`` have the
-    shape (times, affected series).
+    shape (times, affected series). ``rows`` tells which of these series suffer the same incident.
     """
 
     effects: Sequence[Effect]
@@ -77,19 +78,27 @@ class Active:
     series: npt.NDArray[np.intp]
     where: Booleans
     names: Mapping[str, Numbers]
+    times: Times
+    rows: npt.NDArray[np.intp]
 
-    def on_driver(self, driver: str, values: Numbers) -> Numbers:
-        """The values of a driver under these incidents."""
+    def on_driver(self, driver: str, values: Numbers, at: "ValuesAt") -> Numbers:
+        """The values of a driver under these incidents; ``at`` returns those without."""
         for effect in self.effects:
             if effect.driver == driver:
-                values = self._changed(effect, values)
+                values = self._changed(effect, values, at)
         return values
 
-    def on_target(self, kind: str, target: str, values: Numbers) -> Numbers:
-        """The values of a measure or variable under these incidents."""
+    def on_target(
+        self, kind: str, source: Variable | Measure, values: Numbers, at: "ValuesAt"
+    ) -> Numbers:
+        """The values of a measure or variable under these incidents; ``at`` returns those without.
+
+        An effect without a target acts on measures only.
+        """
+        targets = (None, source.name) if isinstance(source, Measure) else (source.name,)
         for effect in self.effects:
-            if (effect.kind, effect.target) == (kind, target) and not effect.drop:
-                values = self._changed(effect, values)
+            if effect.kind == kind and effect.target in targets and not effect.drop:
+                values = self._changed(effect, values, at)
         return values
 
     def drops(self, kind: str, measure: str) -> Booleans | None:
@@ -101,7 +110,7 @@ class Active:
                 return dropped
         return None
 
-    def _changed(self, effect: Effect, values: Numbers) -> Numbers:
+    def _changed(self, effect: Effect, values: Numbers, at: "ValuesAt") -> Numbers:
         assert effect.expression is not None
         before = values[:, self.series]
         amount = effect.expression.evaluate(self.names)
@@ -110,8 +119,27 @@ class Active:
                 after = before * amount
             case "add":
                 after = before + amount
+            case "delay":
+                after = self._delayed(np.broadcast_to(amount, before.shape), at)
             case _:
                 after = amount
         changed = values.copy()
         changed[:, self.series] = np.where(self.where, after, before)
         return changed
+
+    def _delayed(self, seconds: Numbers, at: "ValuesAt") -> Numbers:
+        """The values of so many seconds earlier, where an incident is going on."""
+        values = np.zeros(self.where.shape)
+        for row in range(int(self.rows.max()) + 1):
+            columns = np.flatnonzero(self.rows == row)
+            during = np.flatnonzero(self.where[:, columns[0]])
+            if len(during):
+                shifts = np.rint(seconds[during, columns[0]] * MICROSECONDS)
+                shifts = np.nan_to_num(shifts).clip(-LATEST, LATEST).astype(np.int64)
+                times = (self.times[during] - shifts).clip(0, LATEST)
+                values[np.ix_(during, columns)] = at(times, self.series[columns])
+        return values
+
+
+ValuesAt = Callable[[Times, npt.NDArray[np.intp]], Numbers]
+"""Returns values at other times, of shape (times, series), of series at some places."""

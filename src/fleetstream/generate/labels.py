@@ -133,7 +133,7 @@ def _direction(effect: Effect, severity: float, seconds: float) -> Direction:
     """Where an effect moves values, from what it does at :data:`MOMENTS` of the incident."""
     if effect.expression is None:
         return Direction.MISSING
-    if effect.operation == "replace":
+    if effect.operation in ("replace", "delay"):
         return Direction.REPLACED
     progress = np.linspace(0, 1, MOMENTS, endpoint=False)
     names = {"severity": severity, "progress": progress, "elapsed": progress * seconds}

@@ -9,6 +9,9 @@ MICROSECONDS = 1_000_000
 MILLISECOND = 1_000
 """Microseconds; intervals and history are whole milliseconds."""
 
+LATEST = 253_402_300_800 * MICROSECONDS
+"""The end of the year 9999, the last that ISO 8601 can write."""
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 

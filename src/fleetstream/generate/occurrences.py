@@ -118,14 +118,15 @@ class IncidentSource(Protocol):
 class IncidentRows:
     """A kind of incident, and the seeded keys of the rows that it happens to.
 
-    ``scheduled`` are those that do not depend on chance; ``is_drawn`` says whether others happen.
+    ``scheduled`` are those that do not depend on chance; ``drawn`` says to which rows others
+    happen.
     """
 
     name: str
     incident: Incident
     keys: Bits
+    drawn: Booleans
     scheduled: Occurrences | None = None
-    is_drawn: bool = True
     _memory: dict[tuple[int, int], Occurrences] = field(default_factory=dict, compare=False)
 
     @property
@@ -141,7 +142,7 @@ class IncidentRows:
         found = []
         if self.scheduled is not None:
             found.append(self.scheduled.between(begin, end))
-        if self.is_drawn and self.incident.rate is not None:
+        if self.incident.rate is not None and self.drawn.any():
             found.append(self._drawn(self.incident.rate, begin, end))
         if len(found) == 1:
             return found[0]
@@ -152,7 +153,7 @@ class IncidentRows:
         scheduled = self.scheduled
         if scheduled is not None:
             scheduled = scheduled.among(numbered(rows, self.count))
-        return IncidentRows(self.name, self.incident, self.keys[rows], scheduled, self.is_drawn)
+        return IncidentRows(self.name, self.incident, self.keys[rows], self.drawn[rows], scheduled)
 
     def _drawn(self, rate: Rate, begin: int, end: int) -> Occurrences:
         length = max(rate.every_us // CELLS_PER_EVENT, 1)
@@ -167,7 +168,7 @@ class IncidentRows:
         """The incidents that begin in the cells from ``first`` to ``last``."""
         keys = self.keys + name_key("incident", self.name)
         events = event_cells(keys, length, first, last).events
-        rows, places = np.nonzero(events.T != NEVER)
+        rows, places = np.nonzero((events.T != NEVER) & self.drawn[:, np.newaxis])
         tokens, starts = mix((first + places).astype(np.uint64)), events[places, rows]
         own = keys[rows] + tokens
         draws = uniform(mix(own + name_key("duration")))

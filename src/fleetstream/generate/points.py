@@ -154,10 +154,12 @@ def reached_measures(key: str, kind: SeriesKind, effects: Sequence[Effect]) -> f
     for effect in effects:
         if effect.driver in kind.driver_names:
             changed.add(str(effect.driver))
-        elif effect.kind == key and not effect.drop:
-            changed.add(str(effect.target))
         elif effect.kind == key:
-            dropped |= {effect.target} if effect.target else {each.name for each in kind.measures}
+            targets = {effect.target} if effect.target else {each.name for each in kind.measures}
+            if effect.drop:
+                dropped |= targets
+            else:
+                changed |= targets
     for source in kind.evaluation_order:
         if source.expression is not None and source.expression.names & changed:
             changed.add(source.name)

@@ -1,6 +1,6 @@
 """Scheduled incidents: those that a model file or a run states, at the rows of their places."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def scheduled_rows(
     parts = [*_of_model(name, incident, topology, checks=checks_model)]
     for each in wanted:
         if each.incident == name:
-            rows = topology.matching(incident.level, each.place)
+            rows = topology.matching(incident.level, _listed(each.place))
             if checks_run and not len(rows):
                 raise ValueError(_nowhere(incident.level, each.place, topology))
             parts.append(_at(rows, incident, each.start, each.start + each.duration, each.severity))
@@ -63,7 +63,7 @@ def _of_model(
     name: str, incident: Incident, topology: Topology, *, checks: bool
 ) -> Iterator[Occurrences]:
     for index, each in enumerate(incident.scheduled):
-        rows = topology.matching(incident.level, each.place)
+        rows = topology.matching(incident.level, _listed(each.place))
         if checks and not len(rows):
             raise ModelFault(
                 _nowhere(incident.level, each.place, topology),
@@ -90,6 +90,10 @@ def _at(
         np.full(len(rows), float(severity)),
         np.full(len(rows), token),
     )
+
+
+def _listed(place: Mapping[str, str]) -> dict[str, list[str]]:
+    return {level: [text] for level, text in place.items()}
 
 
 def _nowhere(level: str, place: dict[str, str], topology: Topology) -> str:

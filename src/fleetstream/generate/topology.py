@@ -178,15 +178,14 @@ class Topology:
         texts = {each.name: words_of(found, each.name) for each in self._model.line(level)}
         return [dict(zip(texts, place, strict=True)) for place in zip(*texts.values(), strict=True)]
 
-    def matching(self, level: str, place: Mapping[str, str]) -> npt.NDArray[np.intp]:
-        """The rows of a level that have these texts, by levels that it is or is below."""
+    def matching(self, level: str, wanted: Mapping[str, Sequence[str]]) -> npt.NDArray[np.intp]:
+        """The rows of a level with one of the texts of each level, which it is or is below."""
         rows = self._levels[level]
         found = np.ones(len(rows), np.bool_)
-        for name, text in place.items():
+        for name, texts in wanted.items():
             column = rows.column(name)
             assert isinstance(column, TextColumn)
-            wanted = np.array([word == text for word in column.words], np.bool_)
-            found &= wanted[column.codes]
+            found &= np.array([word in texts for word in column.words], np.bool_)[column.codes]
         return np.flatnonzero(found)
 
     def words(self, level: str) -> list[str]:

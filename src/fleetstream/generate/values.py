@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fleetstream.generate.counters import CounterTotals
 from fleetstream.generate.drivers import DriverView
-from fleetstream.generate.incidents import Active, IncidentView
+from fleetstream.generate.incidents import Active, IncidentView, ValuesAt
 from fleetstream.generate.keys import (
     Bits,
     Numbers,
@@ -108,10 +108,11 @@ class Evaluator:
         ``incidents`` are those that are going on.
         """
         columns: dict[str, Numbers] = {}
+        others = _OtherTimes(self, grid)
         for name in self._followed:
             columns[name] = grid.drivers[name].values(grid.timestamps)
             for incident in incidents:
-                columns[name] = incident.on_driver(name, columns[name])
+                columns[name] = incident.on_driver(name, columns[name], others.driver(name))
         for name in self._kind.integer_names:
             columns[name] = grid.fixed[name].astype(np.float64)[np.newaxis, :]
         if self._uses_age:
@@ -122,7 +123,7 @@ class Evaluator:
         for source in self._kind.evaluation_order:
             values = self._values(source, grid, columns, totals)
             for incident in incidents:
-                values = incident.on_target(self._key, source.name, values)
+                values = incident.on_target(self._key, source, values, others.source(source.name))
             if isinstance(source, Measure):
                 values = _limited(values, source)
             columns[source.name] = _rounded(values, source.decimals)
@@ -174,6 +175,38 @@ class Evaluator:
         if isinstance(law, Mixture):
             return law.quantile_of(uniforms, grid.fixed[source.name].astype(np.intp))
         return law.quantile(uniforms)
+
+
+class _OtherTimes:
+    """The values of a grid's series at other times, without incidents."""
+
+    def __init__(self, evaluator: Evaluator, grid: Grid) -> None:
+        self._evaluator = evaluator
+        self._grid = grid
+        self._known: dict[tuple[bytes, bytes], dict[str, Numbers]] = {}
+
+    def driver(self, name: str) -> ValuesAt:
+        """A function that returns the values of a driver."""
+        view = self._grid.drivers[name]
+        return lambda times, series: DriverView(view.rows, view.of[series]).values(times)
+
+    def source(self, name: str) -> ValuesAt:
+        """A function that returns the values of a variable or measure."""
+        return lambda times, series: self._columns(times, series)[name]
+
+    def _columns(self, times: Times, series: npt.NDArray[np.intp]) -> dict[str, Numbers]:
+        key = times.tobytes(), series.tobytes()
+        if key not in self._known:
+            grid = self._grid
+            part = Grid(
+                times,
+                grid.keys[series],
+                {name: values[series] for name, values in grid.fixed.items()},
+                None if grid.births is None else grid.births[series],
+                {name: DriverView(v.rows, v.of[series]) for name, v in grid.drivers.items()},
+            )
+            self._known[key] = self._evaluator.evaluate(part)
+        return self._known[key]
 
 
 def _fixed_uniforms(identities: Bits, name: str) -> Numbers:

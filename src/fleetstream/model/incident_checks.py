@@ -1,10 +1,11 @@
 """Whether the incidents of a model fit its levels, drivers and kinds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fleetstream.model.dynamics import Counter
 from fleetstream.model.incidents import Effect, Spread
+from fleetstream.model.kinds import Variable
 from fleetstream.model.laws import Choice
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ def check_incidents(model: "Model") -> None:
                 f"the level of {what} is {incident.level!r}, but there is no such level"
             )
         for schedule in incident.scheduled:
-            _check_place(model, what, incident.level, schedule.place)
+            _check_place(model, f"{what} is scheduled for", incident.level, schedule.place)
+        _check_place(model, f"{what} is limited to", incident.level, incident.only)
+        _check_only(model, what, incident.only)
         for spread in incident.spreads:
             _check_spread(model, what, incident.level, spread)
         for effect in incident.all_effects:
@@ -52,15 +55,26 @@ def check_dependencies(model: "Model") -> None:
                     )
 
 
-def _check_place(model: "Model", what: str, level: str, place: Mapping[str, str]) -> None:
+def _check_place(model: "Model", what: str, level: str, place: Iterable[str]) -> None:
     """Raises ValueError where a place has a level that an incident's rows are not below."""
     line = [each.name for each in model.line(level)]
     for name in place:
         if name not in line:
             raise ValueError(
-                f"{what} is scheduled for a place with {name!r}, but a place of this incident has "
-                f"{', '.join(line)}"
+                f"{what} a place with {name!r}, but a place of this incident has {', '.join(line)}"
             )
+
+
+def _check_only(model: "Model", what: str, only: Mapping[str, Sequence[str]]) -> None:
+    """Raises ValueError where an incident is limited to what is not a member of a level."""
+    for name, texts in only.items():
+        members = next(each.members for each in model.levels if each.name == name)
+        known = [member["name"] for member in members] if isinstance(members, list) else texts
+        for text in texts:
+            if text not in known:
+                raise ValueError(
+                    f"{what} is limited to {text!r}, which is not a member of the level {name!r}"
+                )
 
 
 def _check_spread(model: "Model", what: str, level: str, spread: Spread) -> None:
@@ -95,7 +109,10 @@ def _check_effect(model: "Model", what: str, level: str, effect: Effect) -> None
             f"{what} has an effect on {effect.target!r}, but the kind {effect.kind!r} has no such "
             f"{'measure' if effect.drop else 'value'}"
         )
-    if isinstance(source.value, Choice | Counter) and not effect.drop:
+    if isinstance(source.value, Choice | Counter) and effect.operation not in ("drop", "delay"):
         raise ValueError(
-            f"{what} changes {effect.target!r}, but counters and words can only be dropped"
+            f"{what} changes {effect.target!r}, but counters and words can only be dropped or "
+            "delayed"
         )
+    if isinstance(source, Variable) and source.fixed and effect.delay is not None:
+        raise ValueError(f"{what} delays {effect.target!r}, which is the same at any time")

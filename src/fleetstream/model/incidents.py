@@ -22,8 +22,9 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     It acts on a ``driver`` as all kinds below follow it, or in one ``kind`` on a measure or
     variable, its ``target``; what is calculated from these changes with them. It does one thing: it
-    multiplies the value, adds to it or replaces it by an expression, or makes it missing (``drop``;
-    without a target, all measures of the kind).
+    multiplies the value, adds to it or replaces it by an expression, puts in its place the value
+    without incidents of so many seconds earlier (``delay``; later where it is negative), or makes
+    it missing (``drop``). Without a target, it delays or drops all measures of the kind.
     """
 
     driver: str | None = None
@@ -32,16 +33,22 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     multiply: str | None = None
     add: str | None = None
     replace: str | None = None
+    delay: str | None = None
     drop: bool = False
 
     def __post_init__(self) -> None:
         if (self.driver is None) == (self.kind is None):
             raise ValueError("an effect needs either a driver or a kind")
-        given = [each for each in (self.multiply, self.add, self.replace) if each is not None]
+        given = [each for each in self._texts.values() if each is not None]
         if len(given) + self.drop != 1:
-            raise ValueError("an effect needs exactly one of multiply, add, replace and drop")
-        if self.target is None and self.kind is not None and not self.drop:
-            raise ValueError("an effect on a kind needs a target, unless it drops everything")
+            raise ValueError(
+                "an effect needs exactly one of multiply, add, replace, delay and drop"
+            )
+        moves = self.drop or self.delay is not None
+        if self.target is None and self.kind is not None and not moves:
+            raise ValueError(
+                "an effect on a kind needs a target, unless it delays or drops everything"
+            )
         if self.driver is not None and (self.target is not None or self.drop):
             raise ValueError("an effect on a driver has no target and cannot drop it")
         if self.expression is not None and (unknown := self.expression.names - INCIDENT_NAMES):
@@ -52,15 +59,18 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @cached_property
     def expression(self) -> Expression | None:
-        """The expression of what is multiplied, added or put in place."""
-        text = self.multiply or self.add or self.replace
+        """The expression of what is multiplied, added or put in place, or of the delay."""
+        text = next((each for each in self._texts.values() if each is not None), None)
         return None if text is None else Expression(text)
 
     @property
     def operation(self) -> str:
         """What the effect does, in one word."""
-        names = ("multiply", "add", "replace")
-        return next((name for name in names if getattr(self, name) is not None), "drop")
+        return next((name for name, text in self._texts.items() if text is not None), "drop")
+
+    @property
+    def _texts(self) -> dict[str, str | None]:
+        return {name: getattr(self, name) for name in ("multiply", "add", "replace", "delay")}
 
 
 class IncidentSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,9 +125,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A kind of incident that happens to the rows of ``level``, each independently.
 
     It happens ``every`` so often on average, lasts from ``shortest`` to ``longest``, and has a
-    severity between ``mildest`` and ``worst``. An incident ends early when the next of its kind
-    begins at the same row. Without these times it happens only when it is ``scheduled``, here or by
-    a run. ``spreads`` says what else it affects.
+    severity between ``mildest`` and ``worst``; ``only`` limits it to rows with some texts of
+    levels, such as ``{ service = ["cart", "search"] }``. An incident ends early when the next of
+    its kind begins at the same row. Without these times it happens only when it is ``scheduled``,
+    here or by a run, and then at any row. ``spreads`` says what else it affects.
     """
 
     level: str
@@ -127,6 +138,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     longest: DurationText | None = None
     mildest: Severity = 0.2
     worst: Severity = 1.0
+    only: dict[str, list[str]] = {}
     scheduled: list[IncidentSchedule] = []
     spreads: list[Spread] = []
     description: str = ""

@@ -17,8 +17,8 @@ import numpy as np
 
 from fleetstream import _version
 from fleetstream.generate.keys import GENERATOR_VERSION
+from fleetstream.generate.moments import LATEST
 from fleetstream.run.ledger import Tally, Totals
-from fleetstream.run.notation import LATEST
 from fleetstream.run.spec import RunSpec
 
 FORMAT = 3

@@ -18,6 +18,7 @@ from fleetstream.generate.choices import (
     Shard,
 )
 from fleetstream.generate.moments import (
+    LATEST,
     MICROSECONDS,
     MILLISECOND,
     from_datetime,
@@ -25,9 +26,6 @@ from fleetstream.generate.moments import (
     now,
 )
 from fleetstream.model.durations import UNITS, milliseconds
-
-LATEST = 253_402_300_800 * MICROSECONDS
-"""The end of the year 9999, the last that ISO 8601 can write."""
 
 LONGEST_INTERVAL = 366 * 86_400 * MICROSECONDS
 

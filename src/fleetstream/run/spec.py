@@ -20,11 +20,11 @@ from fleetstream.generate.choices import (
     Shape,
     Shard,
 )
-from fleetstream.generate.moments import MICROSECONDS, MILLISECOND, next_multiple
+from fleetstream.generate.moments import LATEST, MICROSECONDS, MILLISECOND, next_multiple
 from fleetstream.generate.moments import now as current_time
 from fleetstream.model import DEFAULT_MODEL
 from fleetstream.model.durations import LONGEST_DURATION
-from fleetstream.run.notation import LATEST, LONGEST_INTERVAL
+from fleetstream.run.notation import LONGEST_INTERVAL
 from fleetstream.targets.registry import TargetOptions
 
 if TYPE_CHECKING:

@@ -204,7 +204,7 @@ def _place(
 def _acts_on(label: Label, key: str, kind: SeriesKind, measure: str) -> bool:
     """Whether an effect of an incident is on something that the measure is calculated from."""
     sources = _sources(kind, measure)
-    reached = sources | {f"{key}.{name}" for name in sources}
+    reached = sources | {key} | {f"{key}.{name}" for name in sources}
     dropped = {key, f"{key}.{measure}"}
     effects = (effect.split(" ", 1) for effect in label.effects)
     return any(
