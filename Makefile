@@ -30,9 +30,9 @@ soak: $(READY)
 $(RUNS): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[influx,local,plot,postgresql,prometheus]'
+	$(BIN)/python -m pip install --quiet --editable '.[influx,local,otlp,plot,postgresql,prometheus]'
 	@touch $@
 
 $(READY): $(RUNS)
-	$(BIN)/python -m pip install --quiet --editable '.[influx,local,plot,postgresql,prometheus,ray]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[influx,local,otlp,plot,postgresql,prometheus,ray]' --group dev
 	@touch $@

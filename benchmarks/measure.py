@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,15 @@ class Usage:
     output: str
 
 
-def run(*arguments: str, folder: str | None = None) -> Usage:
-    """Run this Python with some arguments; it must succeed."""
+def run(
+    *arguments: str, folder: str | None = None, environment: Mapping[str, str] | None = None
+) -> Usage:
+    """Run this Python with some arguments and variables; it must succeed."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **ENVIRONMENT, **(environment or {}), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -49,9 +51,11 @@ def run(*arguments: str, folder: str | None = None) -> Usage:
     )
 
 
-def fleetstream(*arguments: str, folder: str | None = None) -> Usage:
+def fleetstream(
+    *arguments: str, folder: str | None = None, environment: Mapping[str, str] | None = None
+) -> Usage:
     """Run a command of fleetstream."""
-    return run("-m", "fleetstream", *arguments, folder=folder)
+    return run("-m", "fleetstream", *arguments, folder=folder, environment=environment)
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:

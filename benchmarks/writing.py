@@ -37,6 +37,9 @@ def results(url: str) -> Iterator[Result]:
     yield _threads(url)
     (rates,) = alternating(lambda: _influx(url) / 1e6)
     yield at_least("values per CPU second into InfluxDB, in millions", 3, rates)
+    plain, gzipped = alternating(lambda: _otlp(url, "none") / 1e6, lambda: _otlp(url, "gzip") / 1e6)
+    yield at_least("values per CPU second by OTLP over HTTP, in millions", 1, plain)
+    yield at_least("the same, gzipped", 1, gzipped)
 
 
 def _influx(url: str) -> float:
@@ -46,6 +49,18 @@ def _influx(url: str) -> float:
             *("ingest", "--to", f"influx:{url}?version=3", "-d", "db", "--quiet"),
             *("--record-model", "multi", "--host-scale", "100", "--autostop", str(SWEEPS)),
             folder=folder,
+        )
+    return SWEEPS * 100 * 26_260 / used.cpu
+
+
+def _otlp(url: str, compression: str) -> float:
+    """The same, as OTLP metrics."""
+    with tempfile.TemporaryDirectory() as folder:
+        used = fleetstream(
+            *("ingest", "--to", f"otlp:{url}", "--quiet"),
+            *("--host-scale", "100", "--autostop", str(SWEEPS)),
+            folder=folder,
+            environment={"OTEL_EXPORTER_OTLP_COMPRESSION": compression},
         )
     return SWEEPS * 100 * 26_260 / used.cpu
 

@@ -113,7 +113,7 @@ BAD_INPUT = {
     ),
     "a URL as a target": (
         ["--to", "http://127.0.0.1:8086"],
-        "did you mean influx:http://127.0.0.1:8086 or prometheus:http://127.0.0.1:8086?",
+        "did you mean influx:http://127.0.0.1:8086, prometheus:http://127.0.0.1:8086 or otlp:http:",
     ),
     "an option misspelt": (
         ["--include-regions", "eu-west-1"],

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from moto.server import ThreadedMotoServer
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns
+from fleetstream.targets.otlp.naming import OtlpNaming
 from fleetstream.targets.registry import TargetOptions, open_reader
 from tests.emulator_process import EmulatorProcess
 from tests.influx_server import InfluxDB
+from tests.otlp_collector import COLLECTORS, Collector
+from tests.otlp_messages import held
 from tests.postgresql_server import PostgreSQL
 from tests.telemetry import KINDS, MODEL
 from tests.victoria_metrics import VictoriaMetrics
@@ -122,6 +126,12 @@ def _loaded(row: dict[str, str], rules: dict[str, Any]) -> Record:
     return Record(dimensions, name, values, time)
 
 
+def as_collector_wrote(options: TargetOptions, model: RecordModel) -> list[Record]:
+    """What an OpenTelemetry Collector wrote into its file."""
+    naming = OtlpNaming(SCHEMAS, str(options.table_name))
+    return held(COLLECTORS[str(options.to).removeprefix("otlp:")].requests(), naming, model)
+
+
 @contextmanager
 def _duckdb(folder: Path) -> Iterator[NewPlace]:
     numbers = count()
@@ -212,6 +222,14 @@ def _prometheus(folder: Path) -> Iterator[NewPlace]:
         )
 
 
+@contextmanager
+def _otlp(folder: Path, *, grpc: bool) -> Iterator[NewPlace]:
+    numbers = count()
+    with Collector(folder) as server:
+        url = server.grpc_url if grpc else server.url
+        yield lambda: TargetOptions(to=f"otlp:{url}", table_name=f"fleet{next(numbers)}")
+
+
 CASES = [
     Case("duckdb", _duckdb, through_reader),
     Case("timestream", _timestream, through_reader, counts_unchanged=False),
@@ -227,6 +245,16 @@ CASES = [
         keeps_first=False,
         counts_unchanged=False,
         largest_integer=2**53 - 1,
+    ),
+    *(
+        Case(
+            name,
+            partial(_otlp, grpc=grpc),
+            as_collector_wrote,
+            keeps_first=False,
+            counts_unchanged=False,
+        )
+        for name, grpc in (("otlp-http", False), ("otlp-grpc", True))
     ),
 ]
 

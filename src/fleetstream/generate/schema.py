@@ -1,15 +1,22 @@
 """The schema of batches: dimensions, time, measures, and metadata that describes them.
 
 A schema says everything that a target needs to know about the records it will get, so targets need
-no model. Its metadata has the ``kind`` of the series, the ``generator`` version, and the dimension
-to ``partition`` files by, if there is one; each measure's field has its ``decimals`` and ``unit``.
+no model. Its metadata has the ``kind`` of the series, the ``generator`` version, the dimension to
+``partition`` files by, if there is one, and when the series have ``begun`` (microseconds), unless
+life cycles decide it. Each measure's field has its ``decimals`` and ``unit``, ``counter`` where it
+is one, and as a part of a histogram that one's name (``histogram``) and its own ``bound``.
 """
+
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from fleetstream.generate.keys import GENERATOR_VERSION
-from fleetstream.model import Model
+from fleetstream.generate.lives import BEGINNING
+from fleetstream.model import Measure, Model
 from fleetstream.model.datatypes import TIMESTAMPS, WORDS
+from fleetstream.model.dynamics import Counter
+from fleetstream.model.kinds import HistogramPart
 
 TIME = "time"
 """The column that separates dimensions from measures."""
@@ -21,16 +28,14 @@ def batch_schema(model: Model, key: str) -> pa.Schema:
     metadata = {"kind": key, "generator": str(GENERATOR_VERSION)}
     if model.partition in kind.dimensions:
         metadata["partition"] = str(model.partition)
+    if model.life_level(kind.level) is None:
+        metadata["begun"] = str(BEGINNING)
     return pa.schema(
         [
             *(pa.field(name, WORDS) for name in kind.dimensions),
             pa.field(TIME, TIMESTAMPS),
             *(
-                pa.field(
-                    measure.name,
-                    measure.type.arrow,
-                    metadata={"decimals": str(measure.decimals), "unit": measure.unit},
-                )
+                pa.field(measure.name, measure.type.arrow, metadata=_measure_metadata(measure))
                 for measure in kind.measures
             ),
         ],
@@ -64,7 +69,46 @@ def measure_fields(schema: pa.Schema) -> list[pa.Field]:
     return [schema.field(place) for place in range(schema.get_field_index(TIME) + 1, len(schema))]
 
 
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What a measure is in a histogram: as in :class:`HistogramPart`."""
+
+    histogram: str
+    bound: float | None
+
+
+def bucket_of(field: pa.Field) -> Bucket | None:
+    """What a measure is in a histogram, None where it is in none."""
+    metadata = field.metadata or {}
+    if b"histogram" not in metadata:
+        return None
+    bound = metadata.get(b"bound")
+    return Bucket(metadata[b"histogram"].decode(), None if bound is None else float(bound))
+
+
+def is_counter(field: pa.Field) -> bool:
+    """Whether a measure is a counter by its law."""
+    return b"counter" in (field.metadata or {})
+
+
+def begun_of(schema: pa.Schema) -> int | None:
+    """When all series have begun, in microseconds; None where life cycles decide it."""
+    begun = (schema.metadata or {}).get(b"begun")
+    return None if begun is None else int(begun)
+
+
 def decimals_of(field: pa.Field) -> int | None:
     """How many decimals the values of a measure have, None where its field does not say."""
     decimals = (field.metadata or {}).get(b"decimals")
     return None if decimals is None else int(decimals)
+
+
+def _measure_metadata(measure: Measure) -> dict[str, str]:
+    metadata = {"decimals": str(measure.decimals), "unit": measure.unit}
+    if isinstance(measure.value, Counter):
+        metadata["counter"] = "true"
+    if isinstance(measure, HistogramPart):
+        metadata["histogram"] = measure.histogram
+        if measure.bound is not None:
+            metadata["bound"] = repr(measure.bound)
+    return metadata

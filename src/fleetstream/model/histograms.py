@@ -34,6 +34,8 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
         measures.append(
             {
                 "name": measure,
+                "histogram": name,
+                "bound": high,
                 "value": total,
                 "type": DataType.BIGINT,
                 "group": histogram.group or name,
@@ -45,6 +47,8 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
     measures.append(
         {
             "name": f"{name}_sum",
+            "histogram": name,
+            "bound": None,
             "value": size,
             "unit": histogram.unit,
             "decimals": histogram.decimals,

@@ -91,6 +91,17 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return Expression(self.value) if isinstance(self.value, str) else None
 
 
+class HistogramPart(Measure, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """A measure that a histogram stands for.
+
+    ``histogram`` is the histogram's name. The measure counts the events up to ``bound``, infinity
+    for all events; it is their sum where ``bound`` is None.
+    """
+
+    histogram: str
+    bound: float | None
+
+
 class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A kind of series: one series per row of a level, all with the same dimensions and measures.
 
@@ -116,7 +127,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 self, "variables", [*self.variables, *(Variable(**each) for each in variables)]
             )
             msgspec.structs.force_setattr(
-                self, "measures", [*self.measures, *(Measure(**each) for each in measures)]
+                self, "measures", [*self.measures, *(HistogramPart(**each) for each in measures)]
             )
         msgspec.structs.force_setattr(self, "histograms", [])
         _ = self.interval_us

@@ -149,7 +149,8 @@ OPTIONS: tuple[Option, ...] = (
            "NAME", str, flags=("-d",), common=True),
     Option("table_name", Group.TARGET,
            "the table, which must exist in Timestream and is created in DuckDB and "
-           "PostgreSQL (default: telemetry); in Prometheus the label job (default: fleetstream)",
+           "PostgreSQL (default: telemetry); in Prometheus the label job, in OTLP the attribute "
+           "service.namespace (default: fleetstream)",
            "NAME", str, flags=("-t",), common=True),
     Option("region", Group.TARGET, "the AWS region of the Timestream service, such as us-east-1",
            "REGION", str, flags=("-r", "-e", "--endpoint"), common=True),

@@ -86,13 +86,20 @@ class HttpClient:
 
     ``ca_bundle`` is a file or folder of trusted certificates; without it, environment variables
     (:func:`named_ca_bundle`) and then the system decide. An answer whose body has more than
-    ``max_answer`` bytes is a fault.
+    ``max_answer`` bytes is a fault. ``client_certificate`` has the files of a certificate and of
+    its key, to present to servers that ask for one.
     """
 
-    def __init__(self, ca_bundle: str | None = None, max_answer: int = MAX_ANSWER) -> None:
+    def __init__(
+        self,
+        ca_bundle: str | None = None,
+        max_answer: int = MAX_ANSWER,
+        client_certificate: tuple[str, str] | None = None,
+    ) -> None:
         bundle = ca_bundle or named_ca_bundle() or system_ca_bundle()
         self._trust = pycurl.CAPATH if Path(bundle).is_dir() else pycurl.CAINFO, bundle
         self._max_answer = max_answer
+        self._client_certificate = client_certificate
         self._local = threading.local()
 
     def exchange(
@@ -153,6 +160,9 @@ class HttpClient:
         handle.setopt(pycurl.LOW_SPEED_TIME, ANSWER_TIMEOUT)
         handle.setopt(pycurl.MAXFILESIZE_LARGE, self._max_answer)
         handle.setopt(*self._trust)
+        if self._client_certificate is not None:
+            handle.setopt(pycurl.SSLCERT, self._client_certificate[0])
+            handle.setopt(pycurl.SSLKEY, self._client_certificate[1])
         settings.apply(handle)
         return handle
 

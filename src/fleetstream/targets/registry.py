@@ -75,7 +75,7 @@ class TargetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def unencrypted(self) -> bool:
         """Whether records would leave this machine unencrypted."""
         parts = urlsplit(self.address or "")
-        return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+        return parts.scheme in ("http", "grpc") and not _is_loopback(parts.hostname or "")
 
 
 Opened = TypeVar("Opened", "Sink", "Reader")
@@ -214,7 +214,9 @@ def _suggestion(url: str) -> str:
         if url.endswith(suffix):
             return f"did you mean {scheme}:{url}?"
     if url.startswith(("http://", "https://")):
-        return f"did you mean influx:{url} or prometheus:{url}?"
+        return f"did you mean influx:{url}, prometheus:{url} or otlp:{url}?"
+    if url.startswith(("grpc://", "grpcs://")):
+        return f"did you mean otlp:{url}?"
     if url.startswith("postgres://"):
         return f"did you mean postgresql:{url.partition(':')[2]}?"
     return f"choose one of {target_urls()}."
