@@ -2,14 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetstream.cli.parser import CommandParser, reader
 from fleetstream.run.notation import read_integer
-from fleetstream.run.options import OPTIONS, Group
+from fleetstream.run.options import OPTIONS, Group, Option
 from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _reported_if_lost(what: str, path: Path) -> Iterator[None]:
 def _in_force(options: argparse.Namespace, spec: "RunSpec") -> dict[str, str]:
     """All options of a run and their values, as text."""
     values = {
-        option.name: _text(option.write, getattr(spec, option.field))
+        option.name: _text(_written(option), getattr(spec, option.field))
         for option in OPTIONS
         if not option.entry
     }
@@ -193,8 +193,15 @@ def _in_force(options: argparse.Namespace, spec: "RunSpec") -> dict[str, str]:
     return values
 
 
-def _text(write: Any, value: object) -> str:
-    if value is None or value == {}:
+def _written(option: Option) -> Callable[[Any], str]:
+    """What makes a text of an option's value, or of its values where it can be repeated."""
+    if not option.repeated:
+        return option.write
+    return lambda values: ", ".join(map(option.write, values))
+
+
+def _text(write: Callable[[Any], str], value: object) -> str:
+    if value is None or value in ({}, ()):
         return "not given"
     if isinstance(value, bool):
         return "yes" if value else "no"
