@@ -273,9 +273,11 @@ def _exhibit(model: str, label: Label) -> Exhibit | None:
     first = (label.start - around) // step * step
     timestamps = range(first, label.end + around, step)
     best, shown = 0.0, None
+    level = real.model.incidents[label.incident].level
     for key, kind in real.model.kinds.items():
-        places = real.places(key, len(real.tables[key]))
-        below = [n for n, place in enumerate(places) if label.place.items() <= place.items()]
+        if level not in [each.name for each in real.model.line(kind.level)]:
+            continue
+        below = np.flatnonzero(real.rows_above(key, level) == label.row).tolist()
         for measure in kind.measures if below else ():
             if measure.type is DataType.VARCHAR:
                 continue

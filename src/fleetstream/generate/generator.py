@@ -232,14 +232,6 @@ class Generator:
         ]
         return sorted(found, key=attrgetter("start", "id"))
 
-    def places(self, kind: str, count: int) -> list[dict[str, str]]:
-        """The text of the row of each of the first ``count`` series of a kind, by level.
-
-        Those of the rows above it are included, as in the place of a :class:`Label`.
-        """
-        rows = self._topology.series(kind)[:count]
-        return self._topology.places(self.model.kinds[kind].level, rows)
-
     def instances(self, chunk: Chunk, timestamps: Sequence[int]) -> Instances:
         """The series of a chunk that are alive at any of the timestamps, and their cells."""
         return self._populations[chunk.kind].at(chunk.start, chunk.stop, timestamps)

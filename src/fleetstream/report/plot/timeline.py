@@ -9,7 +9,9 @@ import numpy.typing as npt
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label
 from fleetstream.generate.moments import MICROSECONDS, next_multiple, to_datetime
-from fleetstream.model import Measure, SeriesKind
+from fleetstream.generate.points import reached_measures
+from fleetstream.generate.rows import Indices
+from fleetstream.model import Measure
 from fleetstream.model.laws import Choice
 from fleetstream.report.plot.figures import TimeLines, labelled
 from fleetstream.report.series import Values, values_over_time
@@ -159,14 +161,13 @@ class Stretch:
 
     def _incidents(self, kind: str, measure: str, count: int) -> list[ShadedIncident]:
         """The incidents that change values of a measure in the first ``count`` series."""
-        places = self.generator.places(kind, count)
-        near: list[tuple[Label, npt.NDArray[np.int64], list[int]]] = []
-        for label in self.generator.labels(self.timestamps.start, self.end):
-            below = [
-                each for each, place in enumerate(places) if label.place.items() <= place.items()
-            ]
-            if below and _acts_on(label, kind, self.generator.model.kinds[kind], measure):
-                near.append((label, self._probes(label), below))
+        rows = self._rows_reached(kind, measure, count)
+        near = [
+            (label, self._probes(label), below)
+            for label in self.generator.labels(self.timestamps.start, self.end)
+            if (label.incident, label.spread) in rows
+            and len(below := np.flatnonzero(rows[label.incident, label.spread] == label.row))
+        ]
         if not near:
             return []
         stamps = np.unique(np.concatenate([probes for _, probes, _ in near]))
@@ -175,53 +176,37 @@ class Stretch:
             for each in (self.generator, self.calm)
         )
         differs = ~((real == without) | (np.isnan(real) & np.isnan(without)))
-        titles = self.generator.tables[kind].titles(count)
         return [
-            ShadedIncident(
-                name=label.incident,
-                place=_place(label, places, titles, below),
-                start=label.start,
-                end=label.end,
-                severity=label.severity,
-            )
+            self._shaded(label, kind, below)
             for label, probes, below in near
             if differs[np.searchsorted(stamps, probes)][:, below].any()
         ]
+
+    def _rows_reached(
+        self, kind: str, measure: str, count: int
+    ) -> dict[tuple[str, int | None], Indices]:
+        """For each incident and spread that acts on a measure, its row for each of the series."""
+        model = self.generator.model
+        levels = [level.name for level in model.line(model.kinds[kind].level)]
+        return {
+            (name, spread): self.generator.rows_above(kind, incident.level)[:count]
+            for name, incident in model.incidents.items()
+            for spread in (None, *range(len(incident.spreads)))
+            if incident.level in levels
+            and measure in reached_measures(kind, model.kinds[kind], incident.effects_of(spread))
+        }
 
     def _probes(self, label: Label) -> npt.NDArray[np.int64]:
         """Moments within the part of an incident that is drawn."""
         first, last = max(label.start, self.timestamps.start), min(label.end, self.end) - 1
         return np.linspace(first, last, PROBES).astype(np.int64)
 
-
-def _place(
-    label: Label, places: Sequence[dict[str, str]], titles: Sequence[str], below: Sequence[int]
-) -> str:
-    is_series = len(label.place) == len(places[0])
-    return titles[below[0]] if is_series else list(label.place.values())[-1]
-
-
-def _acts_on(label: Label, key: str, kind: SeriesKind, measure: str) -> bool:
-    """Whether an effect of an incident is on something that the measure is calculated from."""
-    sources = _sources(kind, measure)
-    reached = sources | {key} | {f"{key}.{name}" for name in sources}
-    dropped = {key, f"{key}.{measure}"}
-    effects = (effect.split(" ", 1) for effect in label.effects)
-    return any(
-        target in (dropped if operation == "drop" else reached) for operation, target in effects
-    )
-
-
-def _sources(kind: SeriesKind, measure: str) -> set[str]:
-    """The names that a measure is calculated from, its own included."""
-    expressions = {each.name: each.expression for each in kind.evaluation_order}
-    found, left = {measure}, [measure]
-    while left:
-        expression = expressions.get(left.pop())
-        for name in (expression.names if expression else frozenset()) - found:
-            found.add(name)
-            left.append(name)
-    return found
+    def _shaded(self, label: Label, kind: str, below: npt.NDArray[np.intp]) -> ShadedIncident:
+        model = self.generator.model
+        place = list(label.place.values())[-1]
+        if model.incidents[label.incident].level == model.kinds[kind].level:
+            place = self.generator.tables[kind].titles(int(below[0]) + 1)[-1]
+        return ShadedIncident(label.incident, place, label.start, label.end, label.severity)
 
 
 def incidents_of(panels: Sequence[TimePanel]) -> list[ShadedIncident]:
