@@ -29,6 +29,16 @@ def test_command_tells_both_models_and_their_price() -> None:
     assert "$2.00 per million writes of 1 KiB (as given)" in text
 
 
+def test_instance_hours_are_priced_beside_writes() -> None:
+    options = ("--seed", "7", "--for", "36h", "--interval", "10m", "--instance-price", "0.25")
+    document = json.loads(tell(*options, "--format", "json").stdout)
+    assert document["instances"] == {"hours": 36.0, "price": 0.25, "cost": 9.0}
+    text = tell(*options).stdout
+    assert "InfluxDB would cost $9.00 instead: 36 hours at $0.25 (as given)" in text
+    without = json.loads(tell("--seed", "7", "--autostop", "2", "--format", "json").stdout)
+    assert "instances" not in without
+
+
 def test_a_month_says_what_is_not_exact() -> None:
     text = tell("--for", "30d", "--seed", "7").stdout
     assert "Counted in 114 of 2,592,000 sweeps" in text
@@ -43,6 +53,7 @@ def test_a_month_says_what_is_not_exact() -> None:
         (("--start", "yesterday"), "'yesterday' is not a time"),
         (("--to", "null:"), "Only writes to Amazon Timestream are metered"),
         (("--write-price", "-1"), "-1 is not a price"),
+        (("--instance-price", "cheap"), "'cheap' is not"),
     ],
 )
 def test_bad_input_gets_a_sentence(arguments: Sequence[str], sentence: str) -> None:

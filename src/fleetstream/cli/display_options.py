@@ -81,6 +81,18 @@ def add_price_option(group: "argparse._ArgumentGroup", *, shown: bool) -> None:
     )
 
 
+def add_instance_price_option(group: "argparse._ArgumentGroup") -> None:
+    """What Amazon Timestream for InfluxDB charges, of which no default is known."""
+    group.add_argument(
+        "--instance-price",
+        metavar="USD",
+        type=reader(read_dollars),
+        default=None,
+        help="the price of an hour of the instances of Amazon Timestream for InfluxDB that would "
+        "be used instead, from AWS's pricing page (default: not shown)",
+    )
+
+
 def help_if(shown: bool, text: str) -> str:  # noqa: FBT001
     """The text, or what hides an option from help."""
     return text if shown else argparse.SUPPRESS

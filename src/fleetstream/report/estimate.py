@@ -1,6 +1,7 @@
 """The estimate of what a run sends and costs, in each record model, for people and machines."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
 Estimates = Mapping[RecordModel, "Estimate"]
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceHours:
+    """What instances of Amazon Timestream for InfluxDB cost that run for some ``hours``.
+
+    ``price`` is that of an hour of all of them, in US dollars.
+    """
+
+    hours: float
+    price: float
+
+    @property
+    def cost(self) -> float:
+        """In US dollars."""
+        return self.hours * self.price
+
+
 def progress_of(model: RecordModel) -> Callable[[Sequence[int]], Iterable[int]]:
     """Returns a function that yields the items it is called with, and shows how many it has.
 
@@ -36,17 +53,24 @@ def progress_of(model: RecordModel) -> Callable[[Sequence[int]], Iterable[int]]:
     return track
 
 
-def estimates_json(estimates: Estimates, price: float) -> str:
+def estimates_json(
+    estimates: Estimates, price: float, instances: InstanceHours | None = None
+) -> str:
     """The estimates as one JSON document, by record model; costs in US dollars."""
     document: dict[str, Any] = {
         str(model): msgspec.to_builtins(estimate)
         | {"cost": write_cost(estimate.total.metered_writes, price)}
         for model, estimate in estimates.items()
     }
-    return msgspec.json.encode(document | {"write_price": price}).decode()
+    document["write_price"] = price
+    if instances is not None:
+        document["instances"] = msgspec.to_builtins(instances) | {"cost": instances.cost}
+    return msgspec.json.encode(document).decode()
 
 
-def show_estimates(estimates: Estimates, price: float, source: str) -> None:
+def show_estimates(
+    estimates: Estimates, price: float, source: str, instances: InstanceHours | None = None
+) -> None:
     """Print the estimates side by side; ``source`` is the source of the price."""
     console = OutputConsole()
     table = Table.grid(padding=(0, 3))
@@ -60,6 +84,14 @@ def show_estimates(estimates: Estimates, price: float, source: str) -> None:
     console.print()
     for note in _notes(estimates, price, source):
         console.print(note, markup=False)
+    if instances is not None:
+        hours = f"{instances.hours:,.1f}".removesuffix(".0")
+        console.print(
+            f"\nAmazon Timestream for InfluxDB would cost {dollars(instances.cost)} instead: "
+            f"{hours} hours at {dollars(instances.price)} (as given), however much is written. "
+            "Storage costs extra.",
+            markup=False,
+        )
 
 
 def _rows(estimates: Estimates, price: float) -> Iterator[tuple[str, list[str]]]:

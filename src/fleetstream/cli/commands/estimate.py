@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleetstream.cli.display_options import add_price_option
+from fleetstream.cli.display_options import add_instance_price_option, add_price_option
 from fleetstream.cli.parser import CommandParser, reader
 from fleetstream.cli.run_options import add_run_options, run_spec
 from fleetstream.generate.choices import RecordModel
@@ -15,6 +15,7 @@ from fleetstream.run.options import Group
 from fleetstream.targets.timestream.prices import MILLION_WRITES, SOURCE
 
 if TYPE_CHECKING:
+    from fleetstream.report.estimate import Estimates, InstanceHours
     from fleetstream.run.spec import RunSpec
 
 SUMMARY = "estimate what a run would send to Amazon Timestream, and its price"
@@ -30,6 +31,7 @@ Examples:
   fleetstream estimate
   fleetstream estimate --for 7d --interval 60s
   fleetstream estimate --autostop 60 --seed 7 -d testDb -t testTable
+  fleetstream estimate --for 30d --interval 60s --instance-price 0.5
 """
 
 DEFAULT_SPAN = 30 * 86_400.0
@@ -51,6 +53,7 @@ def configure(parser: CommandParser) -> None:
     add_run_options(parser)
     shown = parser.add_argument_group(str(Group.DISPLAY))
     add_price_option(shown, shown=True)
+    add_instance_price_option(shown)
     shown.add_argument(
         "--format", choices=("text", "json"), default="text", help="the form (default: text)"
     )
@@ -69,12 +72,25 @@ def run(options: argparse.Namespace) -> int:
         model: estimate_writes(replace(spec, record_model=model), sweeps, track=progress_of(model))
         for model in RecordModel
     }
+    instances = _instances(spec, estimates, options.instance_price)
     if options.format == "json":
-        print(estimates_json(estimates, options.write_price))
+        print(estimates_json(estimates, options.write_price, instances))
     else:
         source = SOURCE if options.write_price == MILLION_WRITES else "as given"
-        show_estimates(estimates, options.write_price, source)
+        show_estimates(estimates, options.write_price, source, instances)
     return 0
+
+
+def _instances(
+    spec: "RunSpec", estimates: "Estimates", price: float | None
+) -> "InstanceHours | None":
+    """The hours that the sweeps span, None where they are not to be priced."""
+    from fleetstream.report.estimate import InstanceHours
+
+    if price is None:
+        return None
+    sweeps = next(iter(estimates.values())).sweeps
+    return InstanceHours(sweeps * (spec.interval or MICROSECONDS) / MICROSECONDS / 3_600, price)
 
 
 def _extent(spec: "RunSpec", span: float | None) -> "tuple[RunSpec, int | None]":

@@ -27,7 +27,7 @@ class Accepted:
 
 
 class RequestRefused(Exception):
-    """The server refuses a request as a whole and for good; ``too_large`` because of its size."""
+    """The server refuses a whole request, and would again; ``too_large`` because of its size."""
 
     def __init__(self, reason: str, *, too_large: bool = False) -> None:
         super().__init__(reason)
