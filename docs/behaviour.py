@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from docs import behaviour_pictures
-from docs.behaviour_pictures import PORTRAITS, Portrait, autocorrelation, week
+from docs.behaviour_pictures import PORTRAITS, Portrait, week
+from docs.statistics import autocorrelation, hurst
 from fleetstream.model import load_model
 from fleetstream.report.series import find_measure
 
@@ -22,7 +23,8 @@ def build() -> None:
 def page() -> str:
     """The page as it must be now."""
     text = PAGE.read_text()
-    for name, lines in (("models", _models()), ("incidents", _incidents())):
+    parts = {"models": _models(), "facts": _facts(), "incidents": _incidents()}
+    for name, lines in parts.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
@@ -56,6 +58,23 @@ def _rows(portrait: Portrait) -> Iterator[str]:
         ]
         cells = " | ".join(f"{each:.2f}" for each in found)
         yield f"| `{name}` | {np.nanmean(values):,.4g} | {cells} |"
+
+
+def _facts() -> Iterator[str]:
+    """The CPU load of hosts, and that of the default fleet, which is white noise."""
+    yield "| CPU load of hosts | `aws-devops-realistic` | `aws-devops` |"
+    yield "|---|---|---|"
+    names = ("aws-devops-realistic", "aws-devops")
+    series = [week(name, "metrics.cpu_user", 8, 1).T for name in names]
+    lags = [[autocorrelation(each, 5) for each in values] for values in series]
+    yield f"| autocorrelation at 5 min, over 8 hosts | {' | '.join(map(_range, lags))} |"
+    parameters = [[hurst(each) for each in values] for values in series]
+    yield f"| Hurst parameter, over 8 hosts | {' | '.join(map(_range, parameters))} |"
+    yield ""
+
+
+def _range(values: list[float]) -> str:
+    return f"{min(values) + 0.0:.2f} to {max(values) + 0.0:.2f}"
 
 
 def _incidents() -> Iterator[str]:

@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
@@ -15,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from docs.record import IMAGES
+from docs.statistics import Values, autocorrelation
 from fleetstream.generate.choices import IncidentChoice, ScheduledIncident
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label
@@ -23,8 +23,6 @@ from fleetstream.model import DataType, Measure, builtin_models, load_model
 from fleetstream.model.dynamics import Counter
 from fleetstream.report.plot.figures import labelled
 from fleetstream.report.series import find_measure, values_over_time
-
-Values = npt.NDArray[np.float64]
 
 SEED = 7
 
@@ -90,8 +88,8 @@ def generator(model: str, incidents: IncidentChoice = IncidentChoice.OFF) -> Gen
 
 
 @cache
-def week(model: str, measure: str, series: int = SERIES) -> Values:
-    """A measure of the first series every five minutes for a week, without incidents."""
+def week(model: str, measure: str, series: int = SERIES, minutes: int = 5) -> Values:
+    """A measure of the first series every so many minutes for a week, without incidents."""
     source = generator(model)
     kind, found = find_measure(source.model, measure)
     return values_over_time(
@@ -99,15 +97,8 @@ def week(model: str, measure: str, series: int = SERIES) -> Values:
         kind,
         found.name,
         min(series, len(source.tables[kind])),
-        range(BEGIN, BEGIN + 7 * DAY, 5 * MINUTE),
+        range(BEGIN, BEGIN + 7 * DAY, minutes * MINUTE),
     )
-
-
-def autocorrelation(values: Values, lag: int) -> float:
-    """The correlation of a series with itself ``lag`` points later."""
-    one, other = values[:-lag], values[lag:]
-    known = ~(np.isnan(one) | np.isnan(other))
-    return float(np.corrcoef(one[known], other[known])[0, 1])
 
 
 def draw_portrait(portrait: Portrait) -> None:

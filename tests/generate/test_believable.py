@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
+from docs.statistics import Values, autocorrelation, hurst
 
 from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.drivers import weekly
@@ -20,8 +20,6 @@ from fleetstream.model.dynamics import Smooth
 from fleetstream.model.kinds import AGE
 from fleetstream.report.series import values_over_time
 from tests.generate.models import model_of
-
-Values = npt.NDArray[np.float64]
 
 BEGIN = 1_793_577_600_000_000
 """Monday, 2 November 2026, in microseconds."""
@@ -84,6 +82,30 @@ def test_load_driven_measures_hardly_change_within_five_minutes(name: str) -> No
         values = week(name, kind, measure)
         found = [_correlation(each[:-1], each[1:]) for each in values.T]
         assert np.nanmedian(found) > 0.9, (kind, measure, found)
+
+
+def test_host_load_is_self_similar() -> None:
+    """Dinda 1999 found Hurst parameters from 0.73 to 0.99 in week-long traces of host load."""
+    load = week("aws-devops-realistic", "metrics", "cpu_user", 1)
+    assert all(0.73 <= hurst(each) <= 0.99 for each in load.T)
+    noise = week(DEFAULT_MODEL, "metrics", "cpu_user", 1)
+    assert all(0.4 <= hurst(each) <= 0.6 for each in noise.T)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "measure"),
+    [
+        ("aws-devops-realistic", "metrics", "cpu_user"),
+        ("kubernetes", "node", "node_cpu_utilization"),
+        ("web-shop", "service", "requests_per_second"),
+        ("smart-meters", "transformer", "transformer_load"),
+    ],
+)
+def test_a_day_resembles_the_next_and_not_its_night(name: str, kind: str, measure: str) -> None:
+    for values in week(name, kind, measure).T:
+        half_a_day, day = (autocorrelation(values, hours * 12) for hours in (12, 24))
+        assert day > 0.7
+        assert half_a_day < 0
 
 
 def test_values_compress_as_real_telemetry_does() -> None:
