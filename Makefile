@@ -24,6 +24,8 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m docs.build
 
+# RECORDS of the long run; a million by default.
+soak: export RECORDS ?= 1000000
 soak: $(READY)
 	$(BIN)/pytest -m soak -n 0 --timeout 0 $(ARGS)
 
