@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import Token, exp
 
 from fleetstream.emulator.errors import ValidationException
@@ -11,6 +13,11 @@ def query_error(node: exp.Expr, message: str) -> ValidationException:
     """An error with the position of ``node``, if it is known: "line 1:8: message"."""
     position = _position(node)
     return ValidationException(f"{position}: {message}" if position else message)
+
+
+def keywords(node: exp.Expr) -> str:
+    """What a kind of node is in SQL, such as AT TIME ZONE."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
 
 
 def token_column(token: Token) -> int:
@@ -32,5 +39,6 @@ def require_only(node: exp.Expr, *known: str) -> None:
     for name, value in node.args.items():
         if name not in known and value not in (None, False, [], ""):
             part = name.rstrip("_").replace("_", " ").upper()
-            kind = type(node).__name__.upper()
-            raise query_error(node, f"{part} in {kind} is not supported by the local Timestream")
+            raise query_error(
+                node, f"{part} in {keywords(node)} is not supported by the local Timestream"
+            )

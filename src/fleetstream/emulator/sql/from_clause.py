@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from fleetstream.emulator.quoting import quote_identifier
 from fleetstream.emulator.sql.conversion import convert
-from fleetstream.emulator.sql.errors import query_error, require_only
+from fleetstream.emulator.sql.errors import keywords, query_error, require_only
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
 from fleetstream.emulator.sql.expressions.arithmetic import operator_error
 from fleetstream.emulator.sql.expressions.comparisons import compare
@@ -112,7 +112,7 @@ class FromTranslator:
             return self._derived_table(node, self._expressions.query(node))
         if isinstance(node, exp.Table):
             return self._table(node)
-        raise query_error(node, f"{type(node).__name__.upper()} in FROM is not supported")
+        raise query_error(node, f"{keywords(node)} in FROM is not supported")
 
     def _table(self, node: exp.Table) -> str:
         named = self._scope.named_query(node.name) if not node.args.get("db") else None

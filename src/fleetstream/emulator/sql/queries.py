@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from fleetstream.emulator.sql.conversion import cast_sql, convert
-from fleetstream.emulator.sql.errors import query_error, require_only
+from fleetstream.emulator.sql.errors import keywords, query_error, require_only
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
 from fleetstream.emulator.sql.name_resolution import NameScope
 from fleetstream.emulator.sql.result_clauses import limit_clause, order_clause
@@ -55,8 +55,7 @@ class QueryTranslator:
             return self._with_outer_parts(node, outer)
         raise query_error(
             node,
-            f"{type(node).__name__.upper()} is not supported; expected SELECT, VALUES, WITH, SHOW"
-            " or DESCRIBE",
+            f"{keywords(node)} is not supported; expected SELECT, VALUES, WITH, SHOW or DESCRIBE",
         )
 
     def _with(self, node: exp.Expr, outer: NameScope | None) -> NameScope:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlglot import exp
 
 from fleetstream.emulator.sql.conversion import convert
-from fleetstream.emulator.sql.errors import query_error
+from fleetstream.emulator.sql.errors import keywords, query_error
 from fleetstream.emulator.sql.expressions import (
     aggregate_calls,
     arithmetic,
@@ -81,8 +81,7 @@ class ExpressionTranslator:
         """Raises ValidationException, with the node's position, if the expression is invalid."""
         handler = _HANDLERS.get(type(node))
         if handler is None:
-            word = type(node).__name__.upper()
-            raise query_error(node, f"{word} is not supported by the local Timestream")
+            raise query_error(node, f"{keywords(node)} is not supported by the local Timestream")
         try:
             result = handler(self, node)
         except ValueError as error:
