@@ -14,6 +14,7 @@ from benchmarks import (
     generating,
     history,
     holding,
+    protocols,
     shipped,
     starting,
     storing,
@@ -54,6 +55,7 @@ def _results() -> Iterator[Result]:
     with null_endpoint() as url:
         yield from starting.results(url)
         yield from writing.results(url)
+        yield from protocols.results(url)
         requests = int(sys.argv[1]) if len(sys.argv) > 1 else holding.REQUESTS
         yield from holding.results(url, requests)
 

@@ -356,3 +356,13 @@ def test_where_to_write_and_to_query(url: str, write: str, base: str) -> None:
     assert (server.url, server.base) == (write, base)
     server = PrometheusServer(url, "http://other/prometheus/")
     assert (server.url, server.base) == (write, "http://other/prometheus")
+
+
+def test_hours_of_history_of_a_few_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prometheus refuses what is an hour older than its newest sample, also of another series."""
+    monkeypatch.chdir(tmp_path)
+    with Prometheus(tmp_path) as server:
+        stretch = ("--start", "2026-11-01", "--end", "2026-11-01T04:00", "--interval", "60s")
+        target = ("--to", f"prometheus:{server.url}")
+        assert main(["ingest", *SMALL, *stretch, *target, "--record-model", "multi"]) == 0
+        assert main(["verify", "fleetstream-7.json"]) == 0

@@ -23,7 +23,7 @@ from fleetstream.run.workers.coordinator import Coordinator
 from fleetstream.run.workers.messages import Assignment
 from fleetstream.run.workers.pool import ProcessPool, WorkerPool
 from fleetstream.targets.registry import check_limits
-from fleetstream.targets.sink import Sink
+from fleetstream.targets.sink import Sink, TimelySink
 
 PROGRESS_SECONDS = 0.25
 """Seconds between two calls of a progress callback."""
@@ -119,6 +119,13 @@ class Run:
         journal.close()
         return kept, journal.failure
 
+    def _sweeps_together(self, shares: int) -> int:
+        """How many sweeps of history are generated at once, among so many shares of the series."""
+        size = self.generator.timestamps_per_batch(shares)
+        if isinstance(self.sink, TimelySink) and self.spec.interval:
+            return max(min(size, self.sink.longest_stretch // self.spec.interval), 1)
+        return size
+
     def _work_alone(self) -> tuple[Journal, Kept]:
         store = UndeliveredStore(Path(self.spec.undelivered))
         recorder = Recorder(store)
@@ -126,7 +133,7 @@ class Run:
             self.manifest, self.manifest_path, self.ledger, lambda: [recorder.progress()[0]]
         )
         scheduled = clock_of(self.manifest, self.control.gently.wait, self.ledger.skipped)
-        size = self.generator.timestamps_per_batch()
+        size = self._sweeps_together(1)
         Parts(self.spec, self.sink, self.ledger, self.control, recorder).generate_and_deliver(
             self.generator,
             groups(scheduled.clock, size, self.sweeps, scheduled.live_from),
@@ -148,7 +155,7 @@ class Run:
             self.manifest, self.manifest_path, self.ledger, lambda: coordinator.progress
         )
         scheduled = clock_of(self.manifest, coordinator.wait, self.ledger.skipped)
-        size = self.generator.timestamps_per_batch(self._workers)
+        size = self._sweeps_together(self._workers)
         coordinator.run(
             groups(scheduled.clock, size, self.sweeps, scheduled.live_from),
             journal.begin,

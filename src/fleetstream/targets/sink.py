@@ -177,3 +177,13 @@ class EndMarkingSink(Protocol):
     """A sink that also gets rows without values, where series end, and tells the target so."""
 
     marks_ends: bool
+
+
+@runtime_checkable
+class TimelySink(Protocol):
+    """A sink of a target that refuses what is much older than the newest that it has.
+
+    ``longest_stretch`` is how much history may be generated together, in microseconds.
+    """
+
+    longest_stretch: int

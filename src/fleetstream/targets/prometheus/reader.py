@@ -72,11 +72,13 @@ class PrometheusReader:
         return f"Prometheus, job {self._naming.job} at {self._server.base}"
 
     def open(self) -> None:
-        """Find out which API there is, and have VictoriaMetrics make all samples visible."""
-        query = {"match[]": self._selector, "start": "0", "end": "1"}
+        """Have VictoriaMetrics make all samples visible, and find out which API there is.
+
+        VictoriaMetrics remembers what a selector finds, so it is asked for something else here.
+        """
+        self._get("/internal/force_flush", {})
+        query = {"match[]": f'{{{NAME}="none"}}', "start": "0", "end": "1"}
         self._exports = self._get("/api/v1/export", query).status == HTTPStatus.OK
-        if self._exports:
-            self._get("/internal/force_flush", {})
         self.connection = duckdb.connect()
 
     def times_after(self, timestamp: int) -> Sequence[int]:

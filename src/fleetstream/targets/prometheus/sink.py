@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.records import RecordRange, Records
 from fleetstream.targets.prometheus.encoding import FirstEncoder, SecondEncoder
 from fleetstream.targets.prometheus.naming import LARGEST_INTEGER, Naming
@@ -34,6 +35,10 @@ MAX_WAIT = 300
 MAX_PARTS = 200
 """Requests in which refused samples of one request are looked for, before the rest is given up."""
 
+LONGEST_STRETCH = 30 * 60 * MICROSECONDS
+"""History that is sent of one series before that of another. Prometheus refuses samples that are
+older than its newest by more than half of a block, which is an hour (its ``tsdb/head.go``)."""
+
 _INEXACT = "a larger integer than a sample can have exactly"
 
 
@@ -55,6 +60,7 @@ class PrometheusSink:
     concurrency = 1
     exclusive = False
     marks_ends = True
+    longest_stretch = LONGEST_STRETCH
 
     def __init__(self, server: PrometheusServer, naming: Naming, model: RecordModel) -> None:
         self.server = server
