@@ -34,7 +34,7 @@ PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
 
 LAWS: tuple[type[msgspec.Struct], ...] = (
     *(laws.Constant, laws.Uniform, laws.Integer, laws.Normal, laws.LogNormal, laws.Exponential),
-    *(laws.Gamma, laws.Poisson, laws.Zipf, laws.Choice, laws.Mixture),
+    *(laws.Gamma, laws.Poisson, laws.Zipf, laws.Bernoulli, laws.Choice, laws.Mixture),
     *(dynamics.Smooth, dynamics.Counter),
 )
 

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from fleetstream.generate.generator import Generator
 from fleetstream.model import SeriesKind, load_model
+from fleetstream.model.kinds import NUMBERS
 
 PAGE = Path(__file__).with_name("measures.md")
 
@@ -70,7 +71,7 @@ def kind_parts(key: str, kind: SeriesKind) -> list[str]:
             f"`{measure.name}`",
             measure.type,
             measure.unit,
-            str(measure.decimals) if measure.unit else "",
+            str(measure.decimals) if measure.type in NUMBERS else "",
             f"`{law}`" if measure.expression else law,
             measure.description,
         )

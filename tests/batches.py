@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 from fleetstream.generate.records import TimestampValues
 from fleetstream.generate.schema import batch_schema
 from fleetstream.model import DataType, Measure
-from tests.telemetry import KINDS, MODEL, SECOND, TIMESTAMP, generator
+from tests.telemetry import KINDS, MODEL, SECOND, STATES, TIMESTAMP, TYPED, generator
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 TIMES = st.integers(0, 2**32).map(lambda second: second * SECOND) | st.integers(0, 2**52)
 
 
 def _numbers(measure: Measure) -> st.SearchStrategy[float] | st.SearchStrategy[int]:
-    """Numbers of the measure's decimals, near and far, and the very largest."""
+    """Numbers of the measure's decimals, near and far, and the very largest; truth; times."""
+    if measure.type is DataType.BOOLEAN:
+        return st.booleans()
+    if measure.type is DataType.TIMESTAMP:
+        return TIMES.map(lambda time: time // 1_000 * 1_000)
     if measure.type is DataType.BIGINT:
         return st.integers(-(2**63), 2**63 - 1) | st.integers(-10_001, 100_001)
     scale = 10**measure.decimals
@@ -27,20 +31,21 @@ def _numbers(measure: Measure) -> st.SearchStrategy[float] | st.SearchStrategy[i
 
 @st.composite
 def batches(
-    draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, rows: int = 30, times: int = 3
+    draw: st.DrawFn, kinds: tuple[str, ...] = (*KINDS, STATES), rows: int = 30, times: int = 3
 ) -> pa.RecordBatch:
     """A batch of up to ``rows`` rows at up to ``times`` timestamps, with any words and gaps."""
     kind = draw(st.sampled_from(kinds))
-    schema = batch_schema(MODEL, kind)
+    model = TYPED if kind == STATES else MODEL
+    schema = batch_schema(model, kind)
     count = draw(st.integers(1, rows))
     columns: list[pa.Array] = []
-    for _ in MODEL.kinds[kind].dimensions:
+    for _ in model.kinds[kind].dimensions:
         words = draw(st.lists(WORDS, min_size=1, max_size=3, unique=True))
         columns.append(_words(draw, words, count))
     stamps = draw(st.lists(TIMES, min_size=1, max_size=times))
     picked = draw(st.lists(st.sampled_from(stamps), min_size=count, max_size=count))
     columns.append(pa.array(np.sort(np.array(picked)).view("datetime64[us]")))
-    for measure in MODEL.kinds[kind].measures:
+    for measure in model.kinds[kind].measures:
         gaps = draw(st.sampled_from(["none", "some", "all"]))
         if measure.type is DataType.VARCHAR:
             column = _words(draw, draw(st.lists(WORDS, min_size=1, max_size=3, unique=True)), count)

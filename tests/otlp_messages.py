@@ -85,7 +85,8 @@ def _values(kind: Kind, metric: metrics_pb2.Metric) -> Iterator[tuple[str, str, 
             assert name == metric.name
             yield name, "VARCHAR", word, time
         elif point.WhichOneof("value") == "as_int":
-            yield metric.name, "BIGINT", point.as_int, time
+            assert known.data_type != "BOOLEAN" or point.as_int in (0, 1)
+            yield metric.name, str(known.data_type), point.as_int, time
         else:
             yield metric.name, "DOUBLE", point.as_double, time
 

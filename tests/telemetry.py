@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ METRICS, EVENTS = "metrics", "events"
 KINDS = (METRICS, EVENTS)
 
 MODEL = load_model()
+
+STATES = "states"
+TYPED = load_model(Path(__file__).with_name("typed.toml"))
+"""A model with the kind :data:`STATES`, which has measures of all types."""
 
 
 def generator(

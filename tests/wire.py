@@ -1,7 +1,7 @@
 """WriteRecords on the wire: what a request says, and what it must say of a batch."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,7 +13,13 @@ from fleetstream.model import DataType
 UNITS = {"SECONDS": 1_000_000, "MILLISECONDS": 1_000, "MICROSECONDS": 1}
 """Microseconds in each unit of time."""
 
-PARSERS = {"DOUBLE": float, "BIGINT": int, "VARCHAR": str}
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "DOUBLE": float,
+    "BIGINT": int,
+    "VARCHAR": str,
+    "BOOLEAN": {"true": True, "false": False}.__getitem__,
+}
+"""How the text of a value of each type is read, but of timestamps, which have a unit."""
 
 
 class Record(NamedTuple):
@@ -46,10 +52,16 @@ def merged(body: dict[str, Any]) -> list[Record]:
             given = [
                 (record["MeasureName"], record["MeasureValueType"], record["MeasureValue"]),
             ]
-        values = tuple((name, kind, PARSERS[kind](text)) for name, kind, text in given)
-        time = int(record["Time"]) * UNITS[record["TimeUnit"]]
+        unit = UNITS[record["TimeUnit"]]
+        values = tuple((name, kind, parsed(kind, text, unit)) for name, kind, text in given)
+        time = int(record["Time"]) * unit
         records.append(Record(tuple(sorted(named.items())), record["MeasureName"], values, time))
     return records
+
+
+def parsed(kind: str, text: str, unit: int) -> Any:
+    """A value of a type; a timestamp in microseconds, given those in its unit."""
+    return int(text) * unit if kind == "TIMESTAMP" else PARSERS[kind](text)
 
 
 def records_in(bodies: Iterable[bytes]) -> list[Record]:
@@ -58,7 +70,10 @@ def records_in(bodies: Iterable[bytes]) -> list[Record]:
 
 
 def expected(batch: pa.RecordBatch, model: RecordModel) -> list[Record]:
-    """The records of a batch, by plain loops over rows and columns."""
+    """The records of a batch, by plain loops over rows and columns.
+
+    Single-measure records have times as BIGINT values, in milliseconds.
+    """
     kind, names = kind_of(batch.schema), dimension_names(batch.schema)
     types = {field.name: str(DataType.of(field.type)) for field in batch.schema}
     records = []
@@ -66,7 +81,11 @@ def expected(batch: pa.RecordBatch, model: RecordModel) -> list[Record]:
         dimensions = tuple(sorted((name, row.pop(name)) for name in names))
         time = row.pop(TIME)
         values = tuple(
-            (name, types[name], value) for name, value in row.items() if value is not None
+            (name, types[name], value)
+            if types[name] != "TIMESTAMP" or model is RecordModel.MULTI
+            else (name, "BIGINT", value // 1_000)
+            for name, value in row.items()
+            if value is not None
         )
         if model is RecordModel.MULTI and values:
             records.append(Record(dimensions, kind, values, time))
@@ -79,7 +98,9 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     """Words as strings, and times as numbers."""
     return pa.schema(
         [
-            field.with_type(pa.int64() if field.name == TIME else _decoded(field.type))
+            field.with_type(
+                pa.int64() if pa.types.is_timestamp(field.type) else _decoded(field.type)
+            )
             for field in schema
         ],
         metadata=schema.metadata,

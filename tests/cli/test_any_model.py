@@ -31,7 +31,7 @@ LAWS = st.one_of(
 
 @st.composite
 def measures(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """A few numbers, one that is calculated, perhaps integers and words."""
+    """A few numbers, one that is calculated, perhaps integers, words, truth and times."""
     found: list[dict[str, Any]] = [
         {"name": f"m {n}", "value": draw(LAWS), "decimals": draw(st.integers(0, 4))}
         for n in range(draw(st.integers(1, 2)))
@@ -44,6 +44,16 @@ def measures(draw: st.DrawFn) -> list[dict[str, Any]]:
     if draw(st.booleans()):
         law = {"law": "choice", "shares": {'ü, =\\"': 0.5, "two words": 0.25, "x": 0.25}}
         found.append({"name": "state", "type": "VARCHAR", "value": law})
+    if draw(st.booleans()):
+        values = [{"law": "bernoulli", "probability": 0.3}, "base > 1", "sum"]
+        found.append({"name": "on", "type": "BOOLEAN", "value": draw(st.sampled_from(values))})
+    if draw(st.booleans()):
+        values = [
+            "time - 10 * base",
+            {"law": "uniform", "low": 0, "high": 1.5e9},
+            "-base",
+        ]
+        found.append({"name": "seen", "type": "TIMESTAMP", "value": draw(st.sampled_from(values))})
     return draw(st.permutations(found))
 
 

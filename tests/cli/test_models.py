@@ -96,20 +96,23 @@ def examples(language: str) -> list[str]:
 
 
 def test_the_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
-    names = []
+    names: list[str] = []
     for number, text in enumerate(examples("toml")):
-        names.append(tomllib.loads(text)["name"])
-        Path(f"{names[-1]}{number}.toml").write_text(text)
-        model = ("--model", f"{names[-1]}{number}.toml", "--seed", "7")
+        name = tomllib.loads(text)["name"]
+        file = Path(f"{name}.toml" if name not in names else f"{name}{number}.toml")
+        file.write_text(text)
+        names.append(name)
+        model = ("--model", str(file), "--seed", "7")
         stretch = ("--start", "2026-11-02", "--end", "2026-11-02T02:00:00Z", "--interval", "1m")
         manifest = ("--manifest", f"{number}.json", "--to", f"duckdb:{number}.duckdb")
         assert main(["ingest", *model, *stretch, *manifest]) == 0
         assert main(["verify", f"{number}.json"]) == 0
-    assert names == ["pumps", "pumps", "api", "workers"]
-    Path("pumps0.toml").rename("pumps.toml")
+    assert names == ["pumps", "pumps", "api", "workers", "doors"]
     capsys.readouterr()
     for text in examples("python"):
         exec(compile(text, "docs/models.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "north   │     3 │  1080" in printed
     assert "south   │     5 │  1800" in printed
+    assert re.search(r"false +│ +1.5 │ true", printed)
+    assert re.search(r"true +│ +21.5 │ true", printed)

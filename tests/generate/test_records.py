@@ -38,6 +38,8 @@ def listed(records: Records) -> list[Record]:
     for row, measure in zip(records.rows, records.measures, strict=True):
         whole, name = by_row[present.index(row)], records.measure_names[measure]
         value = next(each for each in whole.values if each[0] == name)
+        if value[1] == "TIMESTAMP":
+            value = (name, "BIGINT", value[2] // 1_000)
         assert columns[measure][row] == value[2]
         found.append(Record(whole.dimensions, name, (value,), whole.time))
     return found

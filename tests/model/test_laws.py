@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from fleetstream.model.laws import (
+    Bernoulli,
     Constant,
     Continuous,
     Exponential,
@@ -51,6 +52,12 @@ def test_poisson(mean: float) -> None:
 def test_zipf(count: int, exponent: float) -> None:
     found = Zipf(count=count, exponent=exponent).quantile(SHARES.copy())
     np.testing.assert_array_equal(found, stats.zipfian.ppf(SHARES, exponent, count))
+
+
+@pytest.mark.parametrize("probability", [0, 0.3, 1])
+def test_bernoulli(probability: float) -> None:
+    found = Bernoulli(probability=probability).quantile(SHARES.copy())
+    np.testing.assert_array_equal(found, stats.bernoulli.ppf(SHARES, probability))
 
 
 def test_a_constant() -> None:

@@ -237,6 +237,34 @@ BAD: dict[str, tuple[Change, str]] = {
         lambda d: metrics(d)["measures"][1].update(type="BIGINT"),
         "the BIGINT 'cpu_system' cannot have decimals",
     ),
+    "truth with decimals": (
+        lambda d: metrics(d)["measures"][1].update(type="BOOLEAN"),
+        "the BOOLEAN 'cpu_system' cannot have decimals",
+    ),
+    "truth with bounds": (
+        lambda d: metrics(d)["measures"][1].update(type="BOOLEAN", decimals=0, maximum=1),
+        "the BOOLEAN 'cpu_system' has no minimum or maximum",
+    ),
+    "probability above 1": (
+        lambda d: law(d, law="bernoulli", probability=1.5),
+        "expected a number <= 1.0.",
+    ),
+    "birth without a life": (
+        lambda d: metrics(d)["measures"][1].update(value="time - birth"),
+        "'cpu_system' refers to 'birth', but no level of its series has a life",
+    ),
+    "a driver named like a clock": (
+        lambda d: d.update(drivers={"time": {}}),
+        "no driver can have the name 'time'",
+    ),
+    "a variable named like a clock": (
+        lambda d: metrics(d)["variables"][0].update(name="birth"),
+        "no dimension, variable or measure can have the name 'birth'",
+    ),
+    "a signal of truth": (
+        lambda d: metrics(d)["measures"][0].update(type="BOOLEAN", decimals=0),
+        "overlay.signal is 'cpu_user', but no measure of numbers has the name",
+    ),
     "default out of range": (
         lambda d: d["parameters"]["host_scale"].update(default=0),
         "the default of a parameter must be from its minimum to its maximum",

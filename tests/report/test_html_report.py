@@ -20,7 +20,7 @@ from fleetstream.run.ledger import Ledger
 from fleetstream.run.undelivered import Kept
 from tests.programs import program
 from tests.report.runs import deliver, facts
-from tests.telemetry import TIMESTAMP
+from tests.telemetry import TIMESTAMP, TYPED
 from tests.terminal import FLEETSTREAM
 
 BLUE = (0x25, 0x63, 0xA8)
@@ -216,6 +216,13 @@ def test_any_model_has_a_report(tmp_path: Path, other_model: Model) -> None:
     assert "CONSOLE" not in shown.stderr
     for text in ("3 wells", "state of 3 wells", "The first of 3 wells", "5.84 s", "Cost of writes"):
         assert text in shown.stdout
+
+
+def test_truth_and_times_in_the_report(tmp_path: Path) -> None:
+    page = saved(tmp_path, TYPED)
+    (example,) = content(page).examples
+    assert example.values["hot"] in ("true", "false")
+    assert re.fullmatch(r"[\d-]{10} [\d:]{8}\.\d{3} UTC", example.values["started"])
 
 
 def test_the_last_label_of_an_axis_is_whole(page: Path, tmp_path: Path) -> None:

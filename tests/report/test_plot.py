@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from fleetstream.generate.choices import Shape
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.signals import Signal
-from fleetstream.model import Measure, Model, Overlay
+from fleetstream.model import DataType, Measure, Model, Overlay
+from fleetstream.model.laws import Bernoulli
 from fleetstream.report.plot.figures import (
     BinShares,
     MeasureFigure,
@@ -24,7 +25,7 @@ from fleetstream.report.plot.figures import (
 )
 from fleetstream.report.series import find_measure, values_over_time
 from tests.report.runs import SMALL
-from tests.telemetry import EVENTS, METRICS, MODEL, generator, measure
+from tests.telemetry import EVENTS, METRICS, MODEL, TYPED, generator, measure
 from tests.terminal import FLEETSTREAM, Terminal
 
 START = 1_793_491_200_000_000
@@ -58,6 +59,28 @@ def test_values_have_the_stated_distribution(kind: str, each: Measure) -> None:
     shown = figure_of(LARGE, f"{kind}.{each.name}").distribution
     assert shown.generated.sum() == pytest.approx(1)
     assert shown.stated.sum() == pytest.approx(1)
+    assert distance(shown) < 0.03
+
+
+def test_truth_is_plotted_as_words_and_times_as_what_has_passed() -> None:
+    made = Generator(TYPED, 7, parameters={"devices": 200})
+    truth = figure_of(made, "on", 600)
+    assert truth.lines.words == ("false", "true")
+    assert truth.distribution.generated == pytest.approx([0.3, 0.7], abs=0.02)
+    assert truth.distribution.stated is None
+    seen = figure_of(made, "seen", 600)
+    assert seen.lines.label == "seen, seconds before"
+    assert 10 < np.nanmean(seen.lines.values) < 30
+    assert np.isnan(seen.lines.values).any()
+
+
+def test_the_stated_share_of_truth(other_model: Model) -> None:
+    """Where nothing depends on time."""
+    wet = Measure(name="wet", type=DataType.BOOLEAN, value=Bernoulli(0.25))
+    kind = replace(other_model.kinds["readings"], measures=[wet])
+    made = Generator(replace(other_model, kinds={"readings": kind}), 7)
+    shown = figure_of(made, "wet", 600).distribution
+    assert shown.stated == pytest.approx([0.75, 0.25], abs=1e-3)
     assert distance(shown) < 0.03
 
 

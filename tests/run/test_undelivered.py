@@ -23,7 +23,7 @@ from fleetstream.run.undelivered import (
 from fleetstream.targets.sink import Delivery, Rejection, Request
 from tests.batches import batches
 from tests.run.memory_target import MemoryTarget, Row, rows_of
-from tests.telemetry import KINDS, METRICS, SECOND, TIMESTAMP, generator
+from tests.telemetry import KINDS, METRICS, SECOND, STATES, TIMESTAMP, generator
 
 GENERATOR = generator(regions=["eu-central-1"], missing_percent=30)
 TIMES = [TIMESTAMP, TIMESTAMP + SECOND]
@@ -66,7 +66,9 @@ def test_records_come_back_exactly(
     assert sorted(kept.files) == sorted(files)
     back = [batch for path in files for batch in read_undelivered(path)]
     assert sorted_rows(back) == sorted_rows(wanted)
-    assert {batch.schema.metadata[b"kind"] for batch in back} <= {k.encode() for k in KINDS}
+    assert {batch.schema.metadata[b"kind"] for batch in back} <= {
+        kind.encode() for kind in (*KINDS, STATES)
+    }
 
 
 def test_a_file_says_why_each_record_is_in_it(tmp_path: Path) -> None:

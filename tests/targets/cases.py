@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pyarrow as pa
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -24,11 +25,14 @@ from tests.influx_server import InfluxDB
 from tests.otlp_collector import COLLECTORS, Collector
 from tests.otlp_messages import held
 from tests.postgresql_server import PostgreSQL
-from tests.telemetry import KINDS, MODEL
+from tests.telemetry import KINDS, MODEL, STATES, TYPED
 from tests.victoria_metrics import VictoriaMetrics
-from tests.wire import PARSERS, Record
+from tests.wire import Record, parsed
 
 SCHEMAS = tuple(batch_schema(MODEL, kind) for kind in KINDS)
+
+ALL_SCHEMAS = (*SCHEMAS, batch_schema(TYPED, STATES))
+"""Those of the sample fleet, and one with measures of all types."""
 
 NewPlace = Callable[[], TargetOptions]
 """Returns the options of an empty place in a running target."""
@@ -47,17 +51,19 @@ class Case:
 
     name: str
     start: Callable[[Path], AbstractContextManager[NewPlace]]
-    read: Callable[[TargetOptions, RecordModel], list[Record]]
+    read: Callable[[TargetOptions, RecordModel, Sequence[pa.Schema]], list[Record]]
     keeps_first: bool = True
     counts_unchanged: bool = True
     in_this_process: bool = False
     largest_integer: int = 2**63 - 1
 
 
-def through_reader(options: TargetOptions, model: RecordModel) -> list[Record]:
+def through_reader(
+    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema] = SCHEMAS
+) -> list[Record]:
     """What the target's reader returns, as records."""
-    reader = open_reader(options, model, SCHEMAS)
-    columns = TableColumns(model, SCHEMAS)
+    reader = open_reader(options, model, tuple(schemas))
+    columns = TableColumns(model, tuple(schemas))
     reader.open()
     with closing(reader):
         held = reader.held(None, None)
@@ -67,7 +73,8 @@ def through_reader(options: TargetOptions, model: RecordModel) -> list[Record]:
         relation = reader.connection.sql(held)
         names = [name for name in columns.all if name in relation.columns]
         picked = ", ".join(
-            'epoch_us("time") AS "time"' if name == "time" else f'"{name}"' for name in names
+            f'epoch_us("{name}") AS "{name}"' if columns.all[name] == "TIMESTAMP" else f'"{name}"'
+            for name in names
         )
         rows = reader.connection.sql(f"SELECT {picked} FROM relation").fetchall()
     return [record(dict(zip(names, row, strict=True)), columns) for row in rows]
@@ -86,7 +93,9 @@ def record(row: dict[str, Any], columns: TableColumns) -> Record:
     return Record(tuple(series), name, tuple(values), time)
 
 
-def as_batch_load_does(options: TargetOptions, model: RecordModel) -> list[Record]:
+def as_batch_load_does(
+    options: TargetOptions, model: RecordModel, _schemas: Sequence[pa.Schema] = SCHEMAS
+) -> list[Record]:
     """The rows of CSV files under their data model, as the service would load them."""
     folder = Path(str(options.to).removeprefix("csv:"))
     records = []
@@ -110,14 +119,14 @@ def _loaded(row: dict[str, str], rules: dict[str, Any]) -> Record:
     if "MixedMeasureMappings" in rules:
         (rule,) = (each for each in rules["MixedMeasureMappings"] if each["MeasureName"] == name)
         kind = rule["MeasureValueType"]
-        value = PARSERS[kind](row[rule["SourceColumn"]])
+        value = parsed(kind, row[rule["SourceColumn"]], 1_000)
         return Record(dimensions, name, ((rule["TargetMeasureName"], kind, value),), time)
     values = tuple(
         sorted(
             (
                 each["TargetMultiMeasureAttributeName"],
                 each["MeasureValueType"],
-                PARSERS[each["MeasureValueType"]](row[each["SourceColumn"]]),
+                parsed(each["MeasureValueType"], row[each["SourceColumn"]], 1_000),
             )
             for each in rules["MultiMeasureMappings"]["MultiMeasureAttributeMappings"]
             if row[each["SourceColumn"]]

@@ -16,13 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.generator import Generator
 from fleetstream.generate.records import Records
 from fleetstream.generate.schema import batch_schema
 from fleetstream.model import DataType
 from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.targets.sink import Delivery, Request, Sink
-from tests.targets.cases import PARAMETERS, SCHEMAS, Case, NewPlace
-from tests.telemetry import EVENTS, KINDS, MODEL, SECOND, generator
+from tests.targets.cases import ALL_SCHEMAS, PARAMETERS, SCHEMAS, Case, NewPlace
+from tests.telemetry import EVENTS, KINDS, MODEL, SECOND, STATES, TYPED, generator
 from tests.wire import Record, expected
 
 MINUTE = 60 * SECOND
@@ -44,8 +45,13 @@ class Running:
     case: Case
     place: NewPlace
 
-    def held(self, options: TargetOptions, model: RecordModel) -> list[Record]:
-        return sorted(self.case.read(options, model))
+    def held(
+        self,
+        options: TargetOptions,
+        model: RecordModel,
+        schemas: Sequence[pa.Schema] = SCHEMAS,
+    ) -> list[Record]:
+        return sorted(self.case.read(options, model, schemas))
 
 
 @pytest.fixture(scope="module", params=PARAMETERS)
@@ -61,8 +67,10 @@ def target(
 
 
 @contextmanager
-def opened(options: TargetOptions, model: RecordModel) -> Iterator[Sink]:
-    sink = open_sink(options, model, SCHEMAS)
+def opened(
+    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema] = SCHEMAS
+) -> Iterator[Sink]:
+    sink = open_sink(options, model, tuple(schemas))
     with closing(sink):
         sink.open()
         yield sink
@@ -133,6 +141,38 @@ def test_reads_back_what_was_written(target: Running, model: RecordModel) -> Non
     assert sum(request.records for request, _ in sent) == len(records(batches, model))
     assert sum(request.values for request, _ in sent) == len(records(batches, RecordModel.SINGLE))
     assert target.held(options, model) == sorted(set(records(batches, model)))
+
+
+@MODELS
+def test_keeps_values_of_every_type(target: Running, model: RecordModel) -> None:
+    """Truth and times, some of them missing, beside kinds that have none; written twice."""
+    states = Generator(TYPED, 11, step=MINUTE)
+    batches = [*sweeps(), *states.batches(range(NOW - 20 * MINUTE, NOW, MINUTE))]
+    batches.append(extreme_states())
+    options = target.place()
+    for _ in range(2):
+        with opened(options, model, ALL_SCHEMAS) as sink:
+            sent = write(sink, batches)
+        assert not any(delivery.rejections for _, delivery in sent)
+    assert target.held(options, model, ALL_SCHEMAS) == records(batches, model)
+
+
+def extreme_states() -> pa.RecordBatch:
+    """A row with the earliest time, one whose times are not whole seconds, one with little."""
+    columns = {field.name: [None, None, None] for field in batch_schema(TYPED, STATES)}
+    columns |= {
+        "device": ["one", "two", "three"],
+        "session": ["a", "b", "c"],
+        "time": [NOW, NOW, NOW],
+        "hot": [True, None, False],
+        "state": ["busy", None, None],
+        "started": [0, 1_234_567_890_123_000, None],
+        "seen": [None, 4_000_000_000_001_000, None],
+    }
+    schema = batch_schema(TYPED, STATES)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(columns[field.name], field.type) for field in schema], schema=schema
+    )
 
 
 @MODELS

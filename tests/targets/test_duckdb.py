@@ -21,7 +21,7 @@ from fleetstream.targets.duckdb.sink import LONGEST_WAIT, VALUES_PER_INSERT, Duc
 from fleetstream.targets.sink import Delivery, Request, TargetUnusable
 from tests.batches import batches
 from tests.targets.cases import SCHEMAS, record
-from tests.telemetry import EVENTS, METRICS, MODEL, SECOND, TIMESTAMP, generator
+from tests.telemetry import EVENTS, KINDS, METRICS, MODEL, SECOND, TIMESTAMP, generator
 from tests.wire import Record, expected
 
 KEY = {
@@ -110,7 +110,7 @@ def test_the_table_holds_what_was_written(model: RecordModel, tmp_path: Path) ->
 
 
 @settings(max_examples=25)
-@given(batches(rows=8), st.sampled_from(RecordModel))
+@given(batches(KINDS, rows=8), st.sampled_from(RecordModel))
 def test_any_values_are_kept(
     tmp_path_factory: pytest.TempPathFactory, batch: pa.RecordBatch, model: RecordModel
 ) -> None:

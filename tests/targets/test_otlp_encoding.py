@@ -22,7 +22,7 @@ from fleetstream.targets.otlp.sink import VALUES_PER_REQUEST
 from fleetstream.targets.row_parts import row_parts
 from tests.batches import batches
 from tests.otlp_messages import single_records
-from tests.targets.cases import SCHEMAS
+from tests.targets.cases import ALL_SCHEMAS
 from tests.targets.test_contract import NOW, history, sweeps, wild
 from tests.telemetry import EVENTS, KINDS
 from tests.wire import Record, expected
@@ -65,7 +65,7 @@ def decoded(sent: Sequence[bytes], naming: OtlpNaming) -> list[Record]:
 @given(batches())
 def test_bodies_state_what_the_batch_holds(batch: pa.RecordBatch) -> None:
     """Any words, numbers, gaps and times."""
-    naming = OtlpNaming(SCHEMAS, "fleet")
+    naming = OtlpNaming(ALL_SCHEMAS, "fleet")
     sent = bodies(batch, naming)
     assert decoded(sent, naming) == sorted(expected(batch, RecordModel.SINGLE))
 
@@ -84,7 +84,7 @@ def test_counters_and_histograms_come_back_exactly(model: str) -> None:
 @pytest.mark.parametrize("batch", [history(5, missing=0)[0], wild(EVENTS)], ids=KINDS)
 def test_complete_bodies_are_those_of_the_library(batch: pa.RecordBatch) -> None:
     """Byte by byte, where no word is shorter than the others of its measure."""
-    naming = OtlpNaming(SCHEMAS, "fleet")
+    naming = OtlpNaming(ALL_SCHEMAS, "fleet")
     if kind_of(batch.schema) == EVENTS:
         batch = batch.slice(0, 1)
         place = batch.schema.get_field_index("task_end_state")
@@ -96,7 +96,7 @@ def test_complete_bodies_are_those_of_the_library(batch: pa.RecordBatch) -> None
 
 def test_a_series_is_one_resource_with_all_its_points() -> None:
     (batch, _) = history(5, missing=0)
-    (body,) = bodies(batch, OtlpNaming(SCHEMAS, "fleet"))
+    (body,) = bodies(batch, OtlpNaming(ALL_SCHEMAS, "fleet"))
     message = ExportMetricsServiceRequest.FromString(body)
     assert len(message.resource_metrics) == 10
     for resource in message.resource_metrics:
@@ -113,7 +113,7 @@ def test_nothing_is_left_of_what_is_missing() -> None:
     metrics, _ = sweeps(1, missing=0)
     gone = np.ones((metrics.num_rows, 20), np.bool_)
     gone[3], gone[:, 7] = False, False
-    renderer = OtlpRenderer(OtlpNaming(SCHEMAS, "fleet"))
+    renderer = OtlpRenderer(OtlpNaming(ALL_SCHEMAS, "fleet"))
     body = renderer.body(Records(metrics, RecordModel.SINGLE), slice(0, 10), gone)
     message = ExportMetricsServiceRequest.FromString(body)
     assert len(message.resource_metrics) == 9

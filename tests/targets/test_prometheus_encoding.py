@@ -18,14 +18,14 @@ from fleetstream.targets.prometheus.sink import VALUES_PER_REQUEST
 from fleetstream.targets.row_parts import row_parts
 from tests.batches import batches
 from tests.remote_write import MESSAGES, Sample, decoded
-from tests.targets.cases import SCHEMAS
+from tests.targets.cases import ALL_SCHEMAS
 from tests.targets.test_contract import history, sweeps
 from tests.wire import expected
 
 
 def wanted(batch: pa.RecordBatch) -> list[Sample]:
     """What must be sent of a batch, by a plain loop over its values."""
-    naming = Naming(SCHEMAS, "fleet")
+    naming = Naming(ALL_SCHEMAS, "fleet")
     kind = batch.schema.metadata[b"kind"].decode()
     found = []
     for record in expected(batch, RecordModel.SINGLE):
@@ -38,6 +38,7 @@ def wanted(batch: pa.RecordBatch) -> list[Sample]:
             number = 1.0
         else:
             (number,) = metric.scaled(np.array([float(value)])).tolist()
+            assert metric.data_type != "TIMESTAMP" or number == value / 1_000
         found.append((tuple(sorted(labels.items())), record.time // 1_000, number))
     return found
 
@@ -45,7 +46,7 @@ def wanted(batch: pa.RecordBatch) -> list[Sample]:
 @given(batches().filter(lambda batch: _times(batch) < 2**42 * 1_000), st.sampled_from([1, 2]))
 def test_bodies_state_what_the_batch_holds(batch: pa.RecordBatch, version: int) -> None:
     renderer = RequestRenderer(
-        Naming(SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
+        Naming(ALL_SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
     )
     records = Records(batch, RecordModel.SINGLE)
     present = None if records.complete else records.present
@@ -75,7 +76,7 @@ def test_a_row_without_values_is_a_staleness_marker_of_each_number(
     """Whether its series is alone in its entry of the body or together with its samples."""
     (batch, _) = history(5, missing=0 if complete else 30)
     renderer = RequestRenderer(
-        Naming(SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
+        Naming(ALL_SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
     )
     last = batch.slice(batch.num_rows - 1)
     nothing = [
@@ -106,7 +107,7 @@ def _times(batch: pa.RecordBatch) -> int:
 def test_history_has_one_entry_per_series(version: int) -> None:
     (batch, _) = history(5, missing=0)
     renderer = RequestRenderer(
-        Naming(SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
+        Naming(ALL_SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
     )
     body = renderer.body(Records(batch, RecordModel.SINGLE), slice(0, 50), None)
     message = MESSAGES["FirstRequest" if version == 1 else "SecondRequest"].FromString(body)
@@ -117,7 +118,7 @@ def test_history_has_one_entry_per_series(version: int) -> None:
 @pytest.mark.parametrize("version", [1, 2])
 def test_metadata_says_type_and_unit(version: int) -> None:
     renderer = RequestRenderer(
-        Naming(SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
+        Naming(ALL_SCHEMAS, "fleet"), FirstEncoder if version == 1 else SecondEncoder
     )
     (batch, _) = sweeps(1, missing=0)
     body = renderer.body(Records(batch, RecordModel.SINGLE), slice(0, 10), None)

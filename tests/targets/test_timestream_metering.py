@@ -24,6 +24,10 @@ GUIDE = {"region": "us-east-1", "az": "1d", "vpc": "vpc-1a2b3c4d", "hostname": "
 """The dimensions of the guide's example, an EC2 instance's CPU utilisation."""
 
 
+FIXED = {"DOUBLE": 8, "BIGINT": 8, "TIMESTAMP": 8, "BOOLEAN": 1}
+"""Bytes of values whose size does not depend on them."""
+
+
 def batch_of(
     dimensions: dict[str, list[str]], measures: list[str], times: Sequence[int] = (TIMESTAMP,)
 ) -> pa.RecordBatch:
@@ -132,7 +136,7 @@ def metered_size(ranges: Sequence[RecordRange]) -> int:
         size += sum(word_bytes(each) for each in record.dimensions if each[0] not in common)
         for name, kind, value in record.values:
             size += 0 if single else len(name.encode())
-            size += len(value.encode()) if kind == "VARCHAR" else 8
+            size += len(value.encode()) if kind == "VARCHAR" else FIXED[kind]
     return size
 
 
@@ -161,12 +165,15 @@ def stated(attributes: dict) -> int:
         size += len(dimension["Name"].encode()) + len(dimension["Value"].encode())
     size += len(attributes.get("MeasureName", "").encode())
     if "MeasureValue" in attributes:
-        is_words = attributes["MeasureValueType"] == "VARCHAR"
-        size += len(attributes["MeasureValue"].encode()) if is_words else 8
+        size += value_size(attributes["MeasureValueType"], attributes["MeasureValue"])
     for value in attributes.get("MeasureValues", []):
         size += len(value["Name"].encode())
-        size += len(value["Value"].encode()) if value["Type"] == "VARCHAR" else 8
+        size += value_size(value["Type"], value["Value"])
     return size
+
+
+def value_size(kind: str, text: str) -> int:
+    return len(text.encode()) if kind == "VARCHAR" else FIXED[kind]
 
 
 def test_multi_measure_records_are_cheaper() -> None:

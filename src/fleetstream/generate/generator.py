@@ -3,7 +3,8 @@
 A *batch* is a :class:`pyarrow.RecordBatch` of series of one kind at one or more timestamps,
 ordered by timestamp and then by series. Its columns are the dimensions
 (``dictionary<int32, string>``), ``time`` (``timestamp[us]``, UTC) and the measures (``double``,
-``int64`` or ``dictionary<int32, string>``), null where a value is missing.
+``int64``, ``dictionary<int32, string>``, ``bool`` or ``timestamp[us]``), null where a value is
+missing.
 :mod:`fleetstream.generate.schema` describes the schema's metadata.
 """
 
@@ -21,6 +22,7 @@ from fleetstream.generate.instances import Instances, Population
 from fleetstream.generate.keys import Numbers
 from fleetstream.generate.labels import Label, labels_of
 from fleetstream.generate.lives import Booleans
+from fleetstream.generate.moments import MILLISECOND
 from fleetstream.generate.rows import Indices
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
@@ -307,6 +309,11 @@ def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Arra
         return pa.array(flat, mask=missing)
     if measure.type is DataType.BIGINT:
         return pa.array(flat.astype(np.int64), mask=missing)
+    if measure.type is DataType.BOOLEAN:
+        return pa.array(flat != 0, mask=missing)
+    if measure.type is DataType.TIMESTAMP:
+        milliseconds = np.rint(flat * 1e3).astype(np.int64)
+        return pa.array((milliseconds * MILLISECOND).view("datetime64[us]"), mask=missing)
     assert isinstance(measure.value, Choice)
     words = pa.array(flat.astype(np.int32), mask=missing)
     return pa.DictionaryArray.from_arrays(words, pa.array(measure.value.words))

@@ -14,6 +14,7 @@ import pyarrow as pa
 from fleetstream.generate.generator import Chunk, Generator
 from fleetstream.generate.labels import Label
 from fleetstream.generate.lives import Booleans
+from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.records import timestamps_of
 from fleetstream.generate.rows import Indices
 from fleetstream.generate.schema import TIME
@@ -183,7 +184,11 @@ def _value_type(kind: SeriesKind, measures: Sequence[str]) -> pa.DataType:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """Values as doubles or text."""
+    """Values as doubles or text: truth as 1 and 0, times as seconds of Unix time."""
+    if pa.types.is_timestamp(column.type):
+        from pyarrow import compute
+
+        return compute.divide(column.cast(pa.int64()).cast(pa.float64()), float(MICROSECONDS))
     is_words = pa.types.is_dictionary(column.type)
     return column.cast(pa.string() if is_words else pa.float64())
 

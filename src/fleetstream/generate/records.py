@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.moments import MILLISECOND
 from fleetstream.generate.schema import TIME, dimension_names, kind_of, measure_fields
 
 Indices = npt.NDArray[np.int64]
@@ -69,7 +70,15 @@ class Records:
 
     @cached_property
     def measure_columns(self) -> list[pa.Array]:
-        return list(self.batch.columns[self._time + 1 :])
+        """The columns of the measures.
+
+        A single-measure record cannot have a timestamp as its value, as in Amazon Timestream, so
+        there times are milliseconds of Unix time (int64).
+        """
+        columns = list(self.batch.columns[self._time + 1 :])
+        if self.model is RecordModel.SINGLE:
+            return [whole_times(each) if _is_time(each) else each for each in columns]
+        return columns
 
     @cached_property
     def measure_fields(self) -> list[pa.Field]:
@@ -224,6 +233,20 @@ class RecordRange:
     def batch(self) -> pa.RecordBatch:
         """These records alone, as a batch."""
         return self.records.extract(self.start, self.stop)
+
+
+def whole_times(column: pa.Array, unit: int = MILLISECOND) -> pa.Array:
+    """A column of timestamps as numbers (int64) of so many microseconds, rounded down."""
+    numbers = column.view(pa.int64())
+    if not numbers.null_count:
+        return pa.array(numbers.to_numpy() // unit)
+    from pyarrow import compute
+
+    return compute.divide(numbers, unit)
+
+
+def _is_time(column: pa.Array) -> bool:
+    return bool(pa.types.is_timestamp(column.type))
 
 
 def timestamps_of(batch: pa.RecordBatch) -> Indices:

@@ -132,7 +132,8 @@ class Topology:
                 *("kinds", key, "dimensions"),
             )
         arrays = {name: column.array for name, column in columns.items()}
-        title = Template(kind.title or " ".join(kind.dimensions.values()))
+        lasting = [text for name, text in kind.dimensions.items() if name in columns]
+        title = Template(kind.title or " ".join(lasting) or f"{{{kind.level}}}")
         dimensions = pa.RecordBatch.from_arrays(list(arrays.values()), list(arrays))
         return SeriesTable(key, dimensions, identities, rows, title)
 

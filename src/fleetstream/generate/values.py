@@ -24,12 +24,18 @@ from fleetstream.generate.keys import (
 from fleetstream.generate.lattice import Times, smooth_normal
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.signals import Signal
-from fleetstream.model import Measure, SeriesKind, Variable
+from fleetstream.model import DataType, Measure, SeriesKind, Variable
 from fleetstream.model.dynamics import Counter, Smooth
-from fleetstream.model.kinds import AGE
+from fleetstream.model.kinds import BIRTH, CLOCKS, TIME_COLUMN
 from fleetstream.model.laws import Mixture
 
 Booleans = npt.NDArray[np.bool_]
+
+LATEST = 9_223_372_036.0
+"""The latest time of a TIMESTAMP measure, in seconds: in 2262, as Amazon Timestream takes it."""
+
+TIMESTAMP_DECIMALS = 3
+"""Decimals of the seconds of a TIMESTAMP measure; all generated timestamps are milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ class Evaluator:
         expressions = [each.expression for each in kind.evaluation_order if each.expression]
         names = {name for each in expressions for name in each.names}
         self._followed = names & kind.driver_names
-        self._uses_age = AGE in names
+        self._clocks = names & CLOCKS
 
     def fixed(self, identities: Bits) -> dict[str, npt.NDArray[np.generic]]:
         """What :attr:`Grid.fixed` holds for series of these identities."""
@@ -115,18 +121,16 @@ class Evaluator:
                 columns[name] = incident.on_driver(name, columns[name], others.driver(name))
         for name in self._kind.integer_names:
             columns[name] = grid.fixed[name].astype(np.float64)[np.newaxis, :]
-        if self._uses_age:
-            assert grid.births is not None
-            age = (grid.timestamps[:, np.newaxis] - grid.births) / MICROSECONDS
-            columns[AGE] = np.maximum(age, 0.0)  # cells before the birth are left out later
+        columns |= {name: _clock(name, grid) for name in self._clocks}
         totals = CounterTotals(grid.keys, grid.timestamps, grid.births, grid.drivers)
         for source in self._kind.evaluation_order:
             values = self._values(source, grid, columns, totals)
             for incident in incidents:
                 values = incident.on_target(self._key, source, values, others.source(source.name))
             if isinstance(source, Measure):
-                values = _limited(values, source)
-            columns[source.name] = _rounded(values, source.decimals)
+                columns[source.name] = _stored(values, source)
+            else:
+                columns[source.name] = _rounded(values, source.decimals)
         return columns
 
     def missing(
@@ -211,6 +215,32 @@ class _OtherTimes:
 
 def _fixed_uniforms(identities: Bits, name: str) -> Numbers:
     return uniform(mix(identities + name_key("fixed", name)))
+
+
+def _clock(name: str, grid: Grid) -> Numbers:
+    """What one of :data:`~fleetstream.model.kinds.CLOCKS` is in each cell, in seconds."""
+    if name == TIME_COLUMN:
+        times: Numbers = grid.timestamps[:, np.newaxis] / MICROSECONDS
+        return times
+    assert grid.births is not None
+    if name == BIRTH:
+        births: Numbers = grid.births[np.newaxis, :] / MICROSECONDS
+        return births
+    age = (grid.timestamps[:, np.newaxis] - grid.births) / MICROSECONDS
+    since: Numbers = np.maximum(age, 0.0)  # cells before the birth are left out later
+    return since
+
+
+def _stored(values: Numbers, measure: Measure) -> Numbers:
+    """The values as they are stored, times in seconds and truth as 1 and 0."""
+    if measure.type is DataType.BOOLEAN:
+        truth: Numbers = (values != 0).astype(np.float64)
+        return truth
+    values = _limited(values, measure)
+    if measure.type is DataType.TIMESTAMP:
+        # Unlike minimum and maximum, these replace what is not a number.
+        return _rounded(np.fmin(np.fmax(values, 0.0), LATEST), TIMESTAMP_DECIMALS)
+    return _rounded(values, measure.decimals)
 
 
 def _limited(values: Numbers, measure: Measure) -> Numbers:

@@ -11,6 +11,8 @@ class DataType(StrEnum):
     DOUBLE = "DOUBLE"
     BIGINT = "BIGINT"
     VARCHAR = "VARCHAR"
+    BOOLEAN = "BOOLEAN"
+    TIMESTAMP = "TIMESTAMP"
 
     @property
     def arrow(self) -> pa.DataType:
@@ -22,6 +24,10 @@ class DataType(StrEnum):
         """The data type of an Arrow column; strings may be dictionary-encoded."""
         if pa.types.is_dictionary(arrow) or pa.types.is_string(arrow):
             return cls.VARCHAR
+        if pa.types.is_boolean(arrow):
+            return cls.BOOLEAN
+        if pa.types.is_timestamp(arrow):
+            return cls.TIMESTAMP
         return cls.BIGINT if pa.types.is_integer(arrow) else cls.DOUBLE
 
 
@@ -31,4 +37,10 @@ WORDS = pa.dictionary(pa.int32(), pa.string())
 TIMESTAMPS = pa.timestamp("us")
 """The Arrow type of times: microseconds of Unix time, UTC."""
 
-_ARROW = {DataType.DOUBLE: pa.float64(), DataType.BIGINT: pa.int64(), DataType.VARCHAR: WORDS}
+_ARROW = {
+    DataType.DOUBLE: pa.float64(),
+    DataType.BIGINT: pa.int64(),
+    DataType.VARCHAR: WORDS,
+    DataType.BOOLEAN: pa.bool_(),
+    DataType.TIMESTAMP: TIMESTAMPS,
+}

@@ -20,6 +20,16 @@ TIME_COLUMN = "time"
 AGE = "age"
 """In expressions, the seconds since the instance of a series began."""
 
+BIRTH = "birth"
+"""In expressions, when the instance of a series began, in seconds of Unix time."""
+
+CLOCKS = frozenset({TIME_COLUMN, AGE, BIRTH})
+"""What every expression may refer to, if its series have a life cycle; to the time in any case, in
+seconds of Unix time."""
+
+NUMBERS = frozenset({DataType.DOUBLE, DataType.BIGINT})
+"""The types of measures that a signal may replace."""
+
 MAX_DECIMALS = 12
 
 
@@ -55,9 +65,13 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     ``value`` is a law or an expression over variables and measures of the same series, which are
     rounded to their decimals before they are used, over drivers, over integers of the levels
-    (``silo.number``), and :data:`AGE`. It is limited to
-    ``minimum`` and ``maximum``, and missing with the probability ``missing``. ``unit`` follows UCUM
-    where UCUM has the unit.
+    (``silo.number``), over ``time`` and, where series come and go, ``age`` and ``birth``. It is
+    limited to ``minimum`` and ``maximum``, and missing with the probability ``missing``. ``unit``
+    follows UCUM where UCUM has the unit.
+
+    A BOOLEAN measure is true where its value is not 0, and 1 or 0 where other expressions refer to
+    it. The value of a TIMESTAMP measure is a number of seconds since 1970, rounded to milliseconds,
+    from 1970 to 2262. Only a DOUBLE has decimals.
     """
 
     name: str
@@ -78,10 +92,12 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 "choice"
             )
         _check_decimals(self.name, self.decimals)
-        if self.type is DataType.BIGINT and self.decimals:
-            raise ValueError(f"the BIGINT {self.name!r} cannot have decimals")
+        if self.type not in (DataType.DOUBLE, DataType.VARCHAR) and self.decimals:
+            raise ValueError(f"the {self.type} {self.name!r} cannot have decimals")
         if (self.minimum, self.maximum) != (None, None) and isinstance(self.value, Choice):
             raise ValueError(f"the words of {self.name!r} have no minimum or maximum")
+        if (self.minimum, self.maximum) != (None, None) and self.type is DataType.BOOLEAN:
+            raise ValueError(f"the BOOLEAN {self.name!r} has no minimum or maximum")
         if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:  # type: ignore[operator]
             raise ValueError(f"the minimum of {self.name!r} is above its maximum")
 
@@ -136,11 +152,8 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("dimensions, variables and measures of a kind need different names")
         if not self.dimensions or not self.measures:
             raise ValueError("a kind needs at least one dimension and one measure")
-        for reserved in (TIME_COLUMN, AGE):
-            if reserved in {*self.dimensions, *names}:
-                raise ValueError(
-                    f"no dimension, variable or measure can have the name {reserved!r}"
-                )
+        for reserved in sorted(CLOCKS & {*self.dimensions, *names}):
+            raise ValueError(f"no dimension, variable or measure can have the name {reserved!r}")
 
     @cached_property
     def interval_us(self) -> int | None:
@@ -177,7 +190,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def driver_names(self) -> frozenset[str]:
         """The drivers that expressions and counters follow."""
         used = {name for name in self._foreign_names if "." not in name}
-        return frozenset(used - {AGE}) | self.counter_drivers
+        return frozenset(used - CLOCKS) | self.counter_drivers
 
     @cached_property
     def integer_names(self) -> frozenset[str]:
@@ -196,7 +209,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Whether values depend on those before and after, so that no law describes them alone."""
         return bool(self.driver_names) or any(
             isinstance(each.value, Smooth | Counter)
-            or (each.expression is not None and AGE in each.expression.names)
+            or (each.expression is not None and CLOCKS & each.expression.names)
             for each in self.evaluation_order
         )
 
@@ -221,11 +234,12 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 used.add(law.driver)
             if source.expression is not None:
                 used |= source.expression.names - {each.name for each in self.evaluation_order}
-                if AGE in used and not has_life:
+                if not has_life and (lived := used & {AGE, BIRTH}):
                     raise ValueError(
-                        f"{source.name!r} refers to {AGE!r}, but no level of its series has a life"
+                        f"{source.name!r} refers to {min(lived)!r}, but no level of its series has "
+                        "a life"
                     )
-            if unknown := used - {AGE, *drivers, *(name for name in integers if "." in name)}:
+            if unknown := used - {*CLOCKS, *drivers, *(name for name in integers if "." in name)}:
                 raise ValueError(
                     f"{source.name!r} refers to {min(unknown)!r}, which is not defined"
                 )

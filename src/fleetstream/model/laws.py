@@ -191,6 +191,19 @@ class Zipf(msgspec.Struct, frozen=True, tag_field="law", tag="zipf"):
         return f"Zipf, 1–{self.count:,}, exponent {self.exponent:g}"
 
 
+class Bernoulli(msgspec.Struct, frozen=True, tag_field="law", tag="bernoulli"):
+    """1 (in a BOOLEAN measure true) with a ``probability``, else 0."""
+
+    probability: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+    def quantile(self, uniform: Numbers) -> Numbers:
+        # High numbers are 1, as quantile functions never fall.
+        return (uniform > 1 - self.probability).astype(np.float64)
+
+    def __str__(self) -> str:
+        return f"1 with probability {self.probability:g}, else 0"
+
+
 class Choice(msgspec.Struct, frozen=True, tag_field="law", tag="choice"):
     """One of several words, each with its probability. Values are indices into :attr:`words`."""
 
@@ -251,7 +264,7 @@ class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
 Continuous = Uniform | Normal | LogNormal | Exponential | Gamma
 """The laws with a ``cdf(value)``, the probability of at most a value."""
 
-SimpleLaw = Continuous | Constant | Integer | Poisson | Zipf | Choice
+SimpleLaw = Continuous | Constant | Integer | Poisson | Zipf | Bernoulli | Choice
 """The laws that need nothing but a uniform number per value."""
 
 

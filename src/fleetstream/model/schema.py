@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from fleetstream.model.datatypes import DataType
 from fleetstream.model.dynamics import Driver
 from fleetstream.model.incident_checks import check_dependencies, check_incidents
 from fleetstream.model.incidents import Incident
-from fleetstream.model.kinds import SeriesKind
+from fleetstream.model.kinds import CLOCKS, NUMBERS, SeriesKind
 from fleetstream.model.levels import (
     DYNAMIC,
     Level,
@@ -120,6 +119,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def _check_drivers(self, names: Mapping[str, Names]) -> None:
         for name, driver in self.drivers.items():
+            if name in CLOCKS:
+                raise ValueError(f"no driver can have the name {name!r}")
             if driver.level is not None and driver.level not in names:
                 raise ValueError(f"the driver {name!r} has an unknown level, {driver.level!r}")
             offset = driver.utc_offset
@@ -178,7 +179,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 raise ValueError(f"overlay.missing has {name!r}, but there is no such measure")
         signal = self.overlay.signal
         types = {measure.type for measure in measures if measure.name == signal}
-        if signal is not None and (not types or DataType.VARCHAR in types):
+        if signal is not None and (not types or types - NUMBERS):
             raise ValueError(
                 f"overlay.signal is {signal!r}, but no measure of numbers has the name"
             )

@@ -7,7 +7,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.generator import ROWS, Chunk, Generator
-from fleetstream.model import Measure, Model
+from fleetstream.generate.moments import MICROSECONDS
+from fleetstream.generate.records import timestamps_of
+from fleetstream.model import DataType, Measure, Model
+from fleetstream.model.laws import Choice
 from fleetstream.model.suggestions import suggested
 
 Values = npt.NDArray[np.float64]
@@ -34,14 +37,27 @@ def first_measure(generator: Generator) -> tuple[str, Measure]:
     return kind, generator.model.kinds[kind].measures[0]
 
 
+def words_of(measure: Measure) -> tuple[str, ...]:
+    """The words that a measure's values stand for, none where they are numbers."""
+    if isinstance(measure.value, Choice):
+        return measure.value.words
+    return ("false", "true") if measure.type is DataType.BOOLEAN else ()
+
+
+def unit_of(measure: Measure) -> str:
+    """The unit of the numbers of :func:`values_over_time`."""
+    return "seconds before" if measure.type is DataType.TIMESTAMP else measure.unit
+
+
 def values_over_time(
     generator: Generator, kind: str, measure: str, series: int, timestamps: Sequence[int]
 ) -> Values:
     """The values of a measure for the first ``series`` series of a kind.
 
     ``timestamps`` are in microseconds. One row per timestamp, one column per series, or per slot
-    where series have a life cycle; NaN where a value is missing or nothing is alive; words as
-    indices into those of the measure's law.
+    where series have a life cycle; NaN where a value is missing or nothing is alive; words and
+    truth values as indices into :func:`words_of` the measure, times as seconds before that of the
+    measurement.
     """
     columns = [np.empty((len(timestamps), 0))]
     for start in range(0, series, ROWS):
@@ -70,6 +86,10 @@ def _matrix(generator: Generator, chunk: Chunk, measure: str, timestamps: Sequen
 
 def _numbers(batch: pa.RecordBatch, name: str) -> Values:
     column = batch.column(batch.schema.get_field_index(name))
+    if pa.types.is_timestamp(column.type):
+        stored = column.view(pa.int64()).cast(pa.float64()).fill_null(np.nan).to_numpy()
+        before: Values = (timestamps_of(batch) - stored) / MICROSECONDS
+        return before
     if pa.types.is_dictionary(column.type):
         column = column.indices
     numbers: Values = column.cast(pa.float64()).fill_null(np.nan).to_numpy()

@@ -2,10 +2,11 @@
 
 Under the single-measure model these are the dimensions, ``measure_name``, ``time`` and one
 ``measure_value::TYPE`` column per data type; under the multi-measure model one column per measure
-takes their place.
+takes their place. Single-measure records have no timestamps as values, so the value of a TIMESTAMP
+measure is a BIGINT there: milliseconds of Unix time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +21,10 @@ from fleetstream.model import DataType
 
 MEASURE_NAME = "measure_name"
 
-SQL_TIMESTAMP = "TIMESTAMP"
+SQL_TIMESTAMP = str(DataType.TIMESTAMP)
+
+ALWAYS = (DataType.DOUBLE, DataType.BIGINT, DataType.VARCHAR)
+"""The types that every table of single-measure records has a column of."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,13 @@ class TableColumns:
     def values(self) -> dict[str, str]:
         """The columns of values, in order, with their SQL types."""
         if self.model is RecordModel.SINGLE:
-            return {value_column(each): str(each) for each in DataType}
-        fields = (field for schema in self.schemas for field in measure_fields(schema))
-        return {field.name: str(DataType.of(field.type)) for field in fields}
+            types = (single_type(DataType.of(field.type)) for field in self._fields)
+            return {value_column(each): str(each) for each in dict.fromkeys((*ALWAYS, *types))}
+        return {field.name: str(DataType.of(field.type)) for field in self._fields}
+
+    @property
+    def _fields(self) -> Iterator[pa.Field]:
+        return (field for schema in self.schemas for field in measure_fields(schema))
 
     @cached_property
     def all(self) -> dict[str, str]:
@@ -53,6 +61,11 @@ class TableColumns:
 def quoted(name: str) -> str:
     """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def single_type(data_type: DataType) -> DataType:
+    """The type of the values of a measure in single-measure records."""
+    return DataType.BIGINT if data_type is DataType.TIMESTAMP else data_type
 
 
 def value_column(data_type: DataType) -> str:
@@ -133,4 +146,5 @@ def _taken(
     if isinstance(column, pa.DictionaryArray):
         codes = pa.array(column.indices.to_numpy()[rows], mask=absent)
         return pa.DictionaryArray.from_arrays(codes, column.dictionary)
-    return pa.array(column.to_numpy()[rows], column.type, mask=absent)
+    values = column.to_numpy(zero_copy_only=False)  # truth values are bits
+    return pa.array(values[rows], column.type, mask=absent)

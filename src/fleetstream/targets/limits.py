@@ -14,7 +14,7 @@ from fleetstream.model import DataType, Measure
 from fleetstream.model.laws import Choice
 from fleetstream.targets.columns import MEASURE_NAME, value_column
 
-NUMBER_BYTES = 8
+NUMBER_BYTES, BOOLEAN_BYTES = 8, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _longest(table: pa.RecordBatch) -> int:
 
 
 def _measure_size(measure: Measure) -> int:
-    value = NUMBER_BYTES
+    value = BOOLEAN_BYTES if measure.type is DataType.BOOLEAN else NUMBER_BYTES
     if isinstance(measure.value, Choice):
         value = max(len(word.encode()) for word in measure.value.words)
     return len(measure.name.encode()) + value

@@ -25,7 +25,10 @@ LOWEST, HIGHEST = -9_999, 99_999
 
 @dataclass(frozen=True, slots=True)
 class TextStyle:
-    """How values are written: the ends of doubles and of integers, words, and the padding."""
+    """How values are written: the ends of doubles and of integers, words, and the padding.
+
+    Truth values are ``true`` and ``false`` with the end of doubles.
+    """
 
     double_end: str
     bigint_end: str
@@ -40,6 +43,8 @@ def value_texts(column: pa.Array, field: pa.Field, style: TextStyle) -> Texts:
     """
     if isinstance(column, pa.DictionaryArray):
         return _word_texts(column, style)
+    if pa.types.is_boolean(column.type):
+        return _truth_texts(column, style)
     if column.null_count:
         column = column.fill_null(0)
     end = style.bigint_end if pa.types.is_integer(column.type) else style.double_end
@@ -72,6 +77,13 @@ def _word_texts(column: pa.DictionaryArray, style: TextStyle) -> Texts:
     indices = column.indices.fill_null(0) if column.null_count else column.indices
     words: Texts = texts[indices.to_numpy()]
     return words
+
+
+def _truth_texts(column: pa.BooleanArray, style: TextStyle) -> Texts:
+    words = [f"{word}{style.double_end}" for word in ("false", "true")]
+    places = column.cast(pa.int8()).fill_null(0).to_numpy()
+    texts: Texts = padded(pa.array(words), style.fill)[places]
+    return texts
 
 
 @cache

@@ -1,6 +1,7 @@
 """The content of a report: the summary, the run over time, and a sample of its data."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from math import isnan
 
 import msgspec
@@ -9,10 +10,9 @@ import numpy as np
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model import DataType, Measure
-from fleetstream.model.laws import Choice
 from fleetstream.report.facts import RunFacts
 from fleetstream.report.history import LATENCY_BOUNDS, SAMPLE_SECONDS, Interval, Sample, intervals
-from fleetstream.report.series import first_measure, values_over_time
+from fleetstream.report.series import first_measure, unit_of, values_over_time, words_of
 from fleetstream.report.summary import Summary
 
 POINTS = 300
@@ -134,14 +134,14 @@ def _excerpt(generator: Generator, timestamps: Sequence[int]) -> Excerpt:
     values = values_over_time(generator, kind, measure.name, len(names), timestamps)
     return Excerpt(
         measure=measure.name,
-        unit=measure.unit,
+        unit=unit_of(measure),
         noun=generator.model.kinds[kind].noun,
         names=names,
         times=[timestamp / MICROSECONDS for timestamp in timestamps],
         values=[
             [None if isnan(value) else value for value in column.tolist()] for column in values.T
         ],
-        words=list(measure.value.words) if isinstance(measure.value, Choice) else [],
+        words=list(words_of(measure)),
     )
 
 
@@ -165,9 +165,13 @@ def _examples(generator: Generator, timestamp: int) -> list[SeriesExample]:
     return examples
 
 
-def _text(value: float | str | None, measure: Measure) -> str:
+def _text(value: float | str | datetime | None, measure: Measure) -> str:
     if value is None:
         return "missing"
+    if isinstance(value, datetime):
+        return f"{value.isoformat(sep=' ', timespec='milliseconds')} UTC"
+    if isinstance(value, bool):
+        return str(value).lower()
     if measure.type is DataType.DOUBLE:
         return f"{value:.{measure.decimals}f} {measure.unit}".rstrip()
     return f"{value} {measure.unit}".rstrip()

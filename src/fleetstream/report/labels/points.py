@@ -20,7 +20,7 @@ SUFFIXES = (".csv", ".parquet")
 def chosen_measures(model: Model, text: str) -> tuple[str, list[str]]:
     """The kind and the measures that ``KIND``, or a list of ``[KIND.]MEASURE``, stands for.
 
-    A kind stands for all of its measures that are numbers. Raises ValueError for what is unknown,
+    A kind stands for all of its measures but words. Raises ValueError for what is unknown,
     or not of one kind.
     """
     kind = model.kinds.get(text)

@@ -12,10 +12,10 @@ from fleetstream.generate.choices import Shape
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import MICROSECONDS, to_datetime
 from fleetstream.generate.signals import Signal
-from fleetstream.model import Measure, Model
+from fleetstream.model import DataType, Measure, Model
 from fleetstream.model.laws import Choice
 from fleetstream.report.plot.stated import stated_values
-from fleetstream.report.series import Values, find_measure, values_over_time
+from fleetstream.report.series import Values, find_measure, unit_of, values_over_time, words_of
 
 POINTS = 600
 """Points over time, at most."""
@@ -66,11 +66,11 @@ class BinShares:
 
 @dataclass(frozen=True, slots=True)
 class WordShares:
-    """Shares of words, as generated and as stated."""
+    """Shares of words, as generated and as stated; ``stated`` as of :class:`BinShares`."""
 
     words: tuple[str, ...]
     generated: npt.NDArray[np.float64]
-    stated: npt.NDArray[np.float64]
+    stated: npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def measure_figure(
             times=[to_datetime(timestamp) for timestamp in timestamps],
             names=titles,
             values=values,
-            words=law.words if isinstance(law, Choice) else (),
+            words=words_of(measure),
         ),
         distribution=_distribution(generator, kind, measure, timestamps),
     )
@@ -152,7 +152,8 @@ def signal_figures(
 
 def labelled(measure: Measure) -> str:
     """The name of a measure with its unit."""
-    return f"{measure.name}, {measure.unit}" if measure.unit else measure.name
+    unit = unit_of(measure)
+    return f"{measure.name}, {unit}" if unit else measure.name
 
 
 def _distribution(
@@ -163,16 +164,27 @@ def _distribution(
     sampled = timestamps[:: ceil(len(timestamps) * size / SAMPLED_VALUES)]
     values = values_over_time(generator, kind, measure.name, size, sampled)
     generated = values[~np.isnan(values)]
+    words = words_of(measure)
     if isinstance(measure.value, Choice):
-        counts = np.bincount(generated.astype(np.int64), minlength=len(measure.value.words))
         stated_shares = np.array(list(measure.value.shares.values()))
-        return WordShares(measure.value.words, counts / max(len(generated), 1), stated_shares)
+        return WordShares(words, _shares(generated, words), stated_shares)
     stated = None
     model = generator.model
-    if not model.kinds[kind].is_dynamic and model.life_level(model.kinds[kind].level) is None:
+    of_law = measure.type is not DataType.TIMESTAMP and not model.kinds[kind].is_dynamic
+    if of_law and model.life_level(model.kinds[kind].level) is None:
         repeats = max(SAMPLED_VALUES // (len(sampled) * size), 1)
         stated = stated_values(generator, kind, measure.name, sampled, repeats).reshape(-1)
+    if words:
+        of_words = None if stated is None else _shares(stated, words)
+        return WordShares(words, _shares(generated, words), of_words)
     return _histogram(measure.decimals, generated, stated)
+
+
+def _shares(values: Values, words: Sequence[str]) -> Values:
+    """How often each of the words is among values, which are indices into them."""
+    counts = np.bincount(values.astype(np.int64), minlength=len(words))
+    shares: Values = counts / max(len(values), 1)
+    return shares
 
 
 def _histogram(decimals: int, generated: Values, stated: Values | None) -> BinShares:

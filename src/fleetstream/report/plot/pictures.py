@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from fleetstream.report.plot.figures import MeasureFigure, TimeLines, WordShares
+from fleetstream.report.series import unit_of
 
 DOTS_PER_INCH = 120
 
@@ -84,7 +85,8 @@ def _draw_distribution(axes: Axes, figure: MeasureFigure) -> None:
     if isinstance(shown, WordShares):
         places = np.arange(len(shown.words))
         axes.barh(places, shown.generated, alpha=0.6, label="generated")
-        axes.plot(shown.stated, places, "k|", markersize=12, label="stated")
+        if shown.stated is not None:
+            axes.plot(shown.stated, places, "k|", markersize=12, label="stated")
         axes.set_ylim(len(places) - 0.5, -0.5)
         axes.set_yticks(places, ["" for _ in places])  # the words are beside the other axes
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
@@ -94,7 +96,7 @@ def _draw_distribution(axes: Axes, figure: MeasureFigure) -> None:
         if shown.stated is not None:
             axes.stairs(shown.stated, shown.edges, color="black", linewidth=1.2, label="stated")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_xlabel(figure.measure.unit)
+        axes.set_xlabel(unit_of(figure.measure))
         axes.set_title(_wrapped(figure.law), fontsize="small")
     axes.legend(fontsize="small")
     axes.grid(visible=True, alpha=0.3)

@@ -12,9 +12,8 @@ from fleetstream.generate.moments import MICROSECONDS, next_multiple, to_datetim
 from fleetstream.generate.points import reached_measures
 from fleetstream.generate.rows import Indices
 from fleetstream.model import Measure
-from fleetstream.model.laws import Choice
 from fleetstream.report.plot.figures import TimeLines, labelled
-from fleetstream.report.series import Values, values_over_time
+from fleetstream.report.series import Values, values_over_time, words_of
 
 MAX_POINTS = 2_100
 """Points over time, at most: a week every five minutes."""
@@ -125,14 +124,13 @@ class Stretch:
         is None.
         """
         count = self._count(kind, measure)
-        law = measure.value
         lines = TimeLines(
             title=labelled(measure),
             label=labelled(measure),
             times=[to_datetime(timestamp) for timestamp in self.timestamps],
             names=self.generator.tables[kind].titles(count),
             values=values_over_time(self.generator, kind, measure.name, count, self.timestamps),
-            words=law.words if isinstance(law, Choice) else (),
+            words=words_of(measure),
         )
         without = None
         if self.baseline and self.generator.model.incidents:

@@ -15,6 +15,7 @@ from matplotlib.ticker import EngFormatter
 from fleetstream.generate.moments import to_datetime
 from fleetstream.report.plot.pictures import MAX_LEGEND, draw_lines, draw_marks, save_drawing
 from fleetstream.report.plot.timeline import TimePanel, incidents_of
+from fleetstream.report.series import unit_of
 
 WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 11.0, 2.7, 0.2
 """Inches; the legend's are per line."""
@@ -86,7 +87,7 @@ def _draw_panel(axes: Axes, panel: TimePanel, colours: dict[str, str]) -> None:
             _draw_baseline(axes, panel)
         if np.nanmax(np.abs(lines.values), initial=0) >= LARGE:
             axes.yaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.set_ylabel(panel.measure.unit)
+        axes.set_ylabel(unit_of(panel.measure))
     one = f": {lines.names[0]}" if len(lines.names) == 1 else ""
     axes.set_title(f"{panel.measure.name}{one}", fontsize="medium", loc="left")
     axes.set_xlim(_number(panel.timestamps.start), _number(panel.end))

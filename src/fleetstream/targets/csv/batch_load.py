@@ -21,7 +21,13 @@ from fleetstream.generate.records import Indices, RecordRange
 from fleetstream.generate.schema import TIME, dimension_names, kind_of, measure_fields
 from fleetstream.model import DataType
 from fleetstream.model.datatypes import TIMESTAMPS
-from fleetstream.targets.columns import MEASURE_NAME, TableColumns, as_table, value_column
+from fleetstream.targets.columns import (
+    MEASURE_NAME,
+    TableColumns,
+    as_table,
+    single_type,
+    value_column,
+)
 from fleetstream.targets.file_storage import Storage, StoredFile
 
 VALUE = "measure_value"
@@ -58,14 +64,14 @@ class BatchLoadFormat:
             ],
             "MeasureNameColumn": MEASURE_NAME,
         }
-        measures = [(field.name, str(DataType.of(field.type))) for field in measure_fields(schema)]
+        measures = [(field.name, DataType.of(field.type)) for field in measure_fields(schema)]
         if self._model is RecordModel.SINGLE:
             model["MixedMeasureMappings"] = [
                 {
                     "MeasureName": name,
                     "TargetMeasureName": name,
                     "SourceColumn": VALUE,
-                    "MeasureValueType": data_type,
+                    "MeasureValueType": str(single_type(data_type)),
                 }
                 for name, data_type in measures
             ]
@@ -75,7 +81,7 @@ class BatchLoadFormat:
                     {
                         "SourceColumn": name,
                         "TargetMultiMeasureAttributeName": name,
-                        "MeasureValueType": data_type,
+                        "MeasureValueType": str(data_type),
                     }
                     for name, data_type in measures
                 ]
@@ -103,9 +109,8 @@ class BatchLoadFormat:
         yield "", rows
 
     def write(self, rows: pa.Table, stream: IO[bytes]) -> None:
-        milliseconds = pc.divide(rows[TIME].cast(pa.int64()), MILLISECOND)
-        rows = rows.set_column(rows.schema.get_field_index(TIME), TIME, milliseconds)
-        text = rows.cast(pa.schema([(name, pa.string()) for name in rows.column_names]))
+        place = rows.schema.get_field_index(TIME)
+        text = rows.set_column(place, TIME, _text(rows[TIME]))
         pacsv.write_csv(text, stream, pacsv.WriteOptions(quoting_style="needed"))
 
     def read(self, storage: Storage, file: StoredFile, first: int, last: int) -> pa.Table:
@@ -144,10 +149,17 @@ class BatchLoadFormat:
             rows = rows.append_column(VALUE, pc.coalesce(*texts))
         return pa.table(
             {
-                name: rows[name] if name == TIME else rows[name].cast(pa.string())
+                name: rows[name] if name == TIME else _text(rows[name])
                 for name in self._columns(kind)
             }
         )
+
+
+def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as text; times in milliseconds, the unit of the data model."""
+    if pa.types.is_timestamp(column.type):
+        column = pc.divide(column.cast(pa.int64()), MILLISECOND)
+    return column.cast(pa.string())
 
 
 def _write_bytes(content: bytes, stream: IO[bytes]) -> None:

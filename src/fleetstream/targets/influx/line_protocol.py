@@ -4,6 +4,7 @@ InfluxDB's "Line protocol reference" defines it. Under the multi-measure model a
 the measurement named after its kind, with one field per measure; under the single-measure model it
 is a line of the measurement named after its measure, with the field ``value``. Tags are the
 dimensions, ordered by name. Doubles are floats, BIGINT integers end with ``i``, words are strings.
+Line protocol has no times but a point's own, so TIMESTAMP measures are integers, in milliseconds.
 
 Lines are rows of a grid of bytes. Slots are padded with zero bytes, which are removed at the end.
 """
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.records import Records
+from fleetstream.generate.records import Records, whole_times
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.text_grid import (
     ByteGrid,
@@ -93,7 +94,7 @@ class LineRenderer:
             self._tag_sets(records),
             padded(pc.cast(pa.array(records.timestamps), pa.string()), FILL),
             [
-                value_texts(values, field, LINE_STYLE)
+                value_texts(_without_times(values), field, LINE_STYLE)
                 for values, field in zip(
                     records.measure_columns, records.measure_fields, strict=True
                 )
@@ -123,6 +124,11 @@ class LineRenderer:
             (address(each.dictionary), each.indices.to_numpy().tobytes()) for each in columns
         )
         return self._tags.get(key, make).texts
+
+
+def _without_times(column: pa.Array) -> pa.Array:
+    """A measure's column; timestamps as milliseconds."""
+    return whole_times(column) if pa.types.is_timestamp(column.type) else column
 
 
 def _tag_words(name: str, dictionary: pa.StringArray) -> pa.StringArray:

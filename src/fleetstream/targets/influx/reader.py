@@ -8,11 +8,14 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.moments import MILLISECOND
 from fleetstream.generate.schema import TIME, dimension_names
 from fleetstream.model import DataType
+from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, constant_words, value_column
 from fleetstream.targets.influx.line_protocol import VALUE_FIELD
 from fleetstream.targets.influx.server import InfluxDatabase, InfluxServer
@@ -22,9 +25,9 @@ _TYPES = {
     "float": (DataType.DOUBLE, pa.float64()),
     "integer": (DataType.BIGINT, pa.int64()),
     "string": (DataType.VARCHAR, pa.string()),
-    "boolean": (None, pa.string()),
+    "boolean": (DataType.BOOLEAN, pa.bool_()),
 }
-"""The data types of InfluxDB's field types, None where no measure has it, and their Arrow types."""
+"""The data types of InfluxDB's field types, and their Arrow types."""
 
 
 class InfluxReader:
@@ -91,7 +94,7 @@ class InfluxReader:
         for field, kind in field_types.items():
             column = self._column(field, _TYPES[kind][0])
             if column in self._columns:
-                columns[column] = rows[field]
+                columns[column] = self._values(column, rows[field])
         return pa.table(columns)
 
     def _points(self, name: str, where: str) -> pa.Table | None:
@@ -110,11 +113,17 @@ class InfluxReader:
             ),
         )
 
-    def _column(self, field: str, data_type: DataType | None) -> str | None:
-        """The column of the target for a field; None for values that no measure has."""
+    def _column(self, field: str, data_type: DataType) -> str:
+        """The column of the target for a field."""
         if self._model is RecordModel.MULTI or field != VALUE_FIELD:
             return field
-        return None if data_type is None else value_column(data_type)
+        return value_column(data_type)
+
+    def _values(self, column: str, field: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The values of a field as the column has them; times are stored as milliseconds."""
+        if self._columns[column] == DataType.TIMESTAMP and pa.types.is_integer(field.type):
+            return pc.multiply(field, MILLISECOND).cast(TIMESTAMPS)
+        return field
 
     def _series(self, statement: str) -> list[dict[str, Any]]:
         """The series of a query's first result."""

@@ -83,7 +83,8 @@ class OtlpMetric:
 
     ``measures`` are the measures that its data points consist of: one, or in a histogram its
     buckets in ascending order, the last of which counts all events, and then the sum. ``bounds``
-    are the upper bounds of all buckets but the last.
+    are the upper bounds of all buckets but the last. Truth is 1 and 0, times are milliseconds of
+    Unix time.
     """
 
     name: str
@@ -172,6 +173,8 @@ def _metrics(fields: Iterable[pa.Field]) -> Iterable[OtlpMetric]:
 
 def _plain(field: pa.Field) -> OtlpMetric:
     data_type = DataType.of(field.type)
+    if data_type is DataType.TIMESTAMP:
+        return OtlpMetric(field.name, DataShape.GAUGE, "ms", DataType.BIGINT, (field.name,))
     counts = is_counter(field) or field.name.endswith("_total")
     shape = DataShape.SUM if counts and data_type is not DataType.VARCHAR else DataShape.GAUGE
     return OtlpMetric(field.name, shape, _unit(field), data_type, (field.name,))

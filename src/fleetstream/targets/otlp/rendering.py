@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream._version import __version__
-from fleetstream.generate.records import Indices, Records
+from fleetstream.generate.records import Indices, Records, whole_times
 from fleetstream.model import DataType
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.otlp.blocks import NANOSECONDS, Block, block
@@ -257,6 +257,10 @@ def _values(kind: Kind, records: Records, rows: slice) -> Indices:
 
 
 def _bits(column: pa.Array) -> Indices:
+    if pa.types.is_timestamp(column.type):
+        column = whole_times(column)
+    elif pa.types.is_boolean(column.type):
+        column = column.cast(pa.int64())
     filled = column.fill_null(0) if column.null_count else column
     found: Indices = filled.to_numpy().view(np.int64)
     return found

@@ -18,7 +18,7 @@ from fleetstream.generate.records import Indices, RecordRange
 from fleetstream.generate.schema import TIME, partition_of
 from fleetstream.model import DataType
 from fleetstream.model.datatypes import TIMESTAMPS
-from fleetstream.targets.columns import SQL_TIMESTAMP, TableColumns, as_table, quoted
+from fleetstream.targets.columns import TableColumns, as_table, quoted
 from fleetstream.targets.file_storage import Storage, StoredFile
 
 ROWS_PER_GROUP = 262_144
@@ -45,10 +45,7 @@ class ParquetFormat:
         partitions = [name for name in map(partition_of, columns.schemas) if name is not None]
         self._partition = partitions[0] if partitions else None
         self._schema = pa.schema(
-            [
-                (name, TIMESTAMPS if kind == SQL_TIMESTAMP else DataType(kind).arrow)
-                for name, kind in columns.all.items()
-            ]
+            [(name, DataType(kind).arrow) for name, kind in columns.all.items()]
         )
 
     def query(self, root: str) -> str:

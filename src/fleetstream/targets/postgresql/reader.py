@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from fleetstream.generate.moments import iso
 from fleetstream.generate.schema import TIME
+from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.targets.columns import quoted
 from fleetstream.targets.postgresql.connections import Connections, fetched
 from fleetstream.targets.postgresql.tables import SERIES_ID, Tables
@@ -54,12 +55,18 @@ class PostgreSQLReader:
                 f"SELECT {', '.join(map(quoted, names))} FROM {quoted(self._tables.values)} "
                 f"WHERE {' AND '.join(bounds) or 'true'}",
             )
-        place = values.schema.get_field_index(TIME)
-        times = values[TIME].cast(pa.timestamp("us"))
-        self.connection.register("stored", values.set_column(place, TIME, times))
+        self.connection.register("stored", values.cast(_without_zones(values.schema)))
         listed = ", ".join(map(quoted, self._tables.columns.all))
         return f"SELECT {listed} FROM stored LEFT JOIN series USING ({quoted(SERIES_ID)})"
 
     def close(self) -> None:
         self.connection.close()
         self._connections.close()
+
+
+def _without_zones(schema: pa.Schema) -> pa.Schema:
+    """The schema with timestamps as they are generated, which have no time zone."""
+    return pa.schema(
+        field.with_type(TIMESTAMPS) if pa.types.is_timestamp(field.type) else field
+        for field in schema
+    )

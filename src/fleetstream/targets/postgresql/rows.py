@@ -94,10 +94,15 @@ class RowRenderer:
         else:
             keys = names[0]
             batch = part.batch()
-            values = {name: batch.column(name) for name in records.measure_names}
+            values = {name: _stored(batch.column(name)) for name in records.measure_names}
         ids = mix(series.identities[rows] + keys).view(np.int64)
         times = pa.array(records.timestamps[rows]).cast(_TIMES)
         return pa.table({SERIES_ID: pa.array(ids), TIME: times, **values})
+
+
+def _stored(column: pa.Array) -> pa.Array:
+    """A measure's column as it is copied into the table."""
+    return column.cast(_TIMES) if pa.types.is_timestamp(column.type) else column
 
 
 def parts_of(records: Records, values: int) -> Iterator[RecordRange]:

@@ -26,6 +26,8 @@ _TYPES = {
     str(DataType.DOUBLE): "double precision",
     str(DataType.BIGINT): "bigint",
     str(DataType.VARCHAR): "text",
+    str(DataType.BOOLEAN): "boolean",
+    str(DataType.TIMESTAMP): "timestamp with time zone",
 }
 """PostgreSQL's types by data type."""
 

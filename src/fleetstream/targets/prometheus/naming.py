@@ -44,7 +44,8 @@ class Metric:
     """The metric of a measure.
 
     ``labels`` are the labels of its series besides :data:`NAME` and :data:`JOB`. A VARCHAR measure
-    is an info metric: ``word_label`` has its value, and its samples are 1; None for numbers.
+    is an info metric: ``word_label`` has its value, and its samples are 1; None for numbers. Truth
+    is 1 and 0; times are milliseconds in the model, and seconds in Prometheus.
     """
 
     name: str
@@ -155,6 +156,8 @@ def _metric(kind: str, field: pa.Field, labels: frozenset[str]) -> Metric:
             labels, f"{plain}_value" if (word := label_name(field.name)) in labels else word,
         )  # fmt: skip
     base, factor, divisor = _UNITS.get(unit, ("", 1, 1))
+    if data_type is DataType.TIMESTAMP:
+        base, factor, divisor = _UNITS["ms"]
     stem = plain.removesuffix("_total")
     counter = stem != plain
     if base and base not in stem.split("_"):

@@ -23,6 +23,15 @@ _LATEST_MS = 4_102_444_800_000
 _MILLISECOND = 1_000
 """Microseconds."""
 
+_SOURCES = {
+    DataType.DOUBLE: "number",
+    DataType.BIGINT: "whole",
+    DataType.VARCHAR: "word",
+    DataType.BOOLEAN: "truth",
+    DataType.TIMESTAMP: f"make_timestamp(whole * {_MILLISECOND})",
+}
+"""What values of each type are, over the columns of :func:`_table`."""
+
 
 class _Exported(msgspec.Struct):
     """A line of VictoriaMetrics' ``/api/v1/export``; timestamps are milliseconds."""
@@ -115,8 +124,7 @@ class PrometheusReader:
 
     def _value(self, column: str) -> str:
         """The expression for a column of values, over the columns of :func:`_table`."""
-        kind = DataType(self._columns.values[column])
-        source = {DataType.BIGINT: "whole", DataType.VARCHAR: "word"}.get(kind, "number")
+        source = _SOURCES[DataType(self._columns.values[column])]
         if self._model is RecordModel.SINGLE:
             return source
         measure = column.replace("'", "''")
@@ -216,8 +224,11 @@ def _table(
     )
     values = _joined(numbers, np.float64)
     columns["number"] = pa.array(values, mask=types != DataType.DOUBLE)
-    whole = types == DataType.BIGINT
+    # A sample that no value of the type is written as has no value, so that it differs.
+    whole = np.isin(types, (DataType.BIGINT, DataType.TIMESTAMP)) & (values == np.rint(values))
     columns["whole"] = pa.array(np.where(whole, values, 0).astype(np.int64), mask=~whole)
+    truth = (types == DataType.BOOLEAN) & np.isin(values, (0, 1))
+    columns["truth"] = pa.array(values == 1, mask=~truth)
     columns["word"] = repeated(
         [_word(metric, labels) for metric, (labels, _, _) in zip(metrics, found, strict=True)]
     )

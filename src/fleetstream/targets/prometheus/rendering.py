@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.generate.records import Indices, Records
+from fleetstream.generate.records import Indices, Records, whole_times
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.prometheus.encoding import SeriesEncoder
 from fleetstream.targets.prometheus.naming import JOB, NAME, Metric, Naming
@@ -88,9 +88,7 @@ class RequestRenderer:
         values = np.zeros((rows.stop - rows.start, len(metrics)))
         for place, metric in enumerate(metrics):
             if metric.word_label is None:
-                column = records.measure_columns[place][rows]
-                filled = column.fill_null(0) if column.null_count else column
-                values[:, place] = metric.scaled(filled.to_numpy().astype(np.float64, copy=False))
+                values[:, place] = metric.scaled(_doubles(records.measure_columns[place][rows]))
         body = form.body.copy()
         samples = values[form.rows, form.measures].astype("<f8", copy=False)
         ended = np.zeros(len(samples), np.bool_)
@@ -200,6 +198,17 @@ class RequestRenderer:
             for name in records.dimension_names
         )
         return {JOB: self._naming.job} | {label: word for label, word in words if word}
+
+
+def _doubles(column: pa.Array) -> npt.NDArray[np.float64]:
+    """A column of numbers, truth values or times (in milliseconds); any number for a null."""
+    if pa.types.is_timestamp(column.type):
+        column = whole_times(column)
+    elif pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    filled = column.fill_null(0) if column.null_count else column
+    doubles: npt.NDArray[np.float64] = filled.to_numpy().astype(np.float64, copy=False)
+    return doubles
 
 
 def _sorted(labels: dict[str, str], metric: Metric) -> list[tuple[str, str]]:

@@ -2,8 +2,8 @@
 
 From the developer guide, "Metering and cost optimization", "Writes": a record's size is 8 bytes of
 timestamp, plus the UTF-8 lengths of its dimensions' names and values and of its measures' names,
-plus its values (8 bytes for DOUBLE and BIGINT, their length for VARCHAR). Common attributes count
-once per request. A request is counted in units of 1 KiB, rounded up.
+plus its values (8 bytes for DOUBLE, BIGINT and TIMESTAMP, 1 for BOOLEAN, their length for VARCHAR).
+Common attributes count once per request. A request is counted in units of 1 KiB, rounded up.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ UNIT = 1_024
 """Bytes of a metered write."""
 
 TIMESTAMP_BYTES = 8
-NUMBER_BYTES = 8
+NUMBER_BYTES, BOOLEAN_BYTES = 8, 1
 
 
 def metered_writes(packing: Packing, dimensions: DimensionSets) -> Indices:
@@ -63,6 +63,8 @@ def _name_bytes(records: Records) -> Indices:
 
 def _value_bytes(values: pa.Array) -> Indices | int:
     """The size of each value, or one size for all of them."""
+    if pa.types.is_boolean(values.type):
+        return BOOLEAN_BYTES
     if not pa.types.is_dictionary(values.type):
         return NUMBER_BYTES
     lengths = pc.binary_length(values.dictionary).to_numpy().astype(np.int64)

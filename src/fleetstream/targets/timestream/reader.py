@@ -161,10 +161,11 @@ def _column(cells: pa.Array, kind: str) -> pa.Array:
         return cells.dictionary_encode()
     if kind != SQL_TIMESTAMP:
         return cells.cast(DataType(kind).arrow)
-    values = cells.cast(pa.timestamp("ns"))
+    values = cells.cast(pa.timestamp("ns")).cast(pa.int64())
     # Rounded up, so that a time between two microseconds does not become a generated timestamp.
-    nanoseconds = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return pa.array(-(-nanoseconds // _NANOSECONDS)).cast(pa.timestamp("us"))
+    microseconds = -(-values.fill_null(0).to_numpy() // _NANOSECONDS)
+    missing = values.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(microseconds, mask=missing).cast(pa.timestamp("us"))
 
 
 def _sql_time(timestamp: int) -> str:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.moments import MICROSECONDS, MILLISECOND
-from fleetstream.generate.records import Indices, Records
+from fleetstream.generate.records import Indices, Records, whole_times
 from fleetstream.model import DataType
 from fleetstream.targets.text_grid import (
     ByteGrid,
@@ -102,9 +102,9 @@ class Renderer:
     def bodies(self, packing: Packing, dimensions: DimensionSets) -> Iterator[bytes]:
         """The body of each request, in order."""
         records = packing.records
-        unit, microseconds = _unit(records.timestamps)
+        unit, microseconds = _unit(records)
         values = [
-            value_texts(column, described, JSON_STYLE)
+            value_texts(_in_unit(column, microseconds), described, JSON_STYLE)
             for column, described in zip(
                 records.measure_columns, records.measure_fields, strict=True
             )
@@ -318,6 +318,26 @@ def _types(records: Records) -> tuple[str, ...]:
     return tuple(str(DataType.of(column.type)) for column in records.measure_columns)
 
 
-def _unit(timestamps: Indices) -> tuple[str, int]:
-    """The coarsest unit of time that holds all timestamps, and how many microseconds it has."""
-    return next((name, size) for name, size in _UNITS if size == 1 or not (timestamps % size).any())
+def _unit(records: Records) -> tuple[str, int]:
+    """The coarsest unit that holds all times, and how many microseconds it has.
+
+    The service takes the values of TIMESTAMP measures in the unit of their record.
+    """
+    times = [
+        records.timestamps,
+        *(
+            column.view(pa.int64()).fill_null(0).to_numpy()
+            for column in records.measure_columns
+            if pa.types.is_timestamp(column.type)
+        ),
+    ]
+    return next(
+        (name, size)
+        for name, size in _UNITS
+        if size == 1 or not any((each % size).any() for each in times)
+    )
+
+
+def _in_unit(column: pa.Array, microseconds: int) -> pa.Array:
+    """A measure's column; timestamps as numbers of a unit."""
+    return whole_times(column, microseconds) if pa.types.is_timestamp(column.type) else column
