@@ -11,6 +11,7 @@ from fleetstream.model import DEFAULT_MODEL, Model, builtin_models, load_model
 FOLDER = Path(__file__).with_name("models")
 
 PICTURED = {
+    "anomalies": "signal.value",
     "aws-devops-realistic": "cpu_user",
     "kubernetes": "container_memory_working_set_bytes",
     "web-shop": "requests_per_second",

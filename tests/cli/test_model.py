@@ -120,7 +120,9 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "show", "aws-devops", "--host-scal", "2", code=2)
     assert "Did you mean --host-scale?" in text
     assert text.endswith("Try `fleetstream model show --help`.")
-    assert "There is no model 'mars'; choose aws-devops" in said(capsys, "show", "mars", code=2)
+    assert "There is no model 'mars'; choose anomalies, aws-devops" in said(
+        capsys, "show", "mars", code=2
+    )
 
 
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,11 +80,11 @@ def test_values_differ_from_the_baseline_only_where_an_incident_is_shaded(
 
 
 def test_incidents_are_shaded_where_they_act_alone() -> None:
-    """A slow dependency changes latency and not requests, a memory leak the heap alone."""
+    """A slow dependency changes latency and not the heap, a memory leak the heap alone."""
     names = {
         name: {each.name for each in panel("web-shop", name).incidents} for _, name in MEASURES[:4]
     }
-    assert names["latency_p50"] == {"slow-dependency", "traffic-surge"}
+    assert names["latency_p50"] == {"slow-dependency", "traffic-surge", "region-outage"}
     assert "memory-leak" in names["heap_used"]
     assert "slow-dependency" not in names["heap_used"]
     assert names["requests_total"] == set()
@@ -136,7 +136,8 @@ def test_a_picture_is_shaded_where_the_incident_is(tmp_path: Path) -> None:
     (red, green, _), shape = _shade(imread(tmp_path / "day.png"))
     assert red > green  # the shade of the first name, over white
     share = shape[0] / shape[1]
-    assert share == pytest.approx(37.65 / 1_440, abs=0.01)  # 18:41:41 to 19:19:20
+    # 01:09:29 to 02:06:04, and 18:41:41 to 19:19:20
+    assert share == pytest.approx((56.58 + 37.65) / 1_440, abs=0.01)
     assert _shade(imread(tmp_path / "off.png"))[1][0] <= 2  # the edges of the line
 
 
@@ -158,7 +159,7 @@ def test_a_terminal_marks_incidents_at_their_columns(tmp_path: Path) -> None:
     lines = terminal.lines
     assert lines[0] == "latency_p50, ms, 2026-11-02 00:00:00 to 23:59:00 UTC"
     row = next(line for line in lines if line.startswith("incident"))
-    column = row.index("a")
+    column = row.index("b")
     width = 80 - 9
     assert column - 9 == int((18 * 60 + 41.7) / 1_440 * width)
     strip = lines[lines.index("eu-central-1 cart") + 1]
@@ -166,7 +167,7 @@ def test_a_terminal_marks_incidents_at_their_columns(tmp_path: Path) -> None:
     axis = next(line for line in lines if line.strip().startswith("UTC"))
     assert abs(axis.index("╵18:00:00") - 9 - 0.75 * width) < 1
     assert (
-        "a slow-dependency eu-central-1 cart, 11-02 18:41:41 to 19:19:20, severity 1.00"
+        "b slow-dependency eu-central-1 cart, 11-02 18:41:41 to 19:19:20, severity 1.00"
         in terminal.text
     )
     assert len(terminal.written.decode().split("\r\n")) <= 24
