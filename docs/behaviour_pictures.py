@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -22,6 +23,7 @@ from fleetstream.generate.moments import to_datetime
 from fleetstream.model import DataType, Measure, builtin_models, load_model
 from fleetstream.model.dynamics import Counter
 from fleetstream.report.plot.figures import labelled
+from fleetstream.report.plot.timeline_picture import LARGE
 from fleetstream.report.series import find_measure, values_over_time
 
 SEED = 7
@@ -286,14 +288,18 @@ def _exhibit(model: str, label: Label) -> Exhibit | None:
 
 
 def _visibility(values: Values, without: Values) -> float:
-    """How far values are from those without incidents, in standard deviations of these."""
-    if (np.isnan(values) & ~np.isnan(without)).any():
-        return 10.0
+    """How far values are from those without incidents, in steps from point to point of these.
+
+    So a measure that is smooth without the incident shows it better than a noisy one.
+    """
     known = ~np.isnan(without)
     if known.sum() < len(without) / 2:
         return 0.0
-    difference = np.abs(values - without)[known].max()
-    return float(difference / (without[known].std() + 1e-6 * np.abs(without[known]).max() + 1e-12))
+    steps = np.diff(without[known]).std() + 1e-4 * np.abs(without[known]).max() + 1e-12
+    if (np.isnan(values) & known).any():
+        return 10.0  # all measures are missing, and the first of them is shown
+    differing = known & (values != without)
+    return float(np.abs(values - without)[differing].mean() / steps) if differing.any() else 0.0
 
 
 def draw_gallery(model: str) -> None:
@@ -325,7 +331,10 @@ def _draw_exhibit(axes: Axes, name: str, exhibit: Exhibit) -> None:
     locator = AutoDateLocator(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    if np.nanmax(np.abs(exhibit.values)) >= LARGE:
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     _finish(axes, name, "", labelled(exhibit.measure))
+    axes.yaxis.label.set_size("x-small")
 
 
 def save(drawing: Figure, path: Path, description: str = "") -> None:
