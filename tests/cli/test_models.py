@@ -107,12 +107,13 @@ def test_the_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
         manifest = ("--manifest", f"{number}.json", "--to", f"duckdb:{number}.duckdb")
         assert main(["ingest", *model, *stretch, *manifest]) == 0
         assert main(["verify", f"{number}.json"]) == 0
-    assert names == ["pumps", "pumps", "api", "workers", "doors"]
+    assert names == ["pumps", "mixed", "pumps", "api", "workers", "doors"]
     capsys.readouterr()
     for text in examples("python"):
         exec(compile(text, "docs/models.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "north   │     3 │  1080" in printed
     assert "south   │     5 │  1800" in printed
+    assert "'us-east-1': 0.59" in printed
     assert re.search(r"false +│ +1.5 │ true", printed)
     assert re.search(r"true +│ +21.5 │ true", printed)

@@ -2,22 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.attributes import (
+    choice_columns,
+    listed_column,
+    listed_names,
+    member_columns,
+    place_keys,
+)
 from fleetstream.generate.choices import Shard
 from fleetstream.generate.filters import DimensionFilter, make_filters
 from fleetstream.generate.keys import Bits, word_keys
 from fleetstream.generate.rows import (
-    Column,
     Indices,
     IntegerColumn,
     Rows,
     TextColumn,
-    coded,
     expanded,
     rendered,
     words_of,
@@ -294,9 +298,13 @@ class Topology:
             f"{name}.number": IntegerColumn(index + 1),
         }
         if isinstance(level.members, list):
-            rows.columns |= self._member_columns(level, index)
+            rows.columns |= member_columns(level, index)
+            self._lists |= listed_names(level)
         elif isinstance(level.members, str):
-            rows.columns[name] = self._listed(level.members, rows, index)
+            lists = self._lists[level.members]
+            rows.columns[name] = listed_column(lists, level.members, rows, index)
+        if level.choices:
+            rows.columns |= choice_columns(level, self._place_keys(level, rows, index))
         for number, text in level.numbers.items():
             values = np.broadcast_to(
                 self._integers(text, rows, "levels", place, "numbers", number), len(rows)
@@ -305,27 +313,16 @@ class Topology:
         if level.label is not None:
             rows.columns[name] = rendered(Template(level.label), rows, "levels", place, "label")
 
-    def _member_columns(self, level: Level, index: npt.NDArray[np.int64]) -> dict[str, Column]:
-        assert isinstance(level.members, list)
-        columns: dict[str, Column] = {f"{level.name}.member": IntegerColumn(index)}
-        for attribute, example in level.members[0].items():
-            values: list[Any] = [member[attribute] for member in level.members]
-            name = level.name if attribute == "name" else f"{level.name}.{attribute}"
-            if isinstance(example, int):
-                columns[name] = IntegerColumn(np.array(values, np.int64)[index])
-            elif isinstance(example, str):
-                columns[name] = coded(values, index)
-            else:
-                self._lists[name] = values
-        return columns
-
-    def _listed(self, attribute: str, rows: Rows, index: npt.NDArray[np.int64]) -> TextColumn:
-        """The names that an attribute of an outer level lists."""
-        lists = self._lists[attribute]
-        member = rows.column(f"{attribute.partition('.')[0]}.member")
-        assert isinstance(member, IntegerColumn)
-        starts = np.cumsum([0, *map(len, lists)])
-        return coded([name for names in lists for name in names], starts[member.values] + index)
+    def _place_keys(self, level: Level, rows: Rows, index: npt.NDArray[np.int64]) -> Bits:
+        """A hash per row of where it is, also before its text is known."""
+        *_, above, _ = [None, *self._model.line(level.name)]
+        if above is None:
+            keys = np.zeros(len(rows), np.uint64)
+        else:
+            keys = self.identities(above.name)[rows.parents]
+        text = rows.columns.get(level.name)
+        assert not isinstance(text, IntegerColumn)
+        return place_keys(level, keys, index, text)
 
     def _integers(self, text: str, rows: Rows | None, *path: str | int) -> npt.NDArray[np.int64]:
         """The value of an expression at ``path``, for each row unless it is the same for all."""

@@ -210,14 +210,14 @@ class Choice(msgspec.Struct, frozen=True, tag_field="law", tag="choice"):
     shares: dict[str, float]
 
     def __post_init__(self) -> None:
-        _check_shares(list(self.shares.values()))
+        check_shares(list(self.shares.values()))
 
     @property
     def words(self) -> tuple[str, ...]:
         return tuple(self.shares)
 
     def quantile(self, uniform: Numbers) -> Numbers:
-        return _index(list(self.shares.values()), uniform).astype(np.float64)
+        return share_places(list(self.shares.values()), uniform).astype(np.float64)
 
     def __str__(self) -> str:
         return ", ".join(f"{word} {share:g}" for word, share in self.shares.items())
@@ -242,11 +242,11 @@ class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
 
     def __post_init__(self) -> None:
         _check_bounds(self.low, self.high)
-        _check_shares([part.share for part in self.parts])
+        check_shares([part.share for part in self.parts])
 
     def classes(self, uniform: Numbers) -> npt.NDArray[np.intp]:
         """The index of the part that each series follows, from one uniform number per series."""
-        return _index([part.share for part in self.parts], uniform)
+        return share_places([part.share for part in self.parts], uniform)
 
     def quantile_of(self, uniform: Numbers, classes: npt.NDArray[np.intp]) -> Numbers:
         """Values for ``uniform`` of shape (times, series) and one class per series."""
@@ -273,12 +273,13 @@ def _check_bounds(low: float, high: float) -> None:
         raise ValueError(f"low is {low:g}, but must not be above high, {high:g}")
 
 
-def _check_shares(shares: list[float]) -> None:
+def check_shares(shares: list[float]) -> None:
+    """Raises ValueError for shares that are no distribution."""
     if not all(share >= 0 for share in shares) or not abs(sum(shares) - 1) <= 1e-9:
         raise ValueError("the shares must be 0 or more and add up to 1")
 
 
-def _index(shares: list[float], uniform: Numbers) -> npt.NDArray[np.intp]:
+def share_places(shares: list[float], uniform: Numbers) -> npt.NDArray[np.intp]:
     """The index of the share that each number falls into."""
     bounds = list(accumulate(shares))[:-1]
     return np.searchsorted(bounds, uniform, side="right")

@@ -7,12 +7,18 @@ import msgspec
 
 from fleetstream.model.dynamics import Life
 from fleetstream.model.expressions import Expression
+from fleetstream.model.laws import check_shares
 from fleetstream.model.templates import Template
 
 ExactInteger = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 Attribute = str | ExactInteger | list[str]
 Member = dict[str, Attribute]
 """A member of a level: its ``name``, and attributes that expressions and templates refer to."""
+
+Option = dict[str, str | ExactInteger | float]
+"""What rows may choose: its ``name``, its ``share`` of them, and attributes as of a member."""
+
+SHARE = "share"
 
 NameType = type[int] | type[str] | type[list[str]]
 Names = dict[str, NameType]
@@ -37,6 +43,11 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     defines by an expression; those of kinds and of the levels below also to ``x`` (its text). With
     a ``life``, dimensions may also refer to ``x.id``, a text that identifies the instance in a
     slot, and to ``x.release``, a number that grows.
+
+    For each of the ``choices`` ``c``, every row has one of the options listed, each with its
+    ``share`` as its probability: ``x.c`` is the option's ``name``, and its other attributes, texts
+    and integers, are ``x.c.a``. Which one follows from where the row is in the topology; seed,
+    parameters and other rows do not matter.
     """
 
     name: str
@@ -45,6 +56,7 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: str | None = None
     under: str | None = None
     numbers: dict[str, str] = {}
+    choices: dict[str, list[Option]] = {}
     life: Life | None = None
 
     def __post_init__(self) -> None:
@@ -57,8 +69,11 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(self.members, list):
             _check_members(self.name, self.members)
         attributes = self.members[0].keys() if isinstance(self.members, list) else set[str]()
-        if wrong := RESERVED & {*attributes, *self.numbers} | self.numbers.keys() & attributes:
+        defined = [*attributes, *self.numbers, *self.choices]
+        if wrong := {each for each in defined if each in RESERVED or defined.count(each) > 1}:
             raise ValueError(f"the level {self.name!r} defines {min(wrong)!r} twice")
+        for choice, options in self.choices.items():
+            _check_options(choice, options)
 
     def add_names(self, names: Names) -> None:
         """Add the names that this level defines; check those it refers to. Raises ValueError."""
@@ -74,6 +89,11 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for attribute, value in self.members[0].items():
                 names[f"{self.name}.{attribute}"] = type(value)
             del names[f"{self.name}.name"]
+        for choice, options in self.choices.items():
+            names[f"{self.name}.{choice}"] = str
+            for attribute in options[0].keys() - {"name", SHARE}:
+                is_text = isinstance(options[0][attribute], str)
+                names[f"{self.name}.{choice}.{attribute}"] = str if is_text else int
         for number, text in self.numbers.items():
             check_integers(text, names)
             names[f"{self.name}.{number}"] = int
@@ -125,6 +145,34 @@ def check_template(text: str, names: Mapping[str, NameType]) -> None:
     for name in Template(text).fields:
         if names.get(name) not in (int, str):
             raise ValueError(f"{text!r} refers to {name!r}, which is not defined")
+
+
+def _check_options(choice: str, options: Sequence[Option]) -> None:
+    what = f"the choice {choice!r}"
+    if not choice.isidentifier():
+        raise ValueError(f"{what} has a name that must be letters and _")
+    names = [option.get("name") for option in options]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"each option of {what} needs a name")
+    if len(set(map(str, names))) < len(names):
+        raise ValueError(f"two options of {what} have the same name")
+    if any(option.keys() != options[0].keys() for option in options):
+        raise ValueError(f"the options of {what} differ in attributes")
+    shares = [option.get(SHARE) for option in options]
+    known = [float(share) for share in shares if isinstance(share, int | float)]
+    if len(known) < len(shares):
+        raise ValueError(f"each option of {what} needs a share")
+    try:
+        check_shares(known)
+    except ValueError as error:
+        raise ValueError(f"{error} in {what}") from error
+    for attribute in options[0].keys() - {SHARE}:
+        types = {type(option[attribute]) for option in options}
+        if len(types) > 1 or float in types:
+            raise ValueError(
+                f"the attribute {attribute!r} must be an integer in all options of {what}, or a "
+                "text in all"
+            )
 
 
 def _check_members(level: str, members: Sequence[Member]) -> None:

@@ -17,6 +17,7 @@ from fleetstream.model import (
     builtin_models,
     load_model,
 )
+from fleetstream.model.levels import SHARE
 from fleetstream.report.console import OutputConsole
 from fleetstream.report.facts import series_by_noun
 
@@ -100,10 +101,22 @@ def _levels(generator: Generator) -> Iterator[Sequence[str]]:
 
 
 def _members(level: Level) -> str:
-    """Where the rows of a level come from."""
+    """Where the rows of a level come from, and what they choose."""
+    choices = "".join(f"; {each}" for each in described_choices(level))
     if isinstance(level.members, list):
-        return ", ".join(str(member["name"]) for member in level.members)
-    return f"as {level.members} lists" if level.members else f"{level.count}, named {level.label}"
+        return ", ".join(str(member["name"]) for member in level.members) + choices
+    if level.members:
+        return f"as {level.members} lists{choices}"
+    return f"{level.count}, named {level.label}{choices}"
+
+
+def described_choices(level: Level) -> list[str]:
+    """What the rows of a level choose, with the shares."""
+    return [
+        f"{name} "
+        + " or ".join(f"{option['name']} ({float(option[SHARE]):.0%})" for option in options)
+        for name, options in level.choices.items()
+    ]
 
 
 def _dimensions(model: Model, kind: SeriesKind, table: SeriesTable) -> Iterator[Sequence[str]]:
