@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from urllib.parse import urlencode
 
+import numpy as np
 import pyarrow as pa
 from isal import isal_zlib
 
@@ -135,8 +136,8 @@ class InfluxSink:
         named = _named_lines(answer, len(records))
         if named is not None:
             yield from (Rejection(offset + line, why) for line, why in named.items())
-        elif (dropped := _DROPPED.search(reason)) and int(dropped[1]) >= len(records):
-            yield from (Rejection(offset + line, _cause(reason)) for line in range(len(records)))
+        elif dropped := _outside(reason, records):
+            yield from (Rejection(offset + line, _cause(reason)) for line in dropped)
         else:
             yield from self._send_halves(records, offset, _cause(reason))
 
@@ -165,6 +166,22 @@ def _first_number(schemas: Sequence[pa.Schema]) -> tuple[str, str] | None:
             if DataType.of(field.type) is DataType.DOUBLE:
                 return kind_of(schema), field.name
     return None
+
+
+def _outside(reason: str, records: RecordRange) -> list[int]:
+    """The lines that a reason says were dropped, where it is known which: all, or the oldest.
+
+    InfluxDB 1 drops points of times for which it has no shard any more. Sent again alone, it would
+    also drop some that it has stored since newer points of the same shard were with them.
+    """
+    found = _DROPPED.search(reason)
+    count = int(found[1]) if found else 0
+    if count >= len(records):
+        return list(range(len(records)))
+    if "retention policy" not in reason:
+        return []
+    oldest = np.argsort(records.timestamps, kind="stable")[:count]
+    return sorted(oldest.tolist())
 
 
 def _reason(answer: HttpAnswer) -> str:
