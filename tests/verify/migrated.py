@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from fleetstream.api import compare
 from fleetstream.model import DataType
 from fleetstream.run.options import make_spec
@@ -58,3 +60,18 @@ class Migrated:
 
     def compared(self) -> Any:
         return compare(self.manifest, destination=self.target, layout=self.layout)
+
+
+def to_duckdb(source: Path, folder: Path) -> Migrated:
+    """A table of its own in another file."""
+    path = folder / "copied.duckdb"
+    with duckdb.connect(path) as connection:
+        connection.execute(f"ATTACH '{source.with_suffix('.duckdb')}' AS original (READ_ONLY)")
+        connection.execute("CREATE TABLE copied AS FROM original.telemetry")
+
+    def execute(statement: str) -> None:
+        with duckdb.connect(path) as connection:
+            connection.execute(statement)
+
+    target = TargetOptions(to=f"duckdb:{path}", table_name="copied")
+    return Migrated(source, target, None, execute)

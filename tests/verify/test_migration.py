@@ -1,7 +1,5 @@
 """Comparing two targets: clean migrations, and each way in which one can go wrong."""
 
-import json
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.api import compare
-from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.run.control import Control
 from fleetstream.run.manifest import read_manifest
@@ -37,6 +34,7 @@ from tests.verify.migrated import (
     duckdb_target,
     faults_in,
     ingest,
+    to_duckdb,
 )
 from tests.victoria_metrics import VictoriaMetrics
 
@@ -112,21 +110,6 @@ def rows(source: Path) -> pa.Table:
         return connection.sql("FROM telemetry").to_arrow_table()
 
 
-def to_duckdb(source: Path, folder: Path) -> Migrated:
-    """A table of its own in another file."""
-    path = folder / "copied.duckdb"
-    with duckdb.connect(path) as connection:
-        connection.execute(f"ATTACH '{source.with_suffix('.duckdb')}' AS original (READ_ONLY)")
-        connection.execute("CREATE TABLE copied AS FROM original.telemetry")
-
-    def execute(statement: str) -> None:
-        with duckdb.connect(path) as connection:
-            connection.execute(statement)
-
-    target = TargetOptions(to=f"duckdb:{path}", table_name="copied")
-    return Migrated(source, target, None, execute)
-
-
 def to_postgresql(source: Path, rows: pa.Table, server: PostgreSQL) -> Migrated:
     """A table with the columns of Timestream, as AWS's scripts fill it."""
     from adbc_driver_postgresql import dbapi
@@ -168,6 +151,25 @@ def test_a_copied_table_matches(migrated: Migrated) -> None:
     assert findings.matches
     assert findings.expected == RECORDS
     assert findings.records == findings.values == dict.fromkeys(Side, RECORDS)
+
+
+def test_values_of_all_types_are_compared(tmp_path: Path, postgresql: PostgreSQL) -> None:
+    """Times and truth values too, which single-measure records of the sample fleet do not have."""
+    path = tmp_path / "fleet.duckdb"
+    fleet = {"model": "kubernetes", "record_model": "multi", "include": "namespace=shop"}
+    manifest = ingest(tmp_path / "fleet.json", duckdb_target(path), include_region=(), **fleet)
+    with duckdb.connect(path, read_only=True) as connection:
+        rows = connection.sql("FROM telemetry").to_arrow_table()
+    kinds = {str(field.type) for field in rows.schema}
+    assert {"bool", "double", "int64", "timestamp[us]"} <= kinds
+    migrated = to_postgresql(manifest, rows, postgresql)
+    assert migrated.compared().matches
+    postgresql.query(
+        "ALTER TABLE copied ALTER COLUMN kube_pod_start_time TYPE timestamptz "
+        "USING kube_pod_start_time AT TIME ZONE 'UTC'",
+        "SELECT 1",
+    )
+    assert migrated.compared().matches
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -313,87 +315,6 @@ class Damaged:
 
 def listed(places: set[int]) -> str:
     return ", ".join(map(str, [*places, -1]))
-
-
-@pytest.mark.parametrize("record_model", RecordModel)
-def test_the_command_prints_what_it_found(
-    record_model: RecordModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "fleet.duckdb"
-    manifest = ingest(tmp_path / "fleet.json", duckdb_target(path), record_model=record_model)
-    copy = tmp_path / "copy.duckdb"
-    shutil.copy(path, copy)
-    command = ["compare", str(manifest), "--to", f"duckdb:{copy}"]
-    assert main(command) == 0
-    printed = capsys.readouterr().out
-    count = RECORDS if record_model is RecordModel.SINGLE else 110
-    assert f"Source:      DuckDB, main.telemetry in {path}: {count:,} records, 1,300" in printed
-    assert printed.endswith("They match: every value is in both, and nothing else.\n")
-    column = DOUBLE if record_model is RecordModel.SINGLE else "cpu_user"
-    with duckdb.connect(copy) as connection:
-        connection.execute(
-            f'UPDATE telemetry SET "{column}" = 4711 WHERE rowid = '
-            f'(SELECT min(rowid) FROM telemetry WHERE "{column}" IS NOT NULL)'
-        )
-        connection.execute("INSERT INTO telemetry FROM telemetry WHERE rowid = 10")
-    assert main(command) == 1
-    printed = capsys.readouterr().out
-    assert "Different in the destination: 1, of 1 series\n" in printed
-    assert "Duplicate in the destination: 1, of 1 series\n" in printed
-    assert "there 2 times" in printed
-    shown = "4711.0" if record_model is RecordModel.SINGLE else "cpu_user=4711.0"
-    assert re.search(rf"source \S+, destination {shown}, expected \S+\n", printed)
-    assert printed.endswith("They do not match: the destination differs from what was written.\n")
-    assert main([*command, "--format", "json"]) == 1
-    document = json.loads(capsys.readouterr().out)
-    assert document["matches"] is False
-    assert document["destination"]["different"] == document["destination"]["duplicate"] == 1
-    assert document["source"]["series"] == dict.fromkeys(Fault, 0)
-    (example,) = [each for each in document["examples"] if each["fault"] == "different"]
-    assert example["values"]["destination"] == {column: 4711.0}
-    assert example["values"]["source"] == example["values"]["expected"]
-
-
-def test_the_source_can_be_another_than_the_manifests(source: Path, tmp_path: Path) -> None:
-    migrated = to_duckdb(source, tmp_path)
-    copy = migrated.target.to
-    command = ["compare", str(source), "--from", str(copy), "--from-table-name", "copied"]
-    original = f"duckdb:{source.with_suffix('.duckdb')}"
-    assert main([*command, "--to", original]) == 0
-    migrated.execute("DELETE FROM copied WHERE rowid = 7")
-    assert main([*command, "--to", original]) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        ([], 2, "Name the destination with --to."),
-        (["--to", "duckdb:{source}.duckdb"], 2, "would be compared with itself"),
-        (["--to", "null:"], 2, "cannot be read back"),
-        (["--to", "duckdb:nowhere.duckdb"], 3, "There is no file"),
-        (["--to", "parquet:lake", "--layout", "aws"], 2, "cannot be read in the layout 'aws'"),
-        (
-            ["--to", "influx:http://127.0.0.1:9", "-d", "fleet", "--layout", "aws"],
-            2,
-            "needs --table-name",
-        ),
-        (["--to", "influx:http://127.0.0.1:9", "-d", "fleet", "-t", "x"], 2, "has no meaning"),
-    ],
-)
-def test_wrong_use_is_explained(
-    arguments: list[str],
-    code: int,
-    message: str,
-    source: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    given = [each.format(source=source.with_suffix("")) for each in arguments]
-    try:
-        result = main(["compare", str(source), *given])
-    except SystemExit as error:
-        result = int(str(error.code))
-    assert result == code
-    assert message in capsys.readouterr().err
 
 
 def test_a_table_that_is_not_there_or_has_other_columns(

@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import now
+from fleetstream.model import load_model
 from fleetstream.targets.registry import TargetOptions, open_reader
 from fleetstream.targets.sink import TargetUnusable
 from fleetstream.verify import Side
@@ -252,3 +254,24 @@ def test_a_measurement_that_is_not_there(influx: InfluxDB) -> None:
     reader = open_reader(nowhere, RecordModel.SINGLE, SCHEMAS, "aws")
     with pytest.raises(TargetUnusable, match="no measurement 'nowhere'"):
         reader.open()
+
+
+def test_times_may_have_become_texts(influx: InfluxDB) -> None:
+    """As AWS's plugin for InfluxDB 3 writes them."""
+    schemas = tuple(Generator(load_model("kubernetes"), 7).schemas.values())
+    target = TargetOptions(to=f"influx:{influx.url}", database_name="fleet", table_name="pods")
+    for text, right in (('"2026-11-01 00:00:01.5"', True), ('"yesterday"', False)):
+        influx.query("DROP MEASUREMENT pods")
+        fields = {"kube_pod_start_time": text}
+        write_lines(influx, [point("pods", {"measure_name": "pod"}, fields, TIMESTAMP)])
+        reader = open_reader(target, RecordModel.MULTI, schemas, "aws")
+        reader.open()
+        with closing(reader):
+            if right:
+                held = reader.held(None, None)
+                assert isinstance(held, pa.Table)
+                (time,) = held["kube_pod_start_time"].to_pylist()
+                assert str(time) == "2026-11-01 00:00:01.500000"
+            else:
+                with pytest.raises(TargetUnusable, match="that are no times"):
+                    reader.held(None, None)

@@ -3,7 +3,8 @@
 The scripts (awslabs/amazon-timestream-tools, ``liveanalytics_migration_scripts`` and
 ``liveanalytics_influxdb3_migration_plugin``) write the table as one measurement of the same name:
 dimensions and ``measure_name`` become tags, and all columns of values become fields of their names,
-``measure_value::double`` too. The former writes integers as floats, the latter as integers.
+``measure_value::double`` too. The former writes integers as floats, the latter as integers, and
+times as texts.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
+from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.targets.columns import MEASURE_NAME
 from fleetstream.targets.influx.reader import InfluxReader
 from fleetstream.targets.influx.server import InfluxDatabase
@@ -58,12 +60,24 @@ class MigratedMeasurementReader(InfluxReader):
         columns = {TIME: rows["time"].cast(pa.timestamp("us"))}
         for column in self._columns.keys() & set(rows.column_names) - {TIME}:
             values = rows[column]
-            if self._columns[column] == DataType.BIGINT and pa.types.is_floating(values.type):
+            kind = self._columns[column]
+            if kind == DataType.BIGINT and pa.types.is_floating(values.type):
                 values = _whole(values)
+            elif kind == DataType.TIMESTAMP and pa.types.is_string(values.type):
+                values = self._times(column, values)
             columns[column] = values
         # Points that another writer has added may lack the tag.
         columns.setdefault(MEASURE_NAME, pa.nulls(len(rows), pa.string()))
         return pa.table(columns)
+
+    def _times(self, column: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Times that were written as texts. Raises TargetUnusable where they are none."""
+        try:
+            return texts.cast(TIMESTAMPS)
+        except pa.ArrowInvalid as error:
+            raise TargetUnusable(
+                f"{self.name} has texts in {column!r} that are no times: {error}."
+            ) from error
 
 
 def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from fleetstream.generate.moments import iso
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
+from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.targets.columns import SQL_TIMESTAMP, TableColumns, quoted
 from fleetstream.targets.postgresql.connections import Connections, fetched
 from fleetstream.targets.postgresql.tables import columns_of
@@ -21,6 +22,7 @@ _READABLE = {
     str(DataType.DOUBLE): ("double precision", "real", "numeric"),
     str(DataType.BIGINT): ("bigint", "integer", "smallint"),
     str(DataType.VARCHAR): ("text", "character varying", "character"),
+    str(DataType.BOOLEAN): ("boolean",),
     SQL_TIMESTAMP: ("timestamp without time zone", "timestamp with time zone"),
 }
 """Types of PostgreSQL that can hold a column, the one that it is read as first."""
@@ -67,7 +69,7 @@ class MigratedTableReader:
         if begin is None:
             where = f"({where}) OR {quoted(TIME)} IS NULL"
         listed = [
-            quoted(name) if name == TIME else f"{quoted(name)}::{_READABLE[kind][0]}"
+            quoted(name) if kind == SQL_TIMESTAMP else f"{quoted(name)}::{_READABLE[kind][0]}"
             for name, kind in self._columns.items()
         ]
         return self._rows(", ".join(listed), where)
@@ -79,8 +81,11 @@ class MigratedTableReader:
     def _rows(self, selected: str, where: str) -> pa.Table:
         with self._connections.usable() as cursor:
             rows = fetched(cursor, f"SELECT {selected} FROM {quoted(self._table)} WHERE {where}")
-        place = rows.schema.get_field_index(TIME)
-        return rows.set_column(place, TIME, rows[TIME].cast(pa.timestamp("us")))
+        fields = [
+            field.with_type(TIMESTAMPS) if pa.types.is_timestamp(field.type) else field
+            for field in rows.schema
+        ]
+        return rows.cast(pa.schema(fields))
 
 
 def _literal(timestamp: int) -> str:
