@@ -300,7 +300,11 @@ def test_requests_that_are_too_large_are_sent_in_parts(transport: str, model: Re
             3,
             "does not answer as OTLP over HTTP does (connection refused",
         ),
-        ("otlp:grpc://127.0.0.1:1", 3, "does not answer as OTLP over gRPC does"),
+        (
+            "otlp:grpc://127.0.0.1:1",
+            3,
+            "does not answer as OTLP over gRPC does (ipv4:127.0.0.1:1: ",
+        ),
         ("grpc://127.0.0.1:1", 2, "did you mean otlp:grpc://127.0.0.1:1?"),
     ],
 )

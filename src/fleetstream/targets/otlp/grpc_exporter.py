@@ -91,7 +91,10 @@ class GrpcExporter:
 
     def _failure(self, error: grpc.RpcError) -> Exception:
         """The exception for an answer that is no success, or for none."""
-        code, reason = error.code(), _first_line(error.details() or "") or error.code().name
+        code = error.code()
+        # Of a connection that fails, gRPC tells the attempts, and the last error behind them.
+        details = (error.details() or "").rpartition("last error: ")[2].removeprefix("UNKNOWN: ")
+        reason = _first_line(details) or code.name
         if code in _CREDENTIALS:
             return TargetLost(
                 f"The server at {self.url} refuses the credentials ({code.name}); set "
@@ -105,7 +108,8 @@ class GrpcExporter:
         if wait is not None and (code in _RETRYABLE or code is grpc.StatusCode.RESOURCE_EXHAUSTED):
             return Throttled(reason, min(wait, MAX_WAIT))
         if code in _RETRYABLE:
-            return Unavailable(f"gRPC {code.name}", reason)
+            refused = reason.endswith("Connection refused")
+            return Unavailable("connection refused" if refused else f"gRPC {code.name}", reason)
         too_large = code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in reason
         return RequestRefused(reason, too_large=too_large)
 
