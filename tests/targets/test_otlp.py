@@ -451,6 +451,25 @@ def await_(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@TRANSPORTS
+def test_a_full_disk_is_waited_for(transport: str, small_disk: Callable[[str], Path]) -> None:
+    """Nothing of the request is stored, and all of it once there is room."""
+    disk = small_disk("1m")
+    ballast = disk / "ballast"
+    with Collector(disk) as server:
+        options = TargetOptions(to=f"otlp:{url_of(server, transport)}", table_name="fleet")
+        with opened(options, RecordModel.SINGLE) as sink:
+            with pytest.raises(OSError, match="No space left"):
+                ballast.write_bytes(bytes(2**20))
+            with pytest.raises(Unavailable, match="no space left on device"):
+                sink.send(first(sink))
+            ballast.unlink()
+            request = first(sink)
+            assert not sink.send(request).rejections
+        stored = held(server.requests(), OtlpNaming(SCHEMAS, "fleet"), RecordModel.SINGLE)
+    assert sorted(stored) == records([request.ranges[0].batch()], RecordModel.SINGLE)
+
+
 def test_the_other_protocol_gets_a_sentence(collector: Collector) -> None:
     http = collector.grpc_url.replace("grpc://", "http://")
     with (
