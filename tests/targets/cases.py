@@ -135,10 +135,27 @@ def _loaded(row: dict[str, str], rules: dict[str, Any]) -> Record:
     return Record(dimensions, name, values, time)
 
 
-def as_collector_wrote(options: TargetOptions, model: RecordModel) -> list[Record]:
+def as_collector_wrote(
+    options: TargetOptions, model: RecordModel, schemas: Sequence[pa.Schema] = SCHEMAS
+) -> list[Record]:
     """What an OpenTelemetry Collector wrote into its file."""
-    naming = OtlpNaming(SCHEMAS, str(options.table_name))
-    return held(COLLECTORS[str(options.to).removeprefix("otlp:")].requests(), naming, model)
+    naming = OtlpNaming(schemas, str(options.table_name))
+    collector = COLLECTORS[str(options.to).removeprefix("otlp:")]
+    records = held(collector.requests(), naming, model)
+    if model is RecordModel.SINGLE:
+        return records
+    times = {each.name for of in schemas for each in of if pa.types.is_timestamp(each.type)}
+    return [each._replace(values=_with_times(each.values, times)) for each in records]
+
+
+def _with_times(
+    values: tuple[tuple[str, str, Any], ...], times: set[str]
+) -> tuple[tuple[str, str, Any], ...]:
+    """Values of which those with some names are times, given in milliseconds."""
+    return tuple(
+        (name, "TIMESTAMP", value * 1_000) if name in times else (name, kind, value)
+        for name, kind, value in values
+    )
 
 
 @contextmanager
