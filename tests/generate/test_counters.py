@@ -14,7 +14,7 @@ from scipy import stats
 from fleetstream.generate.drivers import DriverRows, weekly
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.keys import seeded
-from fleetstream.generate.lattice import smooth_normal, smooth_uniform, smooth_uniform_at
+from fleetstream.generate.lattice import SmoothNoise
 from fleetstream.model import Model
 from fleetstream.model.dynamics import Driver
 from tests.generate.living import HOURS, LIFE, START, content, living
@@ -27,7 +27,7 @@ KEYS = seeded(np.arange(1, 2_001, dtype=np.uint64), 5)
 @pytest.mark.parametrize("octaves", [1, 3])
 def test_smooth_noise_is_normal_at_every_time_and_smooth(octaves: int) -> None:
     times = START + np.arange(0, 3_600, 7, dtype=np.int64) * SECOND
-    noise = smooth_normal(KEYS, "noise", times, 600 * SECOND, octaves)
+    noise = SmoothNoise(KEYS).normal("noise", times, 600 * SECOND, octaves)
     for row in noise[::50]:
         assert stats.kstest(row, "norm").pvalue > 0.001
     neighbours = np.corrcoef(noise[10], noise[11])[0, 1]
@@ -38,10 +38,11 @@ def test_smooth_noise_is_normal_at_every_time_and_smooth(octaves: int) -> None:
 
 def test_bounded_noise_has_a_bounded_slope() -> None:
     times = START + np.arange(0, 1_000, dtype=np.int64) * SECOND
-    noise = smooth_uniform(KEYS[:50], "noise", times, 60 * SECOND)
+    bounded = SmoothNoise(KEYS[:50])
+    noise = bounded.bounded("noise", times, 60 * SECOND)
     assert np.abs(noise).max() <= 1
     assert np.abs(np.diff(noise, axis=0)).max() <= 3 / 60
-    at = smooth_uniform_at(KEYS[:50], "noise", np.full(50, times[77]), 60 * SECOND)
+    at = bounded.bounded_at("noise", np.full(50, times[77]), 60 * SECOND)
     np.testing.assert_array_equal(at, noise[77])
 
 

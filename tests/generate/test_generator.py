@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetstream.generate.choices import PERIODS, Shape, Shard
-from fleetstream.generate.generator import ROWS, Chunk, Generator
+from fleetstream.generate.generator import HISTORY_VALUES, ROWS, Chunk, Generator
 from fleetstream.generate.schema import TIME
 from fleetstream.generate.signals import Signal
 from fleetstream.run.spec import MAX_SEED
@@ -275,7 +275,7 @@ def test_counts() -> None:
     assert made.series == 2_222
     assert made.values_per_sweep == 26_260
     assert sum(batch.num_rows * (batch.num_columns - 9) for batch in made.batches([0])) == 26_260
-    assert made.timestamps_per_batch() == ROWS // 1_212
+    assert made.timestamps_per_batch() == HISTORY_VALUES // 26_260
     assert generator(1_000).timestamps_per_batch() == 1
 
 

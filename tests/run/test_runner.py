@@ -60,7 +60,7 @@ def content(path: Path) -> list[Row]:
 def many_requests() -> Iterator[pytest.MonkeyPatch]:
     """Batches of a few timestamps, a request per batch, and a manifest per batch."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fleetstream.generate.generator.ROWS", 48)
+        patch.setattr("fleetstream.generate.generator.HISTORY_VALUES", 4 * VALUES)
         patch.setattr(
             "fleetstream.targets.duckdb.sink.VALUES_PER_INSERT", dict.fromkeys(RecordModel, 1)
         )
@@ -368,7 +368,7 @@ def test_a_run_that_cannot_be_stopped_in_time_keeps_its_records(
 
 def test_memory_does_not_grow_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kilobyte kept per sweep would be seen: the longer run has 400 sweeps more."""
-    monkeypatch.setattr("fleetstream.generate.generator.ROWS", 12)
+    monkeypatch.setattr("fleetstream.generate.generator.HISTORY_VALUES", 1)
     monkeypatch.setattr("fleetstream.run.journal.SETTLE_EVERY", 0.05)
     used = [_memory_after(sweeps, tmp_path) for sweeps in (50, 100, 500)]
     assert used[2] - used[1] < 100_000

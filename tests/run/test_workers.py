@@ -132,6 +132,7 @@ def test_what_lost_workers_had_not_settled_is_written_again(
     with pytest.MonkeyPatch.context() as patch:
         # One timestamp per batch.
         patch.setattr("fleetstream.generate.generator.ROWS", 4)
+        patch.setattr("fleetstream.generate.generator.HISTORY_VALUES", 1)
         patch.setattr("fleetstream.run.workers.worker.SETTLE_EVERY", 0.0)
         patch.setattr("fleetstream.run.workers.worker.REPORT_EVERY", 0.01)
         memory = MemoryTarget()
@@ -173,7 +174,7 @@ def test_a_pool_that_cannot_replace_workers_ends_the_run(
 def test_what_a_lost_worker_could_not_deliver_is_in_the_result(
     memory: MemoryTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("fleetstream.generate.generator.ROWS", 12)
+    monkeypatch.setattr("fleetstream.generate.generator.HISTORY_VALUES", 1)
     monkeypatch.setattr("fleetstream.run.workers.worker.SETTLE_EVERY", 0.0)
     monkeypatch.setattr("fleetstream.run.workers.worker.REPORT_EVERY", 0.01)
     memory.answer = lambda _request: "rejected"
@@ -201,7 +202,7 @@ def test_what_a_lost_worker_could_not_deliver_is_in_the_result(
 def test_a_shared_run_pauses_and_stops(
     memory: MemoryTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("fleetstream.generate.generator.ROWS", 12)
+    monkeypatch.setattr("fleetstream.generate.generator.HISTORY_VALUES", 1)
     pool = ThreadPool()
     monkeypatch.setattr("fleetstream.run.runner.worker_pool", lambda _spec, _sink: (pool, 2))
     with new_run(history(10_000, to="memory:"), tmp_path / "run.json") as run:

@@ -1,23 +1,24 @@
 """Counters: totals in closed form, so that each can be computed at any time alone."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fleetstream.generate.drivers import DriverView
 from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
-from fleetstream.generate.lattice import Times, smooth_uniform, smooth_uniform_at
-from fleetstream.generate.lives import BEGINNING
+from fleetstream.generate.lattice import SmoothNoise, Times
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model.dynamics import Counter
 from fleetstream.model.normal import normal_quantile
 
 
+@dataclass(frozen=True, slots=True)
 class CounterTotals:
-    """The counters of series at timestamps (microseconds).
+    """The counters of series that began at ``births`` (microseconds).
 
-    ``births`` is when each series began, None for :data:`BEGINNING`. The total of a counter is
+    The total of a counter is
 
         rate · (∫ driver dt + A · (b(t) − b(birth))),  A = noise · least driver · period / 3
 
@@ -25,50 +26,60 @@ class CounterTotals:
     is never below (1 − noise) · rate · least of the driver.
     """
 
-    def __init__(
-        self,
-        keys: Bits,
-        timestamps: Times,
-        births: Times | None,
-        drivers: Mapping[str, DriverView],
-    ) -> None:
-        self._keys = keys
-        self._timestamps = timestamps
-        self._begins = np.full(len(keys), BEGINNING) if births is None else births
-        self._drivers = drivers
-        self._integrals: dict[str | None, Numbers] = {}
+    keys: Bits
+    births: Times
+    drivers: Mapping[str, DriverView]
+    noise: SmoothNoise
+    _constants: dict[tuple[Counter, str], "_Constants"] = field(default_factory=dict)
+    _begun: dict[str, Numbers] = field(default_factory=dict)
 
-    def values(self, law: Counter, name: str) -> Numbers:
-        """The totals of the counter ``name``, of shape (timestamps, series)."""
-        grown = self._integral(law.driver)
+    def grown(self, driver: str | None, timestamps: Times) -> Numbers:
+        """The integral of a driver since each series began, in seconds; of 1 without a driver.
+
+        The shape is (timestamps, series).
+        """
+        if driver is None:
+            return (timestamps[:, np.newaxis] - self.births) / MICROSECONDS
+        view = self.drivers[driver]
+        if driver not in self._begun:
+            self._begun[driver] = view.rows.integral_at(self.births, view.of)
+        integral = view.rows.integral(timestamps).take(view.of, axis=1)
+        integral -= self._begun[driver]
+        return integral
+
+    def values(self, law: Counter, name: str, timestamps: Times, grown: Numbers) -> Numbers:
+        """The totals of the counter ``name``, where its driver has ``grown``."""
+        constants = self._constants.get((law, name))
+        if constants is None:
+            constants = self._constants[law, name] = self._constants_of(law, name)
         if law.noise:
-            least: Any = 1.0
-            if law.driver is not None:
-                view = self._drivers[law.driver]
-                least = view.rows.least[view.of]
-            size = law.noise * least * law.period_us / MICROSECONDS / 3
-            noise = smooth_uniform(self._keys, name, self._timestamps, law.period_us)
-            noise -= smooth_uniform_at(self._keys, name, self._begins, law.period_us)
-            noise *= size
-            noise += grown
-            grown = noise
+            totals = self.noise.bounded(name, timestamps, law.period_us)
+            totals -= constants.noise_before
+            totals *= constants.noise_size
+            totals += grown
+            totals *= constants.rate
+        else:
+            totals = grown * constants.rate
+        return np.maximum(totals, 0.0, out=totals)
+
+    def _constants_of(self, law: Counter, name: str) -> "_Constants":
+        size: Any = law.noise * law.period_us / MICROSECONDS / 3
+        if law.driver is not None:
+            view = self.drivers[law.driver]
+            size = size * view.rows.least[view.of]
         rate: Any = law.rate
         if law.spread:
-            own = mix(self._keys + name_key("spread", law.spread_name or name))
+            own = mix(self.keys + name_key("spread", law.spread_name or name))
             scores = normal_quantile(uniform(own))
             rate = law.rate * np.exp(law.spread * scores - law.spread**2 / 2)
-        total: Numbers = np.maximum(rate * grown, 0.0)
-        return total
+        before = self.noise.bounded_at(name, self.births, law.period_us) if law.noise else 0.0
+        return _Constants(rate, size, before)
 
-    def _integral(self, driver: str | None) -> Numbers:
-        """The integral of a driver since each series began, in seconds; of 1 without a driver."""
-        known = self._integrals.get(driver)
-        if known is None:
-            if driver is None:
-                known = (self._timestamps[:, np.newaxis] - self._begins) / MICROSECONDS
-            else:
-                view = self._drivers[driver]
-                known = view.rows.integral(self._timestamps)[:, view.of]
-                known = known - view.rows.integral_at(self._begins, view.of)
-            self._integrals[driver] = known
-        return known
+
+@dataclass(frozen=True, slots=True)
+class _Constants:
+    """What a counter has for good per series: its rate, the size A of its noise, and b(birth)."""
+
+    rate: Any
+    noise_size: Any
+    noise_before: Any

@@ -13,10 +13,12 @@ from fleetstream.generate.calendar import (
     holiday_factors,
 )
 from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
-from fleetstream.generate.lattice import Times, smooth_normal
+from fleetstream.generate.lattice import SmoothNoise, Times
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model.dynamics import Driver
 from fleetstream.model.normal import normal_quantile
+
+Rows = npt.NDArray[np.intp]
 
 WEEK_HOURS = 168
 
@@ -36,17 +38,23 @@ class DriverRows:
     def values(self, times: Times) -> Numbers:
         """Values of shape (times, rows) at times in microseconds."""
         driver = self.driver
-        values = np.interp(self._week_hours(times), np.arange(WEEK_HOURS + 1), weekly(driver))
+        offsets, rows = self._zones
+        local = _local(times[:, np.newaxis], offsets)
+        hours = (local - MONDAY) / HOUR % WEEK_HOURS
+        curves = np.interp(hours, np.arange(WEEK_HOURS + 1), weekly(driver))
         if len(driver.months) > 1:
-            values = values * _monthly(driver, times)[:, np.newaxis]
+            curves *= _monthly(driver, times)[:, np.newaxis]
         if driver.growth is not None:
-            values = values * growth_factors(driver.growth, times)[:, np.newaxis]
+            curves *= growth_factors(driver.growth, times)[:, np.newaxis]
         if driver.holidays:
-            values = values * self._holidays(times)
-        values = values * self.factors
+            curves *= holiday_factors(driver.holidays, local)
+        values = curves.take(rows, axis=1)
+        values *= self.factors
         if driver.noise:
-            noise = smooth_normal(self.keys, self.name, times, driver.period_us, 3)
-            values *= np.exp(driver.noise * noise - driver.noise**2 / 2)
+            noise = self._noise.normal(self.name, times, driver.period_us, 3)
+            noise *= driver.noise
+            noise -= driver.noise**2 / 2
+            values *= np.exp(noise, out=noise)
         return values
 
     def integral(self, times: Times) -> Numbers:
@@ -54,12 +62,14 @@ class DriverRows:
 
         From an arbitrary moment until each of the times, of shape (times, rows).
         """
-        return self._integral(self._local(times), self.factors)
+        offsets, rows = self._zones
+        areas = _area(self.driver, _local(times[:, np.newaxis], offsets)).take(rows, axis=1)
+        areas *= self.factors
+        return areas
 
-    def integral_at(self, times: Times, rows: npt.NDArray[np.intp]) -> Numbers:
+    def integral_at(self, times: Times, rows: Rows) -> Numbers:
         """:meth:`integral` for each of ``rows`` at a time of its own: one value per row."""
-        local = times / MICROSECONDS + self.utc_offsets[rows] * HOUR - MONDAY
-        return self._integral(local, self.factors[rows])
+        return _area(self.driver, _local(times, self.utc_offsets[rows])) * self.factors[rows]
 
     @cached_property
     def least(self) -> Numbers:
@@ -77,33 +87,14 @@ class DriverRows:
         factors: Numbers = np.exp(spread * scores - spread**2 / 2)
         return factors
 
-    def _integral(self, local: Numbers, factors: Numbers) -> Numbers:
-        curve = weekly(self.driver)
-        whole = _areas(self.driver)
-        hours = local / HOUR
-        weeks = np.floor(hours / WEEK_HOURS)
-        hours = hours - weeks * WEEK_HOURS
-        cells = np.minimum(hours.astype(np.intp), WEEK_HOURS - 1)
-        part = hours - cells
-        within = part * (curve[cells] + part * (curve[cells + 1] - curve[cells]) / 2)
-        area: Numbers = (weeks * whole[-1] + whole[cells] + within) * HOUR * factors
-        return area
+    @cached_property
+    def _noise(self) -> SmoothNoise:
+        return SmoothNoise(self.keys)
 
-    def _holidays(self, times: Times) -> Numbers:
-        """The factors of holidays, of which rows with the same offset have the same."""
-        offsets, rows = np.unique(self.utc_offsets, return_inverse=True)
-        local = times[:, np.newaxis] / MICROSECONDS + offsets * HOUR
-        return holiday_factors(self.driver.holidays, local)[:, rows]
-
-    def _local(self, times: Times) -> Numbers:
-        """Local seconds since a Monday, of shape (times, rows)."""
-        seconds = times[:, np.newaxis] / MICROSECONDS
-        local: Numbers = seconds + self.utc_offsets * HOUR - MONDAY
-        return local
-
-    def _week_hours(self, times: Times) -> Numbers:
-        hours: Numbers = self._local(times) / HOUR % WEEK_HOURS
-        return hours
+    @cached_property
+    def _zones(self) -> tuple[npt.NDArray[np.int64], Rows]:
+        """The different UTC offsets, and which of them each row has: few curves for many rows."""
+        return np.unique(self.utc_offsets, return_inverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +102,7 @@ class DriverView:
     """A driver as series follow it: ``of`` is the row of the driver for each series."""
 
     rows: DriverRows
-    of: npt.NDArray[np.intp]
+    of: Rows
 
     def part(self, series: slice) -> "DriverView":
         """The view of some of the series, with no more rows than they follow."""
@@ -122,7 +113,26 @@ class DriverView:
         return DriverView(part, of)
 
     def values(self, timestamps: Times) -> Numbers:
-        return self.rows.values(timestamps)[:, self.of]
+        return self.rows.values(timestamps).take(self.of, axis=1)
+
+
+def _local(times: Times, utc_offsets: npt.NDArray[np.int64]) -> Numbers:
+    """Local seconds since the Unix epoch."""
+    seconds: Numbers = times / MICROSECONDS + utc_offsets * HOUR
+    return seconds
+
+
+def _area(driver: Driver, local: Numbers) -> Numbers:
+    """The area below the weekly curve until times in local seconds since the Unix epoch."""
+    curve, whole = weekly(driver), _areas(driver)
+    hours = (local - MONDAY) / HOUR
+    weeks = np.floor(hours / WEEK_HOURS)
+    hours -= weeks * WEEK_HOURS
+    cells = np.minimum(hours.astype(np.intp), WEEK_HOURS - 1)
+    part = hours - cells
+    within = part * (curve[cells] + part * (curve[cells + 1] - curve[cells]) / 2)
+    area: Numbers = (weeks * whole[-1] + whole[cells] + within) * HOUR
+    return area
 
 
 @cache

@@ -32,8 +32,12 @@ from fleetstream.model import DataType, Measure, Model
 from fleetstream.model.laws import Choice
 
 ROWS = 16_384
-"""Rows of a batch: enough that array operations cost more than calling them, and few enough that
+"""Rows of a chunk: enough that array operations cost more than calling them, and few enough that
 the arrays fit the processor's cache."""
+
+HISTORY_VALUES, HISTORY_ROWS = 400_000, 65_536
+"""Values that are generated at once where there are several timestamps, and rows of a batch then:
+the more, the fewer points of lattices and calls there are per value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class Generator:
                 f"The model {model.name!r} does not say which measures a signal or missing values "
                 "apply to; add them to its overlay."
             )
+        _keep_freed_memory()
         self.model = model
         self.seed = seed
         self.signal = signal
@@ -116,7 +121,6 @@ class Generator:
         self.tables = {key: each.table for key, each in self._populations.items()}
         self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
         self._step = step
-        self._repeated: dict[tuple[Chunk, int], list[pa.Array]] = {}
 
     @property
     def series(self) -> int:
@@ -130,12 +134,16 @@ class Generator:
         return sum(len(table) * len(kinds[key].measures) for key, table in self.tables.items())
 
     def timestamps_per_batch(self, shares: int = 1) -> int:
-        """How many timestamps make batches of about :data:`ROWS` rows; at least one.
+        """How many timestamps of history are generated at once; at least one.
 
-        ``shares`` is the number of shares that the series are divided into.
+        As many as make :data:`HISTORY_VALUES` values, but batches of at most :data:`HISTORY_ROWS`
+        rows. ``shares`` is the number of shares that the series are divided into.
         """
-        rows = max((len(chunk) * self._due_share(chunk.kind) for chunk in self.chunks), default=1)
-        return max(int(ROWS * shares / rows), 1)
+        rows = [len(chunk) * self._due_share(chunk.kind) for chunk in self.chunks]
+        kinds = [self.model.kinds[chunk.kind] for chunk in self.chunks]
+        values = sum(count * len(kind.measures) for count, kind in zip(rows, kinds, strict=True))
+        most = min(HISTORY_VALUES / max(values, 1), HISTORY_ROWS / max(rows, default=1))
+        return max(int(most * shares), 1)
 
     def _due_share(self, kind: str) -> float:
         """The share of timestamps at which a kind is measured."""
@@ -182,7 +190,7 @@ class Generator:
         counts = grid.shape[1] if alive is None else alive.sum(axis=1)
         time = np.repeat(grid.timestamps, counts).view("datetime64[us]")
         return pa.RecordBatch.from_arrays(
-            [*self._dimensions(chunk, instances), pa.array(time), *arrays],
+            [*instances.columns(), pa.array(time), *arrays],
             schema=self.schemas[chunk.kind],
         )
 
@@ -212,7 +220,7 @@ class Generator:
             [self.schemas[kind].field(name) for name in self.model.kinds[kind].dimensions]
         )
         chunks = [chunk for chunk in self.chunks if chunk.kind == kind]
-        columns = [self._dimensions(chunk, self.instances(chunk, [timestamp])) for chunk in chunks]
+        columns = [self.instances(chunk, [timestamp]).columns() for chunk in chunks]
         parts = [pa.RecordBatch.from_arrays(each, schema=schema) for each in columns]
         table = pa.Table.from_batches(parts, schema)
         batches = table.unify_dictionaries().combine_chunks().to_batches()
@@ -250,30 +258,14 @@ class Generator:
             return timestamps
         return [stamp for stamp in timestamps if stamp % interval < (self._step or 1)]
 
-    def _dimensions(self, chunk: Chunk, instances: Instances) -> list[pa.Array]:
-        """The dimensions of the series that are alive, repeated per timestamp."""
-        columns, (times, count) = instances.dimensions, instances.grid.shape
-        if instances.alive is not None:
-            rows = pa.array(np.nonzero(instances.alive)[1])
-            return [column.take(rows) for column in columns]
-        if times == 1:
-            return columns
-        if instances.slots is not None:
-            rows = pa.array(np.tile(np.arange(count), times))
-            return [column.take(rows) for column in columns]
-        # Targets remember what they derived from an array by its address, so arrays are kept and
-        # used again; their lengths are powers of two so that few are kept.
-        longest = 1 << (times - 1).bit_length()
-        repeated = self._repeated.get((chunk, longest))
-        if repeated is None:
-            repeated = [
-                pa.DictionaryArray.from_arrays(
-                    pa.array(np.tile(column.indices.to_numpy(), longest)), column.dictionary
-                )
-                for column in columns
-            ]
-            self._repeated[chunk, longest] = repeated
-        return [column.slice(0, times * len(chunk)) for column in repeated]
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what a batch frees for the next one, up to 62 MiB.
+
+    glibc returns freed memory to the system, and page faults then cost more than the arithmetic,
+    unless it has seen larger blocks come and go; see M_TRIM_THRESHOLD in mallopt(3).
+    """
+    np.empty(31 * 2**20, np.uint8)
 
 
 def _chunks(table: SeriesTable, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:

@@ -1,8 +1,9 @@
 """The series of a kind at some timestamps: all of them, or those that are alive."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,23 +11,18 @@ import pyarrow as pa
 
 from fleetstream.generate.drivers import DriverRows, DriverView
 from fleetstream.generate.incidents import IncidentView
+from fleetstream.generate.instance_names import identifiers, joined
 from fleetstream.generate.keys import Bits, mix, seeded
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import Booleans, SlotLives, Slots
+from fleetstream.generate.lives import Booleans, Residents, Rows, Slots
 from fleetstream.generate.occurrences import IncidentSource
 from fleetstream.generate.topology import Topology
-from fleetstream.generate.values import Evaluator, Grid
+from fleetstream.generate.values import Evaluator, Grid, grid_of
 from fleetstream.model import Model
 from fleetstream.model.incidents import concerns
-from fleetstream.model.templates import Template
 
-Rows = npt.NDArray[np.intp]
-
-_ALPHABET = np.frombuffer(b"0123456789abcdefghjkmnpqrstvwxyz", np.uint8)
-"""Crockford's base 32, in which 0 and o, 1 and l are not confused."""
-
-ID_LENGTH = 8
-"""Characters of an instance's identifier: 40 bits."""
+FEW = 0.75
+"""Where fewer instances than this share are alive, values of the others are not computed."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +38,39 @@ class Instances:
     dimensions: list[pa.Array]
     alive: Booleans | None = None
     slots: Rows | None = None
+    _repeated: dict[int, list[pa.Array]] = field(default_factory=dict)
+
+    def during(self, times: Times, alive: Booleans | None = None) -> "Instances":
+        """The same series at timestamps in microseconds."""
+        return replace(self, grid=replace(self.grid, timestamps=times), alive=alive)
+
+    def only(self, some: Rows) -> "Instances":
+        """Some of the series."""
+        assert self.slots is not None
+        dimensions = [_taken(column, some) for column in self.dimensions]
+        return Instances(self.grid.only(some), dimensions, None, self.slots[some])
+
+    def columns(self) -> list[pa.Array]:
+        """The dimensions of the cells that are alive, in the order of rows."""
+        times, count = self.grid.shape
+        if self.alive is not None:
+            rows = np.broadcast_to(np.arange(count), self.alive.shape)[self.alive]
+            return [_taken(column, rows) for column in self.dimensions]
+        if times == 1:
+            return self.dimensions
+        # Targets remember what they derived from an array by its address, so arrays are kept and
+        # used again; their lengths are powers of two so that few are kept.
+        longest = 1 << (times - 1).bit_length()
+        if longest not in self._repeated:
+            rows = np.tile(np.arange(count), longest)
+            self._repeated[longest] = [_taken(column, rows) for column in self.dimensions]
+        return [column.slice(0, times * count) for column in self._repeated[longest]]
+
+
+def _taken(column: pa.DictionaryArray, rows: Rows) -> pa.DictionaryArray:
+    """Elements of a column; NumPy takes them in a quarter of the time that Arrow does."""
+    indices = pa.array(column.indices.to_numpy().take(rows))
+    return pa.DictionaryArray.from_arrays(indices, column.dictionary, safe=False)
 
 
 class Population:
@@ -86,35 +115,15 @@ class Population:
         self._parts: dict[tuple[int, int], _Part] = {}
 
     def parts(self, start: int, stop: int, timestamps: Sequence[int]) -> Iterator[Instances]:
-        """As :meth:`at`, in stretches of time in which most slots hold one instance only.
+        """As :meth:`at`, in stretches of time in which most slots hold one or two instances.
 
         All instances of a stretch are evaluated at all of its timestamps.
         """
-        if self._life is None:
-            yield self.at(start, stop, timestamps)
-            return
-        times, part = np.array(timestamps, np.int64), self._part(start, stop)
-        lives = part.lives(times)
-        changes = np.cumsum(_replaced(lives).sum(axis=1)) // max(stop - start, 1)
-        ends = np.flatnonzero(np.diff(changes)) + 2
-        for first, last in pairwise([0, *ends.tolist(), len(times)]):
-            if first < last:
-                yield self._living(part, start, times[first:last], lives.during(first, last))
+        yield from self._part(start, stop).parts(np.array(timestamps, np.int64))
 
     def at(self, start: int, stop: int, timestamps: Sequence[int]) -> Instances:
         """The series of the rows ``[start, stop)`` of the table at timestamps in microseconds."""
-        times = np.array(timestamps, np.int64)
-        part = self._part(start, stop)
-        if self._life is not None:
-            return self._living(part, start, times, part.lives(times))
-        if part.instances is None:
-            rows = slice(start, stop)
-            fixed = {name: values[rows] for name, values in self._fixed.items()}
-            columns = self.table.dimensions.slice(start, stop - start).columns
-            part.instances = Instances(
-                Grid(times, self._keys[rows], fixed, None, part.drivers, part.incidents), columns
-            )
-        return replace(part.instances, grid=replace(part.instances.grid, timestamps=times))
+        return self._part(start, stop).at(np.array(timestamps, np.int64))
 
     def ends(
         self, start: int, stop: int, timestamps: Sequence[int]
@@ -123,106 +132,162 @@ class Population:
 
         They are ordered by time. None where no series ever ends.
         """
-        if self._life is None:
-            return None
-        part, times = self._part(start, stop), np.array(timestamps, np.int64)
-        lives = part.lives(times, again=True)
-        gone = ~lives.alive[1:]
-        if self._life.templates:
-            gone |= _replaced(lives)
-        places, slots = np.nonzero(lives.alive[:-1] & gone)
-        made = self._instances(part, lives, slots, places, start)
-        return times[places + 1], made.dimensions
+        return self._part(start, stop).ends(np.array(timestamps, np.int64))
 
     def _part(self, start: int, stop: int) -> "_Part":
         part = self._parts.get((start, stop))
         if part is None:
-            drivers = {name: view.part(slice(start, stop)) for name, view in self._drivers.items()}
-            slots = None if self._life is None else self._life.part(slice(start, stop))
-            incidents = [view.part(slice(start, stop)) for view in self._incidents]
-            part = self._parts[start, stop] = _Part(drivers, incidents, slots)
+            part = self._parts[start, stop] = self._made_part(slice(start, stop))
         return part
 
-    def _living(self, part: "_Part", start: int, times: Times, lives: SlotLives) -> Instances:
-        made: Instances | None
-        if len(times) > 1:
-            slots, firsts, alive = _distinct(lives)
-            made = self._instances(part, lives, slots, firsts, start)
-        else:
-            made, alive = part.held(lives), lives.alive
-            if made is None:
-                slots = np.arange(alive.shape[1])
-                made = self._instances(part, lives, slots, np.zeros_like(slots), start)
-                part.remember(lives, made)
-        return replace(
-            made,
-            grid=replace(made.grid, timestamps=times),
-            alive=None if alive.all() else alive,
-        )
+    def _made_part(self, rows: slice) -> "_Part":
+        drivers = {name: view.part(rows) for name, view in self._drivers.items()}
+        incidents = [view.part(rows) for view in self._incidents]
+        if self._life is None:
+            fixed = {name: values[rows] for name, values in self._fixed.items()}
+            columns = self.table.dimensions.slice(rows.start, rows.stop - rows.start).columns
+            grid = grid_of(self._keys[rows], fixed, None, drivers, incidents)
+            return _LastingPart(Instances(grid, columns))
+
+        def instances(residents: Residents) -> Instances:
+            return self._instances(rows.start, residents, drivers, incidents)
+
+        return _LivingPart(*self._life.part(rows), instances, named=bool(self._life.templates))
 
     def _instances(
-        self, part: "_Part", lives: SlotLives, slots: Rows, firsts: Rows, start: int
+        self,
+        start: int,
+        residents: Residents,
+        drivers: Mapping[str, DriverView],
+        incidents: Sequence[IncidentView],
     ) -> Instances:
-        """The instances in slots, each as it is at the index of a time in its life."""
+        """The instances in the slots from ``start`` on."""
         assert self._life is not None
+        slots = residents.slots
         rows = slots + start
         keys = self._keys[rows]
         fixed: dict[str, npt.NDArray[np.generic]]
         if self._life.templates:
-            keys = mix(keys + mix(lives.tokens[firsts, slots]))
+            keys = mix(keys + mix(residents.births.astype(np.uint64)))
             fixed = self._evaluator.fixed(self.table.identities[rows] + keys)
             fixed |= {name: values[rows] for name, values in self._integers.items()}
         else:
             fixed = {name: values[rows] for name, values in self._fixed.items()}
-        views = {name: DriverView(view.rows, view.of[slots]) for name, view in part.drivers.items()}
-        changing = self._life.rendered(rows, keys, lives.releases[firsts, slots])
+        changing = self._life.rendered(rows, keys, residents.releases)
         static = self.table.dimensions
         dimensions = [
-            changing[name] if name in changing else static[name].take(pa.array(rows))
+            changing[name] if name in changing else _taken(static[name], rows)
             for name in self._names
         ]
-        births = lives.births[firsts, slots]
-        incidents = [IncidentView(view.source, view.of[slots]) for view in part.incidents]
-        grid = Grid(np.empty(0, np.int64), keys, fixed, births, views, incidents)
+        views = {name: DriverView(view.rows, view.of[slots]) for name, view in drivers.items()}
+        suffered = [IncidentView(view.source, view.of[slots]) for view in incidents]
+        grid = grid_of(keys, fixed, residents.births, views, suffered)
         return Instances(grid, dimensions, None, slots)
 
 
-@dataclass(slots=True)
-class _Part:
-    """Some rows of a kind, and the instances that were in them last.
+class _Part(Protocol):
+    """Some rows of a kind."""
 
-    ``slots`` has the rows' slots, and the driver that scales them, where they have a life cycle.
+    def at(self, times: Times, /) -> Instances: ...
+    def parts(self, times: Times, /) -> Iterator[Instances]: ...
+    def ends(self, times: Times, /) -> tuple[Times, list[pa.Array]] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _LastingPart:
+    """Rows that always have the same series."""
+
+    _instances: Instances
+
+    def at(self, times: Times) -> Instances:
+        return self._instances.during(times)
+
+    def parts(self, times: Times) -> Iterator[Instances]:
+        yield self.at(times)
+
+    def ends(self, _times: Times) -> None:
+        return None
+
+
+class _LivingPart:
+    """Rows that are slots.
+
+    ``scaled_by`` is the driver that decides how many slots are in use. Where instances are
+    ``named``, they have dimensions of their own, so the next one in a slot is another series.
     """
 
-    drivers: Mapping[str, DriverView]
-    incidents: Sequence[IncidentView]
-    slots: tuple[Slots, DriverView | None] | None
-    instances: Instances | None = None
-    other_slots: Slots | None = None
-    _lives: SlotLives | None = None
+    def __init__(
+        self,
+        slots: Slots,
+        scaled_by: DriverView | None,
+        instances: Callable[[Residents], Instances],
+        *,
+        named: bool,
+    ) -> None:
+        self._slots = slots
+        self._scale = None if scaled_by is None else scaled_by.values
+        self._named = named
+        self._instances = instances
+        self._known: _Stretch | None = None
 
-    def lives(self, times: Times, *, again: bool = False) -> SlotLives:
-        """What is in the slots; ``again`` says that this is asked beside what is generated."""
-        assert self.slots is not None
-        slots, scaled_by = self.slots
-        if again:  # other times would displace what the slots remember of those
-            self.other_slots = self.other_slots or replace(slots, _memory={})
-            slots = self.other_slots
-        scale = None if scaled_by is None else scaled_by.values(slots.decisions(times))
-        return slots.at(times, scale)
+    def at(self, times: Times) -> Instances:
+        stretch = self._stretch(times)
+        return stretch.among(times, stretch.residents.there(times) & self._used(stretch, times))
 
-    def held(self, lives: SlotLives) -> Instances | None:
-        """The instances that were there last, if they still are."""
-        known = self._lives
-        same = (
-            known is not None
-            and np.array_equal(known.tokens, lives.tokens)
-            and np.array_equal(known.births, lives.births)
-        )
-        return self.instances if same else None
+    def parts(self, times: Times) -> Iterator[Instances]:
+        ends = np.flatnonzero(np.diff(times // self._slots.stretch)) + 1
+        for first, last in pairwise([0, *ends.tolist(), len(times)]):
+            yield self.at(times[first:last])
 
-    def remember(self, lives: SlotLives, instances: Instances) -> None:
-        self._lives, self.instances = lives, instances
+    def ends(self, times: Times) -> tuple[Times, list[pa.Array]]:
+        stretch = self._stretch(times)
+        used = self._used(stretch, times)
+        alive = stretch.residents.there(times) & used
+        ended = alive[:-1] & ~alive[1:] if self._named else alive[:-1] & ~used[1:]
+        places, which = np.nonzero(ended)
+        return times[places + 1], [_taken(each, which) for each in stretch.instances.dimensions]
+
+    def _stretch(self, times: Times) -> "_Stretch":
+        length = self._slots.stretch
+        first, last = int(times.min()) // length, int(times.max()) // length
+        if self._known is None or self._known.numbers != (first, last):
+            residents = self._slots.during(first * length, (last + 1) * length)
+            everything = np.ones(len(residents.slots), np.bool_)
+            instances = self._instances(residents)
+            self._known = _Stretch((first, last), residents, instances, everything, instances)
+        return self._known
+
+    def _used(self, stretch: "_Stretch", times: Times) -> Booleans:
+        """Which instances have a slot in use at each time, of shape (times, instances)."""
+        slots = stretch.residents.slots
+        used = self._slots.in_use(times, self._scale)
+        if used is None:
+            return np.ones((len(times), len(slots)), np.bool_)
+        return used.take(slots, axis=1)
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """The instances in slots during some stretches of time, from the first to the last number.
+
+    ``chosen`` are those of them that were generated last: ``some``.
+    """
+
+    numbers: tuple[int, int]
+    residents: Residents
+    instances: Instances
+    some: Booleans
+    chosen: Instances
+
+    def among(self, times: Times, alive: Booleans) -> Instances:
+        """The instances at times of which the alive ones have the shape (times, instances)."""
+        some: Booleans = np.logical_or.reduce(alive, axis=0)
+        if np.count_nonzero(some) > FEW * len(some):
+            return self.instances.during(times, None if alive.all() else alive)
+        if not np.array_equal(some, self.some):
+            self.some, self.chosen = some, self.instances.only(np.flatnonzero(some))
+        alive = alive[:, some]
+        return self.chosen.during(times, None if alive.all() else alive)
 
 
 class _KindLife:
@@ -267,9 +332,9 @@ class _KindLife:
     def rendered(self, rows: Rows, keys: Bits, releases: Times) -> dict[str, pa.Array]:
         """The dimensions that change, for instances in these rows of the kind."""
         values = {name: texts.take(pa.array(rows)) for name, texts in self._fields.items()}
-        values[f"{self._name}.id"] = _identifiers(keys)
+        values[f"{self._name}.id"] = identifiers(keys)
         values[f"{self._name}.release"] = pa.array(releases)
-        return {name: _joined(each, values) for name, each in self.templates.items()}
+        return {name: joined(each, values) for name, each in self.templates.items()}
 
 
 def _driver_view(model: Model, topology: Topology, name: str, kind: str, seed: int) -> DriverView:
@@ -284,62 +349,3 @@ def _driver_view(model: Model, topology: Topology, name: str, kind: str, seed: i
         offsets = topology.integers(driver.level, driver.utc_offset)
     of = topology.above(level, driver.level)[series].astype(np.intp)
     return DriverView(DriverRows(name, driver, keys, offsets), of)
-
-
-def _distinct(lives: SlotLives) -> tuple[Rows, Rows, Booleans]:
-    """The instances that are alive at any time, ordered by slot and time.
-
-    Returns the slot of each, the index of a time in its life, and which is alive at each time, of
-    shape (times, instances).
-    """
-    times, slots = lives.alive.shape
-    begins = np.ones((slots, times), np.bool_)
-    begins[:, 1:] = _replaced(lives).T
-    numbers = (np.cumsum(begins.reshape(-1)) - 1).reshape(slots, times)
-    first = np.flatnonzero(begins.reshape(-1))
-    alive = np.zeros((times, len(first)), np.bool_)
-    alive[np.arange(times)[:, np.newaxis], numbers.T] = lives.alive
-    some = np.flatnonzero(alive.any(axis=0))
-    return first[some] // times, first[some] % times, alive[:, some]
-
-
-def _replaced(lives: SlotLives) -> Booleans:
-    """Whether a slot's instance is another than at the time before, of shape (times − 1, slots)."""
-    changed: Booleans = lives.tokens[1:] != lives.tokens[:-1]
-    changed |= lives.births[1:] != lives.births[:-1]
-    return changed
-
-
-def _identifiers(keys: Bits) -> pa.Array:
-    """A text of :data:`ID_LENGTH` characters per key."""
-    shifts = np.arange(ID_LENGTH, dtype=np.uint64) * np.uint64(5)
-    letters = _ALPHABET[(keys[:, np.newaxis] >> shifts) & np.uint64(31)]
-    offsets = np.arange(len(keys) + 1, dtype=np.int32) * np.int32(ID_LENGTH)
-    return pa.StringArray.from_buffers(
-        len(keys), pa.py_buffer(offsets.tobytes()), pa.py_buffer(letters.tobytes())
-    )
-
-
-def _joined(template: Template, values: Mapping[str, pa.Array]) -> pa.Array:
-    """A template for every element of its fields' arrays, dictionary-encoded."""
-    import pyarrow.compute as pc  # slow to import, and only kinds with a life cycle need it
-
-    pieces: list[pa.Array | pa.Scalar] = []
-    for literal, name, width in template.parts:
-        if literal:
-            pieces.append(pa.scalar(literal))
-        if name is not None:
-            pieces.append(_padded(values[name], width))
-    joined = pc.binary_join_element_wise(*pieces, pa.scalar("")).dictionary_encode()
-    return joined.cast(pa.dictionary(pa.int32(), pa.string()))
-
-
-def _padded(values: pa.Array, width: str) -> pa.Array:
-    """Values as text of a least width: numbers to the right, as Python's format strings do."""
-    text = values.cast(pa.string())
-    if not width:
-        return text
-    import pyarrow.compute as pc
-
-    pad = pc.utf8_lpad if pa.types.is_integer(values.type) else pc.utf8_rpad
-    return pad(text, int(width), "0" if width.startswith("0") else " ")

@@ -1,18 +1,19 @@
-"""Life cycles: which instances of a level's slots exist when.
+"""Life cycles: which instances are in a level's slots when.
 
 Replacements and releases are events on a lattice of cells of time: a cell has an event with the
 probability one quarter, at a hashed time within it, so four cells make the mean distance. What is
-alive is found by looking back to the latest event, in as many cells as it takes, but not more than
-:data:`CELLS_BACK`.
+there at the beginning of a stretch of time is found by looking back to the latest event, in as many
+cells as it takes, but not more than :data:`CELLS_BACK`.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
+from fleetstream.generate.keys import Bits, Numbers, cell_uniforms, mix, name_key, uniform
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model.dynamics import Life
@@ -30,27 +31,31 @@ NEVER = np.iinfo(np.int64).max
 """The time of what does not happen."""
 
 Booleans = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class SlotLives:
-    """What is in each slot at each time, with the shape (times, slots).
+class Residents:
+    """Instances in slots, ordered by slot and birth: one element per instance.
 
-    ``births`` are in microseconds, ``tokens`` tell the instances of a slot apart, ``releases`` are
-    numbers that grow; ``alive`` says which slots are in use.
+    ``slots`` are places of slots. An instance is there from its birth until before its end, both in
+    microseconds. ``releases`` are numbers that grow.
     """
 
+    slots: Rows
     births: Times
-    tokens: Bits
+    ends: Times
     releases: Times
-    alive: Booleans
 
-    def during(self, first: int, last: int) -> "SlotLives":
-        """The same at the times ``[first, last)`` only."""
-        times = slice(first, last)
-        return SlotLives(
-            self.births[times], self.tokens[times], self.releases[times], self.alive[times]
-        )
+    def there(self, times: Times) -> Booleans:
+        """Which instances are there at each time, of shape (times, instances).
+
+        What nothing replaces is there before :data:`BEGINNING`, too.
+        """
+        begins = np.where(self.births == BEGINNING, -NEVER, self.births)
+        there = begins <= times[:, np.newaxis]
+        there &= self.ends > times[:, np.newaxis]
+        return there
 
 
 @dataclass(frozen=True)
@@ -65,38 +70,57 @@ class Slots:
     keys: Bits
     release_keys: Bits
     places: Numbers
-    _memory: dict[str, "EventCells"] = field(default_factory=dict, compare=False)
 
-    def at(self, times: Times, scale: Numbers | None) -> SlotLives:
-        """The instances at ``times``; ``scale`` has the values of the scaling driver.
+    @property
+    def stretch(self) -> int:
+        """Microseconds in which a slot gets one new instance on average."""
+        releases = self.life.releases
+        gaps = [self.life.lifetime_us, None if releases is None else releases.every_us]
+        changes = sum(1 / gap for gap in gaps if gap is not None)
+        return max(int(1 / changes), 1) if changes else NEVER
 
-        ``scale`` has the shape (times, slots), evaluated at :meth:`decisions`.
-        """
-        life = self.life
-        shape = (len(times), len(self.keys))
-        births = np.full(shape, BEGINNING)
-        tokens = np.zeros(shape, np.uint64)
-        releases = np.zeros(shape, np.int64)
+    def during(self, begin: int, end: int) -> Residents:
+        """The instances that are there at any moment from ``begin`` until before ``end``."""
+        life, count = self.life, len(self.keys)
+        changes: list[tuple[Rows, Times]] = []
         if life.lifetime_us is not None:
-            births, cells = self._latest("replaced", self.keys, times, life.lifetime_us, None)
-            tokens = cells.astype(np.uint64)
+            keys = self.keys + name_key("replaced")
+            changes.append(_cells_between(keys, life.lifetime_us, begin, end).listed())
+        released: EventCells | None = None
         if life.releases is not None:
-            every = life.releases.every_us
-            released, releases = self._latest(
-                "released", self.release_keys, times, every, self._delays
-            )
-            births = np.maximum(births, released)
-            tokens = mix(tokens + mix(releases.astype(np.uint64)))
-        alive = np.ones(shape, np.bool_)
-        if life.scale is not None:
-            assert scale is not None
-            alive &= self.places < scale / life.full_at
+            keys, every = self.release_keys + name_key("released"), life.releases.every_us
+            released = _cells_between(keys, every, begin - life.releases.rollout_us, end)
+            rows, times = released.listed()
+            changes.append((rows, times + self._delays[rows]))
+        if not changes:
+            changes.append((np.arange(count), np.full(count, BEGINNING)))
+        slots, births = map(np.concatenate, zip(*changes, strict=True))
+        order = np.lexsort((births, slots))
+        slots, births = slots[order], births[order]
+        ends = np.full(len(births), NEVER)
+        ends[:-1] = np.where(slots[1:] == slots[:-1], births[1:], NEVER)
+        there = np.flatnonzero((births < end) & (ends > begin) & (ends > births))
+        slots, births, ends = slots[there], births[there], ends[there]
+        releases = np.zeros(len(births), np.int64)
+        if released is not None:
+            releases = released.latest(slots, births - self._delays[slots])
+        return Residents(slots, births, ends, releases)
+
+    def in_use(self, times: Times, scale: Callable[[Times], Numbers] | None) -> Booleans | None:
+        """Which slots are in use at each time, of shape (times, slots); None if all are.
+
+        ``scale`` returns the values of the scaling driver at other times, of shape (times, slots).
+        """
+        life, used = self.life, None
+        if scale is not None:
+            decisions, of = np.unique(times // life.hold_us, return_inverse=True)
+            used = (self.places < scale(decisions * life.hold_us) / life.full_at)[of]
         if life.presence < 1:
-            periods = times // life.presence_period_us
+            periods, of = np.unique(times // life.presence_period_us, return_inverse=True)
             keys = self.keys + name_key("presence")
-            drawn = uniform(mix(keys + mix(periods.astype(np.uint64))[:, np.newaxis]))
-            alive &= drawn < life.presence
-        return SlotLives(births, tokens, releases, alive)
+            present = (cell_uniforms(keys, mix(periods.astype(np.uint64))) < life.presence)[of]
+            used = present if used is None else used & present
+        return used
 
     @cached_property
     def _delays(self) -> Times:
@@ -105,63 +129,42 @@ class Slots:
         places = uniform(mix(self.keys + name_key("rollout")))
         return (places * self.life.releases.rollout_us).astype(np.int64)
 
-    def decisions(self, times: Times) -> Times:
-        """When an autoscaler decided last before each of the times."""
-        return times // self.life.hold_us * self.life.hold_us
-
-    def _latest(
-        self, name: str, keys: Bits, times: Times, mean_gap: int, shifts: Times | None
-    ) -> tuple[Times, Times]:
-        length = max(mean_gap // CELLS_PER_EVENT, 1)
-        first, last = cell_range(times, length, shifts)
-        known = self._memory.get(name)
-        if known is None or (known.first, known.last) != (first, last):
-            known = event_cells(keys + name_key(name), length, first, last)
-            self._memory[name] = known
-        return known.latest(times, shifts)
-
 
 @dataclass(frozen=True, slots=True)
 class EventCells:
-    """The events of keys in the cells from ``first`` to ``last``.
+    """The events of keys in the cells of time from ``first`` on.
 
     ``events`` has their times, of shape (cells, keys), :data:`NEVER` where there is none;
     ``before`` is the time and the cell of each key's latest event in an earlier cell.
     """
 
     first: int
-    last: int
     events: Times
     before: tuple[Times, Times]
 
-    def latest(self, times: Times, shifts: Times | None = None) -> tuple[Times, Times]:
-        """The latest event of each key until each time, and its cell, of shape (times, keys).
+    def listed(self) -> tuple[Rows, Times]:
+        """The place of the key and the time of each event, with the latest one before."""
+        cells, keys = np.nonzero(self.events != NEVER)
+        times, _ = self.before
+        rows = np.concatenate([np.arange(len(times)), keys])
+        return rows, np.concatenate([times, self.events[cells, keys]])
 
-        The events of a key come ``shifts`` microseconds later than those of its lattice.
-        """
-        latest, found = (
-            np.repeat(values[np.newaxis, :], len(times), axis=0) for values in self.before
-        )
-        wanted = times[:, np.newaxis] - (0 if shifts is None else shifts)
+    def latest(self, rows: Rows, times: Times) -> Times:
+        """The cell of the latest event of some keys until a time, one for each."""
+        found = self.before[1][rows]
         for place, events in enumerate(self.events):
-            happened = events <= wanted
-            np.copyto(latest, events, where=happened)
-            np.copyto(found, self.first + place, where=happened)
-        if shifts is not None:
-            latest += shifts
-        return latest, found
+            found[events[rows] <= times] = self.first + place
+        return found
 
 
-def cell_range(times: Times, length: int, shifts: Times | None) -> tuple[int, int]:
-    """The first and the last cell in which an event may lie between the first and last time."""
-    earliest, latest = int(times.min()), int(times.max())
-    if shifts is not None and len(shifts):
-        earliest, latest = earliest - int(shifts.max()), latest - int(shifts.min())
-    return earliest // length, latest // length
+def _cells_between(keys: Bits, mean_gap: int, begin: int, end: int) -> EventCells:
+    """The cells of all events from ``begin`` until before ``end``."""
+    length = max(mean_gap // CELLS_PER_EVENT, 1)
+    return event_cells(keys, length, begin // length, (end - 1) // length)
 
 
 def event_cells(keys: Bits, length: int, first: int, last: int) -> EventCells:
-    """The events of keys in cells of ``length`` microseconds."""
+    """The events of keys in the cells from ``first`` to ``last``, of ``length`` microseconds."""
     events = np.full((last - first + 1, len(keys)), NEVER)
     for place, cell in enumerate(range(first, last + 1)):
         happens, at = _events(keys, cell, length)
@@ -176,7 +179,7 @@ def event_cells(keys: Bits, length: int, first: int, last: int) -> EventCells:
         missing = missing[~happens]
         if not len(missing):
             break
-    return EventCells(first, last, events, (before, found))
+    return EventCells(first, events, (before, found))
 
 
 def _events(keys: Bits, cell: int, length: int) -> tuple[Booleans, Times]:

@@ -4,7 +4,7 @@ All arrays have the shape (timestamps, series).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ from fleetstream.generate.keys import (
     name_key,
     uniform,
 )
-from fleetstream.generate.lattice import Times, smooth_normal
+from fleetstream.generate.lattice import SmoothNoise, Times
+from fleetstream.generate.lives import BEGINNING
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.signals import Signal
 from fleetstream.model import DataType, Measure, SeriesKind, Variable
@@ -45,7 +46,8 @@ class Grid:
     ``keys`` depend on seed and series, ``fixed`` has the values per series that depend on neither
     seed nor time: of fixed variables, the classes of mixtures, and integers of levels. ``births``
     is when each series began (microseconds), None without a life cycle. ``drivers`` has those that
-    the series follow, ``incidents`` those that may happen to them.
+    the series follow, ``incidents`` those that may happen to them. ``noise`` and ``counters`` are
+    there unless no value needs them.
     """
 
     timestamps: npt.NDArray[np.int64]
@@ -54,10 +56,22 @@ class Grid:
     births: Times | None = None
     drivers: Mapping[str, DriverView] = field(default_factory=dict)
     incidents: Sequence[IncidentView] = ()
+    noise: SmoothNoise | None = None
+    counters: CounterTotals | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.timestamps), len(self.keys)
+
+    def only(self, series: npt.NDArray[np.intp]) -> "Grid":
+        """Some of the series, at no timestamps yet."""
+        return grid_of(
+            self.keys[series],
+            {name: values[series] for name, values in self.fixed.items()},
+            None if self.births is None else self.births[series],
+            {name: DriverView(view.rows, view.of[series]) for name, view in self.drivers.items()},
+            [IncidentView(view.source, view.of[series]) for view in self.incidents],
+        )
 
     def active(self) -> list[Active]:
         """The incidents that are going on at any of the timestamps."""
@@ -66,6 +80,21 @@ class Grid:
     def uniforms(self, purpose: str, name: str) -> Numbers:
         """A uniform number in (0, 1) per cell; another purpose or name gives independent ones."""
         return cell_uniforms(self.keys, cell_offsets(name_key(purpose, name), self.timestamps))
+
+
+def grid_of(
+    keys: Bits,
+    fixed: Mapping[str, npt.NDArray[np.generic]],
+    births: Times | None,
+    drivers: Mapping[str, DriverView],
+    incidents: Sequence[IncidentView],
+) -> Grid:
+    """A grid of series at no timestamps yet, with their noise and counters."""
+    noise = SmoothNoise(keys)
+    begins = np.full(len(keys), BEGINNING) if births is None else births
+    counters = CounterTotals(keys, begins, drivers, noise)
+    times = np.empty(0, np.int64)
+    return Grid(times, keys, fixed, births, drivers, incidents, noise, counters)
 
 
 class Evaluator:
@@ -94,6 +123,8 @@ class Evaluator:
         names = {name for each in expressions for name in each.names}
         self._followed = names & kind.driver_names
         self._clocks = names & CLOCKS
+        laws = [each.value for each in kind.evaluation_order]
+        self._counted = {law.driver for law in laws if isinstance(law, Counter)}
 
     def fixed(self, identities: Bits) -> dict[str, npt.NDArray[np.generic]]:
         """What :attr:`Grid.fixed` holds for series of these identities."""
@@ -122,9 +153,9 @@ class Evaluator:
         for name in self._kind.integer_names:
             columns[name] = grid.fixed[name].astype(np.float64)[np.newaxis, :]
         columns |= {name: _clock(name, grid) for name in self._clocks}
-        totals = CounterTotals(grid.keys, grid.timestamps, grid.births, grid.drivers)
+        grown = {driver: _counters(grid).grown(driver, grid.timestamps) for driver in self._counted}
         for source in self._kind.evaluation_order:
-            values = self._values(source, grid, columns, totals)
+            values = self._values(source, grid, columns, grown)
             for incident in incidents:
                 values = incident.on_target(self._key, source, values, others.source(source.name))
             if isinstance(source, Measure):
@@ -157,7 +188,7 @@ class Evaluator:
         source: Variable | Measure,
         grid: Grid,
         columns: Mapping[str, Numbers],
-        totals: CounterTotals,
+        grown: Mapping[str | None, Numbers],
     ) -> Numbers:
         if isinstance(source, Variable) and source.fixed:
             return np.broadcast_to(grid.fixed[source.name].astype(np.float64), grid.shape)
@@ -169,12 +200,14 @@ class Evaluator:
         law = source.value
         assert not isinstance(law, str)
         if isinstance(law, Smooth):
-            noise = smooth_normal(
-                grid.keys, source.name, grid.timestamps, law.period_us, law.octaves
-            )
-            return law.mean + law.sd * noise
+            assert grid.noise is not None
+            noise = grid.noise.normal(source.name, grid.timestamps, law.period_us, law.octaves)
+            noise *= law.sd
+            noise += law.mean
+            return noise
         if isinstance(law, Counter):
-            return totals.values(law, source.name)
+            grown_of = grown[law.driver]
+            return _counters(grid).values(law, source.name, grid.timestamps, grown_of)
         uniforms = grid.uniforms("value", source.name)
         if isinstance(law, Mixture):
             return law.quantile_of(uniforms, grid.fixed[source.name].astype(np.intp))
@@ -201,16 +234,14 @@ class _OtherTimes:
     def _columns(self, times: Times, series: npt.NDArray[np.intp]) -> dict[str, Numbers]:
         key = times.tobytes(), series.tobytes()
         if key not in self._known:
-            grid = self._grid
-            part = Grid(
-                times,
-                grid.keys[series],
-                {name: values[series] for name, values in grid.fixed.items()},
-                None if grid.births is None else grid.births[series],
-                {name: DriverView(v.rows, v.of[series]) for name, v in grid.drivers.items()},
-            )
+            part = replace(self._grid.only(series), timestamps=times)
             self._known[key] = self._evaluator.evaluate(part)
         return self._known[key]
+
+
+def _counters(grid: Grid) -> CounterTotals:
+    assert grid.counters is not None
+    return grid.counters
 
 
 def _fixed_uniforms(identities: Bits, name: str) -> Numbers:

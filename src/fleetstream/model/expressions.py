@@ -37,8 +37,8 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: lambda base, exponent: np.power(np.asarray(base, np.float64), exponent),
+    ast.Mod: lambda left, right: left - np.floor(left) if _is_one(right) else left % right,
+    ast.Pow: lambda base, exponent: np.asarray(base, np.float64) ** exponent,
 }
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -157,6 +157,11 @@ class _Compiler:
             f"may have numbers, names, + - * / // % **, comparisons, parentheses, and the "
             f"functions {', '.join(FUNCTIONS)}"
         )
+
+
+def _is_one(value: Any) -> bool:
+    """Whether a remainder is a fraction, which is an eighth of the work."""
+    return np.ndim(value) == 0 and bool(value == 1)
 
 
 def _is_number(value: float) -> bool:

@@ -1,5 +1,7 @@
 """Histograms as the counters and sums that they stand for."""
 
+import math
+from itertools import pairwise
 from typing import Any
 
 from fleetstream.model.datatypes import DataType
@@ -9,41 +11,41 @@ from fleetstream.model.dynamics import Counter, Histogram
 def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The fields of the variables and of the measures that a histogram stands for.
 
-    One counter per bucket counts the events in it, so the cumulated counts, their total and the sum
-    of sizes agree at every time. Sizes beyond the last bucket count as one and a half times its
-    bound in the sum.
+    Two counters of all events differ in their noise alone: one has none. A bucket has its share of
+    the events, counted by the one with the weight 1 − F and by the other with the weight F, where F
+    is the share of events below the middle of the bucket: so the rate of large events varies most.
+    The cumulated counts, their total and the sum of sizes agree at every time. Sizes beyond the
+    last bucket count as one and a half times its bound in the sum.
     """
     name, bounds = histogram.name, histogram.buckets
-    variables: list[dict[str, Any]] = []
+    even, uneven = f"{name}_even", f"{name}_uneven"
+    variables = [_counter(histogram, even, 0.0), _counter(histogram, uneven, histogram.noise)]
     measures: list[dict[str, Any]] = []
+    shares = [0.0, *(histogram.law.cdf(bound) for bound in bounds), 1.0]
     total = size = "0"
-    edges = [*zip([0.0, *bounds[:-1]], bounds, strict=True), (bounds[-1], float("inf"))]
-    for number, (low, high) in enumerate(edges):
-        share = (1.0 if high == float("inf") else histogram.law.cdf(high)) - histogram.law.cdf(low)
-        if number == 0:
-            share += histogram.law.cdf(low)
-        if histogram.rate * share > 1e-12:
-            counted, sized = f"{name}_in_bucket_{number}", f"{name}_size_upto_{number}"
-            variables.append(_counter(histogram, counted, histogram.rate * share))
-            middle = 1.5 * low if high == float("inf") else (low + high) / 2
-            # Each sum refers to the one before, since an expression has a limited length.
-            variables.append({"name": sized, "value": f"{size} + {counted} * {middle!r}"})
-            total, size = f"{total} + {counted}", sized
-        last = high == float("inf")
-        measure = f"{name}_count" if last else f"{name}_bucket_le_{_text(high)}"
+    for number, (low, high) in enumerate(pairwise([0.0, *bounds, math.inf])):
+        below, until = shares[number : number + 2]
+        varying = (until**2 - below**2) / 2
+        counted, sized = f"{name}_in_bucket_{number}", f"{name}_size_upto_{number}"
+        count = f"{until - below - varying!r} * {even} + {varying!r} * {uneven}"
+        variables.append({"name": counted, "value": count, "decimals": 0})
+        middle = 1.5 * low if high == math.inf else (low + high) / 2
+        # Each sum refers to the one before, since an expression has a limited length.
+        variables.append({"name": sized, "value": f"{size} + {counted} * {middle!r}"})
+        measure = f"{name}_count" if high == math.inf else f"{name}_bucket_le_{_text(high)}"
+        what = "all events" if high == math.inf else f"events up to {high:g} {histogram.unit}"
         measures.append(
             {
                 "name": measure,
                 "histogram": name,
                 "bound": high,
-                "value": total,
+                "value": f"{total} + {counted}",
                 "type": DataType.BIGINT,
                 "group": histogram.group or name,
-                "description": f"{histogram.description or name}: "
-                + ("all events" if last else f"events up to {high:g} {histogram.unit}".rstrip()),
+                "description": f"{histogram.description or name}: {what.rstrip()}",
             }
         )
-        total = measure
+        total, size = measure, sized
     measures.append(
         {
             "name": f"{name}_sum",
@@ -59,16 +61,16 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
     return variables, measures
 
 
-def _counter(histogram: Histogram, name: str, rate: float) -> dict[str, Any]:
+def _counter(histogram: Histogram, name: str, noise: float) -> dict[str, Any]:
     law = Counter(
-        rate=rate,
+        rate=histogram.rate,
         driver=histogram.driver,
         spread=histogram.spread,
         spread_name=histogram.name,
-        noise=histogram.noise,
+        noise=noise,
         period=histogram.period,
     )
-    return {"name": name, "value": law, "decimals": 0}
+    return {"name": name, "value": law}
 
 
 def _text(bound: float) -> str:

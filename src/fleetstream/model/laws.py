@@ -21,6 +21,9 @@ Positive = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
 Whole = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
 """The parameters of laws: small enough that a double is exact to the unit, and finite."""
 
+FEW_SHARES = 16
+"""Up to so many shares, comparing with each takes less time than a binary search."""
+
 
 class Uniform(msgspec.Struct, frozen=True, tag_field="law", tag="uniform"):
     """Uniform between ``low`` and ``high``."""
@@ -244,7 +247,7 @@ class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
         _check_bounds(self.low, self.high)
         check_shares([part.share for part in self.parts])
 
-    def classes(self, uniform: Numbers) -> npt.NDArray[np.intp]:
+    def classes(self, uniform: Numbers) -> npt.NDArray[np.integer]:
         """The index of the part that each series follows, from one uniform number per series."""
         return share_places([part.share for part in self.parts], uniform)
 
@@ -279,7 +282,12 @@ def check_shares(shares: list[float]) -> None:
         raise ValueError("the shares must be 0 or more and add up to 1")
 
 
-def share_places(shares: list[float], uniform: Numbers) -> npt.NDArray[np.intp]:
+def share_places(shares: list[float], uniform: Numbers) -> npt.NDArray[np.integer]:
     """The index of the share that each number falls into."""
     bounds = list(accumulate(shares))[:-1]
-    return np.searchsorted(bounds, uniform, side="right")
+    if len(bounds) > FEW_SHARES:
+        return np.searchsorted(bounds, uniform, side="right")
+    index = np.zeros(uniform.shape, np.uint8)
+    for bound in bounds:
+        index += uniform >= bound
+    return index
