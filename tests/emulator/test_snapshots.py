@@ -61,7 +61,7 @@ def test_snapshots_are_of_one_time_while_clients_write(tmp_path: Path) -> None:
                     own.write_records(
                         **table.names, Records=[new | {"Dimensions": dimensions(host=str(step))}]
                     )
-                if step % 10 == 0:
+                if step % 5 == 0:
                     own.create_table(DatabaseName=DATABASE, TableName=f"new-{writer}-{step}")
                 step += 1
                 acknowledged[writer] = step
@@ -72,7 +72,7 @@ def test_snapshots_are_of_one_time_while_clients_write(tmp_path: Path) -> None:
         try:
             before = []
             for number in range(2):
-                while min(acknowledged) < 15 * (number + 1):
+                while min(acknowledged) < 8 * (number + 1):
                     assert all(writer.is_alive() for writer in writers)
                 before.append(list(acknowledged))
                 download(server.url, tmp_path / f"copy{number}")
