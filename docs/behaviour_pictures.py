@@ -20,6 +20,7 @@ from fleetstream.generate.choices import IncidentChoice, ScheduledIncident
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label
 from fleetstream.generate.moments import to_datetime
+from fleetstream.generate.points import reached_measures
 from fleetstream.model import DataType, Measure, builtin_models, load_model
 from fleetstream.model.dynamics import Counter
 from fleetstream.report.plot.figures import labelled
@@ -266,13 +267,14 @@ def _exhibit(model: str, label: Label) -> Exhibit | None:
     first = (label.start - around) // step * step
     timestamps = range(first, label.end + around, step)
     best, shown = 0.0, None
-    level = real.model.incidents[label.incident].level
+    incident = real.model.incidents[label.incident]
     for key, kind in real.model.kinds.items():
-        if level not in [each.name for each in real.model.line(kind.level)]:
+        if incident.level not in [each.name for each in real.model.line(kind.level)]:
             continue
-        below = np.flatnonzero(real.rows_above(key, level) == label.row).tolist()
-        for measure in kind.measures if below else ():
-            if measure.type is DataType.VARCHAR:
+        below = np.flatnonzero(real.rows_above(key, incident.level) == label.row).tolist()
+        reached = reached_measures(key, kind, incident.effects) if below else frozenset()
+        for measure in kind.measures:
+            if measure.name not in reached or measure.type is DataType.VARCHAR:
                 continue
             values, without = (
                 values_over_time(each, key, measure.name, below[0] + 1, timestamps)[:, below[0]]
