@@ -203,6 +203,15 @@ def test_many_incidents_are_shown_without_hiding_the_lines(
     assert len(set(heights)) <= 4
 
 
+def test_large_numbers_have_prefixes(capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = ("--over-time", "--model", "kubernetes", "--seed", "7", "--series", "2")
+    hours = ("--start", "2026-11-02", "--duration", "6h")
+    assert main(["plot", *nodes, *hours, "--measure", "node_memory_MemAvailable_bytes"]) == 0
+    scales = re.findall(r"^ *([\d.]+G) [▁-█ ]+$", capsys.readouterr().out, re.MULTILINE)
+    assert len(scales) == 4
+    assert all(5 < float(each[:-1]) < 34.4 for each in scales)  # of 32 GiB
+
+
 def test_words_can_be_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     options = ("--over-time", "--include-region", "eu-central-1", "--seed", "7", "--series", "1")
     words = (*options, "--start", "2026-11-02", "--duration", "1h", "--measure", "task_end_state")

@@ -24,6 +24,11 @@ MISSING = "·"
 
 MIN_BINS, MAX_BINS = 6, 25
 
+PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+SHORTENED = 10_000
+"""From this value on, numbers beside a plot have one of the prefixes."""
+
 SCALE_COLUMNS = 8
 _SHARE_COLUMNS = 9
 
@@ -92,7 +97,7 @@ def strip(
     means = column_means(values, min(strip_columns(columns), len(values)))
     steps = len(BLOCKS) - 1
     heights = (means - low) / ((high - low) or 1.0) * rows * steps
-    scale = {0: f"{high:,.4g}", rows - 1: f"{low:,.4g}"}
+    scale = {0: _scaled(high), rows - 1: _scaled(low)}
     for row in range(rows):
         below = (rows - 1 - row) * steps
         blank = MISSING if row == rows - 1 else " "
@@ -102,6 +107,14 @@ def strip(
         )
         label = scale.get(row, "").rjust(SCALE_COLUMNS)
         yield Text.assemble((label, "dim"), " ", (cells, colour))
+
+
+def _scaled(value: float) -> str:
+    """A number with four digits and, from 10,000 on, a prefix: it fits the scale's columns."""
+    for size, prefix in PREFIXES:
+        if abs(value) >= max(size, SHORTENED):
+            return f"{value / size:.4g}{prefix}"
+    return f"{value:,.4g}"
 
 
 def strip_columns(columns: int) -> int:
