@@ -43,8 +43,8 @@ class Comparison:
             Fault.DIFFERENT: f"{_BOTH} AND ({self._differs})",
         }
 
-    def compare(self, expected: pa.Table | None, held: str | pa.Table, *, overlap: bool) -> None:
-        """Compare a slice, and add to the findings.
+    def compare(self, expected: pa.Table | None, held: str | pa.Table, *, overlap: bool) -> bool:
+        """Compare a slice, and add to the findings; returns whether nothing is wrong in it.
 
         ``expected`` is a table from :meth:`~fleetstream.verify.expectation.Expectation.table`;
         ``held`` is a query or a table. ``overlap`` says that a record may be expected twice.
@@ -63,6 +63,7 @@ class Comparison:
         # Every pair that a record makes beyond its first is a duplicate.
         faults[Fault.DUPLICATE] = pairs - (records - faults[Fault.MISSING] - absences)
         self._count(faults, records, partial, absences, pairs + faults[Fault.EXTRA])
+        return not any(faults.values())
 
     def _count(
         self, faults: dict[Fault, int], records: int, partial: int, absent: int, held: int

@@ -17,7 +17,8 @@ from fleetstream.run.control import Control
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, quoted
 from fleetstream.targets.reader import Reader
 from fleetstream.targets.registry import TargetOptions, open_reader
-from fleetstream.verify.expectation import PARTIAL, Expectation
+from fleetstream.verify.comparison import Comparison
+from fleetstream.verify.expectation import PARTIAL, Expectation, Slice
 from fleetstream.verify.findings import EXAMPLES, Fault
 from fleetstream.verify.migration_findings import (
     EXPECTED,
@@ -78,22 +79,52 @@ def compare_targets(
     ``advance`` is called with the number of values compared since the last call. Ends early when
     the control is asked to stop. Raises TargetUnusable where a target cannot be read.
     """
+    readers = {Side.SOURCE: source, Side.DESTINATION: destination}
+    alone = {
+        side: Comparison(reader.connection, expectation.columns) for side, reader in readers.items()
+    }
     with closing(duckdb.connect()) as connection:
-        comparison = _SideBySide(connection, expectation.columns)
-        findings = comparison.findings
-        findings.names = {Side.SOURCE: source.name, Side.DESTINATION: destination.name}
+        together = _SideBySide(connection, expectation.columns)
+        findings = together.findings
+        findings.names = {side: reader.name for side, reader in readers.items()}
         for part in expectation.slices(_Both(source, destination)):
             if control.gently.is_set():
                 return findings
             expected = expectation.table(part)
-            held = {
-                Side.SOURCE: _table(source, part.begin, part.end),
-                Side.DESTINATION: _table(destination, part.begin, part.end),
-            }
-            comparison.compare(expected, held, overlap=part.overlap)
+            held = {side: reader.held(part.begin, part.end) for side, reader in readers.items()}
+            if all(
+                _is_certain(part) and alone[side].compare(expected, held[side], overlap=False)
+                for side in Side
+            ):
+                _count_clean(findings, expected, expectation.columns)
+            else:
+                tables = {side: _table(readers[side], held[side]) for side in Side}
+                together.compare(expected, tables, overlap=part.overlap)
             advance(expectation.values(part))
     findings.finished = True
     return findings
+
+
+def _is_certain(part: Slice) -> bool:
+    """Whether each record of a slice must be there once: then either side can be compared alone.
+
+    That takes a third of the time.
+    """
+    return not part.overlap and not any(sweep.partial for sweep in part.sweeps)
+
+
+def _count_clean(
+    findings: MigrationFindings, expected: pa.Table | None, columns: TableColumns
+) -> None:
+    """Add a slice of which both sides have exactly what is expected."""
+    if expected is None:
+        return
+    present = [expected[name] for name in columns.values if name in expected.column_names]
+    values = sum(len(expected) - column.null_count for column in present)
+    findings.expected += len(expected)
+    for side in Side:
+        findings.records[side] += len(expected)
+        findings.values[side] += values
 
 
 class _Both:
@@ -107,8 +138,7 @@ class _Both:
         return sorted({each for reader in self._readers for each in reader.times_after(timestamp)})
 
 
-def _table(reader: Reader, begin: int | None, end: int | None) -> pa.Table:
-    held = reader.held(begin, end)
+def _table(reader: Reader, held: str | pa.Table) -> pa.Table:
     if isinstance(held, str):
         return reader.connection.sql(held).to_arrow_table()
     return held
