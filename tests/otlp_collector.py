@@ -71,6 +71,7 @@ class Collector(ServerProcess):
         return self._http, self._grpc
 
     def start(self) -> None:
+        self._remove_rest()
         configuration = self._folder / "collector.yaml"
         configuration.write_text(
             CONFIGURATION.format(
@@ -84,12 +85,23 @@ class Collector(ServerProcess):
         self.launch(str(collector_program()), "--config", str(configuration), answers=self._answers)
 
     def requests(self) -> Iterator[ExportMetricsServiceRequest]:
-        """What it has received, in order."""
-        content = memoryview(self.file.read_bytes() if self.file.exists() else b"")
-        while content:
-            size = int.from_bytes(content[:4], "big")
-            yield ExportMetricsServiceRequest.FromString(bytes(content[4 : 4 + size]))
-            content = content[4 + size :]
+        """What it has received, in order, without a request that is not written in full."""
+        for message in self._messages():
+            yield ExportMetricsServiceRequest.FromString(message)
+
+    def _messages(self) -> Iterator[bytes]:
+        content = self.file.read_bytes() if self.file.exists() else b""
+        begin = 4
+        while begin <= len(content):
+            end = begin + int.from_bytes(content[begin - 4 : begin], "big")
+            if end <= len(content):
+                yield content[begin:end]
+            begin = end + 4
+
+    def _remove_rest(self) -> None:
+        """Remove a request that was being written when it was killed, so never acknowledged."""
+        if self.file.exists():
+            os.truncate(self.file, sum(4 + len(message) for message in self._messages()))
 
     def _answers(self) -> None:
         """Raises an error unless both ports answer, whatever they answer."""
