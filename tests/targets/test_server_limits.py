@@ -136,3 +136,14 @@ def test_prometheus_rejects_what_is_too_old(tmp_path: Path) -> None:
         assert result.totals.stored.records + result.totals.rejected.records == 36 * 22
         assert all("bounds" in each or "old" in each for each in result.totals.rejections)
         assert verify_runs(tmp_path / "first.json").matches
+
+
+def test_prometheus_rejects_what_its_series_have_passed(tmp_path: Path) -> None:
+    """Also what it has already, but for the latest sample of each series."""
+    with Prometheus(tmp_path) as server:
+        target = prometheus_target(server)
+        assert written(tmp_path / "first.json", target, 1).delivered
+        again = written(tmp_path / "again.json", target, 1)
+        assert (again.totals.stored.records, again.totals.rejected.records) == (22, 5 * 22)
+        assert set(again.totals.rejections) == {"out of order sample"}
+        assert verify_runs(tmp_path / "first.json").matches
