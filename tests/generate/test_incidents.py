@@ -185,7 +185,7 @@ def test_timestamps_alone_and_together_give_the_same_under_incidents() -> None:
 
 def test_the_web_shop_has_all_its_incidents() -> None:
     model = load_model("web-shop")
-    labels = Generator(model, 7).labels(START, START + 30 * DAY)
+    labels = Generator(model, 7).labels(START, START + 120 * DAY)
     assert {label.incident for label in labels} == set(model.incidents)
     surge = next(label for label in labels if label.incident == "traffic-surge")
     assert surge.place.keys() == {"region"}

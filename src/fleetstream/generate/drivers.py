@@ -104,7 +104,7 @@ class DriverView:
     rows: DriverRows
     of: Rows
 
-    def part(self, series: slice) -> "DriverView":
+    def part(self, series: slice | npt.NDArray[np.intp]) -> "DriverView":
         """The view of some of the series, with no more rows than they follow."""
         rows, of = np.unique(self.of[series], return_inverse=True)
         part = DriverRows(

@@ -5,7 +5,7 @@ follow from the same occurrences.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,8 @@ class Active:
     names: Mapping[str, Numbers]
     times: Times
     rows: npt.NDArray[np.intp]
+    delays: "dict[str, list[DelayedAlike]]" = field(default_factory=dict)
+    """What is known about delays, by their expression."""
 
     def on_driver(self, driver: str, values: Numbers, at: "ValuesAt") -> Numbers:
         """The values of a driver under these incidents; ``at`` returns those without."""
@@ -113,33 +115,67 @@ class Active:
     def _changed(self, effect: Effect, values: Numbers, at: "ValuesAt") -> Numbers:
         assert effect.expression is not None
         before = values[:, self.series]
-        amount = effect.expression.evaluate(self.names)
         match effect.operation:
             case "multiply":
-                after = before * amount
+                after = before * effect.expression.evaluate(self.names)
             case "add":
-                after = before + amount
+                after = before + effect.expression.evaluate(self.names)
             case "delay":
-                after = self._delayed(np.broadcast_to(amount, before.shape), at)
+                after = self._delayed(effect, at)
             case _:
-                after = amount
+                after = effect.expression.evaluate(self.names)
         changed = values.copy()
         changed[:, self.series] = np.where(self.where, after, before)
         return changed
 
-    def _delayed(self, seconds: Numbers, at: "ValuesAt") -> Numbers:
+    def _delayed(self, effect: Effect, at: "ValuesAt") -> Numbers:
         """The values of so many seconds earlier, where an incident is going on."""
         values = np.zeros(self.where.shape)
-        for row in range(int(self.rows.max()) + 1):
-            columns = np.flatnonzero(self.rows == row)
-            during = np.flatnonzero(self.where[:, columns[0]])
-            if len(during):
-                shifts = np.rint(seconds[during, columns[0]] * MICROSECONDS)
-                shifts = np.nan_to_num(shifts).clip(-LATEST, LATEST).astype(np.int64)
-                times = (self.times[during] - shifts).clip(0, LATEST)
-                values[np.ix_(during, columns)] = at(times, self.series[columns])
+        text = effect.delay or ""
+        if text not in self.delays:
+            self.delays[text] = [*self._groups(effect)]
+        for group in self.delays[text]:
+            values[group.cells] = at(group.times, group.series)[group.places]
         return values
 
+    def _groups(self, effect: Effect) -> "Iterator[DelayedAlike]":
+        """The series that are delayed alike, which are evaluated together."""
+        assert effect.expression is not None
+        _, firsts = np.unique(self.rows, return_index=True)
+        amounts = effect.expression.evaluate(self.names)
+        seconds = np.broadcast_to(amounts, self.where.shape)[:, firsts]
+        shifts = np.nan_to_num(np.rint(seconds * MICROSECONDS)).clip(-LATEST, LATEST)
+        times = (self.times[:, np.newaxis] - shifts.astype(np.int64)).clip(0, LATEST)
+        times[~self.where[:, firsts]] = NOWHERE
+        # One column of bytes per row, which are compared faster than arrays are.
+        stamped = np.ascontiguousarray(times.T).view(f"V{times.itemsize * len(times)}")[:, 0]
+        _, firsts, groups = np.unique(stamped, return_index=True, return_inverse=True)
+        alike = times[:, firsts]
+        of = groups[self.rows]
+        for group in range(alike.shape[1]):
+            during = np.flatnonzero(alike[:, group] != NOWHERE)
+            if len(during):
+                columns = np.flatnonzero(of == group)
+                distinct, places = np.unique(alike[during, group], return_inverse=True)
+                yield DelayedAlike(np.ix_(during, columns), distinct, places, self.series[columns])
+
+
+@dataclass(frozen=True, slots=True)
+class DelayedAlike:
+    """The cells of some series that have the values of other ``times``, which are distinct.
+
+    ``cells`` selects the affected ones, ``places`` has the place of the other time of each of their
+    times, and ``series`` the places of the series.
+    """
+
+    cells: tuple[npt.NDArray[np.intp], ...]
+    times: Times
+    places: npt.NDArray[np.intp]
+    series: npt.NDArray[np.intp]
+
+
+NOWHERE = -1
+"""Stands for a time at which no incident is going on."""
 
 ValuesAt = Callable[[Times, npt.NDArray[np.intp]], Numbers]
 """Returns values at other times, of shape (times, series), of series at some places."""

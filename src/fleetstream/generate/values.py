@@ -58,6 +58,8 @@ class Grid:
     incidents: Sequence[IncidentView] = ()
     noise: SmoothNoise | None = None
     counters: CounterTotals | None = None
+    known: dict[tuple[bytes, ...], dict[str, Numbers]] = field(default_factory=dict, compare=False)
+    """Values at other times that the last evaluation needed, for what stays the same."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -220,23 +222,31 @@ class _OtherTimes:
     def __init__(self, evaluator: Evaluator, grid: Grid) -> None:
         self._evaluator = evaluator
         self._grid = grid
-        self._known: dict[tuple[bytes, bytes], dict[str, Numbers]] = {}
+        self._before = dict(grid.known)
+        grid.known.clear()
 
     def driver(self, name: str) -> ValuesAt:
         """A function that returns the values of a driver."""
         view = self._grid.drivers[name]
-        return lambda times, series: DriverView(view.rows, view.of[series]).values(times)
+        return lambda times, series: view.part(series).values(times)
 
     def source(self, name: str) -> ValuesAt:
         """A function that returns the values of a variable or measure."""
         return lambda times, series: self._columns(times, series)[name]
 
     def _columns(self, times: Times, series: npt.NDArray[np.intp]) -> dict[str, Numbers]:
-        key = times.tobytes(), series.tobytes()
-        if key not in self._known:
-            part = replace(self._grid.only(series), timestamps=times)
-            self._known[key] = self._evaluator.evaluate(part)
-        return self._known[key]
+        grid = self._grid
+        births = None if grid.births is None else grid.births[series]
+        keys = grid.keys[series]
+        place = times.tobytes(), keys.tobytes(), b"" if births is None else births.tobytes()
+        found = grid.known.get(place) or self._before.get(place)
+        if found is None:
+            fixed = {name: values[series] for name, values in grid.fixed.items()}
+            drivers = {name: view.part(series) for name, view in grid.drivers.items()}
+            part = grid_of(keys, fixed, births, drivers, ())
+            found = self._evaluator.evaluate(replace(part, timestamps=times))
+        grid.known[place] = found
+        return found
 
 
 def _counters(grid: Grid) -> CounterTotals:
