@@ -17,7 +17,14 @@ from fleetstream.targets.prometheus.naming import Naming
 from fleetstream.targets.prometheus.server import PrometheusServer
 from fleetstream.targets.prometheus.sink import PrometheusSink
 from fleetstream.targets.registry import TargetOptions
-from fleetstream.targets.sink import Request, TargetLost, TargetUnusable, Throttled, Unavailable
+from fleetstream.targets.sink import (
+    Delivery,
+    Request,
+    TargetLost,
+    TargetUnusable,
+    Throttled,
+    Unavailable,
+)
 from fleetstream.targets.victoria_metrics import window_of
 from tests.programs import await_attempt
 from tests.prometheus_server import Prometheus
@@ -359,10 +366,20 @@ def test_where_to_write_and_to_query(url: str, write: str, base: str) -> None:
 
 
 def test_hours_of_history_of_a_few_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prometheus refuses what is an hour older than its newest sample, also of another series."""
+    """Prometheus refuses what is an hour older than its newest sample, also of another series.
+
+    All requests are sent twice, as if the first answer were lost, and none may be refused.
+    """
     monkeypatch.chdir(tmp_path)
+    send = PrometheusSink.send
+
+    def send_twice(sink: PrometheusSink, request: Request) -> Delivery:
+        send(sink, request)
+        return send(sink, request)
+
+    monkeypatch.setattr(PrometheusSink, "send", send_twice)
     with Prometheus(tmp_path) as server:
-        stretch = ("--start", "2026-11-01", "--end", "2026-11-01T04:00", "--interval", "60s")
+        stretch = ("--start", "2026-11-01", "--end", "2026-11-01T02:00", "--interval", "60s")
         target = ("--to", f"prometheus:{server.url}")
         assert main(["ingest", *SMALL, *stretch, *target, "--record-model", "multi"]) == 0
         assert main(["verify", "fleetstream-7.json"]) == 0

@@ -181,9 +181,9 @@ class EndMarkingSink(Protocol):
 
 @runtime_checkable
 class TimelySink(Protocol):
-    """A sink of a target that refuses what is much older than the newest that it has.
+    """A sink of a target that takes samples in the order of time only."""
 
-    ``longest_stretch`` is how much history may be generated together, in microseconds.
-    """
-
-    longest_stretch: int
+    @property
+    def longest_stretch(self) -> int:
+        """How much history may be generated together, in microseconds; known once it is open."""
+        ...

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.records import RecordRange, Records
 from fleetstream.targets.prometheus.encoding import FirstEncoder, SecondEncoder
 from fleetstream.targets.prometheus.naming import LARGEST_INTEGER, Naming
@@ -35,9 +34,8 @@ MAX_WAIT = 300
 MAX_PARTS = 200
 """Requests in which refused samples of one request are looked for, before the rest is given up."""
 
-LONGEST_STRETCH = 30 * 60 * MICROSECONDS
-"""History that is sent of one series before that of another. Prometheus refuses samples that are
-older than its newest by more than half of a block, which is an hour (its ``tsdb/head.go``)."""
+UNLIMITED = 2**62
+"""A stretch of time that no history is longer than, in microseconds."""
 
 _INEXACT = "a larger integer than a sample can have exactly"
 
@@ -60,7 +58,6 @@ class PrometheusSink:
     concurrency = 1
     exclusive = False
     marks_ends = True
-    longest_stretch = LONGEST_STRETCH
 
     def __init__(self, server: PrometheusServer, naming: Naming, model: RecordModel) -> None:
         self.server = server
@@ -74,6 +71,16 @@ class PrometheusSink:
     @property
     def window(self) -> TimeWindow | None:
         return self.server.window
+
+    @property
+    def longest_stretch(self) -> int:
+        """VictoriaMetrics takes samples in any order; for others, each timestamp comes alone.
+
+        Prometheus refuses samples that are older than the latest of their series, also those that
+        it has, so a request that is sent again must have but one sample of each. It also refuses
+        what is an hour older than the newest sample of any series.
+        """
+        return UNLIMITED if self.server.window is not None else 0
 
     def open(self) -> None:
         self.server.open()
