@@ -173,7 +173,8 @@ def test_incidents_that_overlap_combine_and_each_keeps_its_label() -> None:
 
 
 def test_timestamps_alone_and_together_give_the_same_under_incidents() -> None:
-    text = document([EFFECTS["spike"], EFFECTS["driver"]])
+    kinds = ("spike", "driver", "stuck", "stuck counter", "other load")
+    text = document([EFFECTS[name] for name in kinds])
     text["levels"][1]["life"] = LIFE
     made, _ = pair(msgspec.convert(text, Model))
     stamps = range(START, START + DAY // 8, 5 * STEP)
