@@ -45,7 +45,7 @@ def place_keys(
 ) -> Bits:
     """A hash of where each row is, given those of the rows above, independent of the seed.
 
-    A row is told from its siblings by its ``text`` where it is a member, else by its ``index``.
+    What differs between siblings is their ``text`` where they are members, else their ``index``.
     """
     if text is not None:
         return above + word_keys(level.name, text.words)[text.codes]

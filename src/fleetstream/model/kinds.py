@@ -24,8 +24,8 @@ BIRTH = "birth"
 """In expressions, when the instance of a series began, in seconds of Unix time."""
 
 CLOCKS = frozenset({TIME_COLUMN, AGE, BIRTH})
-"""What every expression may refer to, if its series have a life cycle; to the time in any case, in
-seconds of Unix time."""
+"""The names of times in expressions: that of the record, in seconds of Unix time, and where series
+have a life cycle the two above."""
 
 NUMBERS = frozenset({DataType.DOUBLE, DataType.BIGINT})
 """The types of measures that a signal may replace."""
