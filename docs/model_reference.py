@@ -25,6 +25,7 @@ PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("A variable", "`[[kinds.NAME.variables]]`", kinds.Variable),
     ("A measure", "`[[kinds.NAME.measures]]`", kinds.Measure),
     ("A histogram", "`[[kinds.NAME.histograms]]`", dynamics.Histogram),
+    ("A summary", "`[[kinds.NAME.summaries]]`", dynamics.QuantileSummary),
     ("An incident", "`[incidents.NAME]`", incidents.Incident),
     ("An effect of an incident", "`[[incidents.NAME.effects]]`", incidents.Effect),
     ("A scheduled incident", "`[[incidents.NAME.scheduled]]`", incidents.IncidentSchedule),
@@ -35,7 +36,7 @@ PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
 LAWS: tuple[type[msgspec.Struct], ...] = (
     *(laws.Constant, laws.Uniform, laws.Integer, laws.Normal, laws.LogNormal, laws.Exponential),
     *(laws.Gamma, laws.Poisson, laws.Zipf, laws.Bernoulli, laws.Choice, laws.Mixture),
-    *(dynamics.Smooth, dynamics.Counter),
+    *(dynamics.Smooth, dynamics.Counter, dynamics.RecentQuantile),
 )
 
 

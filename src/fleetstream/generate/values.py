@@ -26,7 +26,7 @@ from fleetstream.generate.lives import BEGINNING
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.signals import Signal
 from fleetstream.model import DataType, Measure, SeriesKind, Variable
-from fleetstream.model.dynamics import Counter, Smooth
+from fleetstream.model.dynamics import Counter, RecentQuantile, Smooth
 from fleetstream.model.kinds import BIRTH, CLOCKS, TIME_COLUMN
 from fleetstream.model.laws import Mixture
 
@@ -136,7 +136,7 @@ class Evaluator:
                 classes = source.value.classes(_fixed_uniforms(identities, source.name))
                 fixed[source.name] = classes.astype(np.uint8)
             elif isinstance(source, Variable) and source.fixed:
-                assert not isinstance(source.value, str | Smooth | Counter)
+                assert not isinstance(source.value, str | Smooth | Counter | RecentQuantile)
                 values = source.value.quantile(_fixed_uniforms(identities, source.name))
                 fixed[source.name] = _rounded(values, source.decimals)
         return fixed
@@ -210,6 +210,10 @@ class Evaluator:
         if isinstance(law, Counter):
             grown_of = grown[law.driver]
             return _counters(grid).values(law, source.name, grid.timestamps, grown_of)
+        if isinstance(law, RecentQuantile):
+            assert grid.noise is not None
+            name = law.noise_name or source.name
+            return law.sizes(grid.noise.normal(name, grid.timestamps, law.period_us, 1))
         uniforms = grid.uniforms("value", source.name)
         if isinstance(law, Mixture):
             return law.quantile_of(uniforms, grid.fixed[source.name].astype(np.intp))

@@ -4,18 +4,23 @@ Everything here is a description; :mod:`fleetstream.generate` evaluates it as a 
 seed, series and time.
 """
 
+import math
 from functools import cached_property
+from statistics import NormalDist
 from typing import Annotated
 
 import msgspec
 
 from fleetstream.model.calendar import Growth, Holidays
 from fleetstream.model.durations import DurationText, microseconds
+from fleetstream.model.expressions import MAX_NUMBER
 from fleetstream.model.laws import Continuous, Mixture, Number, Positive, SimpleLaw
+from fleetstream.model.normal import Numbers, normal_share
 
 Factor = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Spread = Annotated[float, msgspec.Meta(ge=0, le=5)]
+Quantile = Annotated[float, msgspec.Meta(ge=0.0001, le=0.9999)]
 
 MAX_BUCKETS = 100
 
@@ -132,7 +137,46 @@ class Counter(
         return f"counter, {self.rate:g} per second{follows}"
 
 
-Law = SimpleLaw | Mixture | Smooth | Counter
+class RecentQuantile(
+    msgspec.Struct,
+    frozen=True,
+    tag_field="law",
+    tag="quantile",
+    forbid_unknown_fields=True,
+    dict=True,
+):
+    """The ``quantile`` of the sizes of recent events, which follow the law ``of``.
+
+    It moves around the quantile of that law as the median of ``events`` events does, smoothly
+    within ``period``. Those of the same ``noise_name``, by default their own name, move together,
+    so a lower quantile is never above a higher one.
+    """
+
+    of: Continuous
+    quantile: Quantile
+    events: Annotated[float, msgspec.Meta(ge=1, le=1e15)]
+    period: DurationText = "10m"
+    noise_name: str = ""
+
+    def __post_init__(self) -> None:
+        _ = self.period_us
+
+    @cached_property
+    def period_us(self) -> int:
+        """The period of the movement in microseconds."""
+        return microseconds(self.period)
+
+    def sizes(self, noise: Numbers) -> Numbers:
+        """Values for standard normal noise."""
+        deviation = math.sqrt(math.pi / 2 / self.events)
+        score = NormalDist().inv_cdf(self.quantile)
+        return self.of.quantile(normal_share(score + deviation * noise))
+
+    def __str__(self) -> str:
+        return f"quantile {self.quantile:g} of about {self.events:g} events: {self.of}"
+
+
+Law = SimpleLaw | Mixture | Smooth | Counter | RecentQuantile
 
 
 class Releases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -222,3 +266,45 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(f"a histogram has from 1 to {MAX_BUCKETS} buckets")
         if any(low >= high for low, high in zip(self.buckets, self.buckets[1:], strict=False)):
             raise ValueError(f"the buckets of {self.name!r} must increase")
+
+
+class QuantileSummary(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True
+):
+    """Quantiles of the sizes of recent events, with their number and total size in all.
+
+    Events come as a :class:`Counter` of these parameters counts them; their sizes follow ``law``.
+    The measures are ``NAME_quantile_Q`` for each of the ``quantiles``, of the events of about the
+    last ``window``, ``NAME_count``, the total of all events, and ``NAME_sum``, their total size.
+    """
+
+    name: str
+    law: Continuous
+    quantiles: list[Quantile]
+    rate: Positive
+    driver: str | None = None
+    spread: Spread = 0.0
+    noise: Annotated[float, msgspec.Meta(ge=0, le=0.9)] = 0.5
+    period: DurationText = "1m"
+    window: DurationText = "10m"
+    unit: str = ""
+    decimals: int = 3
+    group: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.quantiles) <= MAX_BUCKETS:
+            raise ValueError(f"a summary has from 1 to {MAX_BUCKETS} quantiles")
+        if len(set(self.quantiles)) < len(self.quantiles):
+            raise ValueError(f"the summary {self.name!r} has a quantile twice")
+        if not 0 <= self.law.mean <= MAX_NUMBER:
+            raise ValueError(
+                f"the mean size of the summary {self.name!r} is {self.law.mean:g}, but must be "
+                f"from 0 to {MAX_NUMBER:g}"
+            )
+        _ = self.window_us
+
+    @cached_property
+    def window_us(self) -> int:
+        """The window in microseconds."""
+        return microseconds(self.window)

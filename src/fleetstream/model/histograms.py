@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from fleetstream.model.datatypes import DataType
-from fleetstream.model.dynamics import Counter, Histogram
+from fleetstream.model.dynamics import Counter, Histogram, QuantileSummary
 
 
 def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -19,7 +19,10 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
     """
     name, bounds = histogram.name, histogram.buckets
     even, uneven = f"{name}_even", f"{name}_uneven"
-    variables = [_counter(histogram, even, 0.0), _counter(histogram, uneven, histogram.noise)]
+    variables: list[dict[str, Any]] = [
+        {"name": even, "value": event_counter(histogram, 0.0)},
+        {"name": uneven, "value": event_counter(histogram, histogram.noise)},
+    ]
     measures: list[dict[str, Any]] = []
     shares = [0.0, *(histogram.law.cdf(bound) for bound in bounds), 1.0]
     total = size = "0"
@@ -32,7 +35,7 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
         middle = 1.5 * low if high == math.inf else (low + high) / 2
         # Each sum refers to the one before, since an expression has a limited length.
         variables.append({"name": sized, "value": f"{size} + {counted} * {middle!r}"})
-        measure = f"{name}_count" if high == math.inf else f"{name}_bucket_le_{_text(high)}"
+        measure = f"{name}_count" if high == math.inf else f"{name}_bucket_le_{number_text(high)}"
         what = "all events" if high == math.inf else f"events up to {high:g} {histogram.unit}"
         measures.append(
             {
@@ -61,18 +64,18 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
     return variables, measures
 
 
-def _counter(histogram: Histogram, name: str, noise: float) -> dict[str, Any]:
-    law = Counter(
-        rate=histogram.rate,
-        driver=histogram.driver,
-        spread=histogram.spread,
-        spread_name=histogram.name,
+def event_counter(source: Histogram | QuantileSummary, noise: float) -> Counter:
+    """The law that counts the events, with so much noise in their rate."""
+    return Counter(
+        rate=source.rate,
+        driver=source.driver,
+        spread=source.spread,
+        spread_name=source.name,
         noise=noise,
-        period=histogram.period,
+        period=source.period,
     )
-    return {"name": name, "value": law}
 
 
-def _text(bound: float) -> str:
-    """A bound as a part of a name: 0.25 is ``0_25``."""
-    return f"{bound:g}".replace(".", "_").replace("-", "_").replace("+", "")
+def number_text(number: float) -> str:
+    """A number as a part of a name: 0.25 is ``0_25``."""
+    return f"{number:g}".replace(".", "_").replace("-", "_").replace("+", "")

@@ -1,17 +1,27 @@
 """Kinds of series: their dimensions, variables and measures."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 import msgspec
 
 from fleetstream.model.datatypes import DataType
 from fleetstream.model.durations import DurationText, microseconds
-from fleetstream.model.dynamics import Counter, Histogram, Law, Share, Smooth
+from fleetstream.model.dynamics import (
+    Counter,
+    Histogram,
+    Law,
+    QuantileSummary,
+    RecentQuantile,
+    Share,
+    Smooth,
+)
 from fleetstream.model.expressions import Expression
 from fleetstream.model.histograms import expanded
 from fleetstream.model.laws import Choice, Mixture
+from fleetstream.model.summaries import expanded_summary
 from fleetstream.model.templates import Template
 
 TIME_COLUMN = "time"
@@ -47,7 +57,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     description: str = ""
 
     def __post_init__(self) -> None:
-        if self.fixed and isinstance(self.value, str | Mixture | Smooth | Counter):
+        if self.fixed and isinstance(self.value, str | Mixture | Smooth | Counter | RecentQuantile):
             raise ValueError(
                 f"the fixed variable {self.name!r} needs a law that does not depend on time and is "
                 "not a mixture"
@@ -124,7 +134,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ``dimensions`` maps each dimension's name to the template of its values; ``title`` is the
     template of a short name for people, and ``noun`` what the series are, in the plural. A kind
     with an ``interval`` is measured in the first sweep of each such period only. Each of the
-    ``histograms`` stands for several measures, which follow the others.
+    ``histograms`` and ``summaries`` stands for several measures, which follow the others.
     """
 
     noun: str
@@ -133,19 +143,17 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     measures: list[Measure] = []
     variables: list[Variable] = []
     histograms: list[Histogram] = []
+    summaries: list[QuantileSummary] = []
     title: str = ""
     interval: DurationText | None = None
 
     def __post_init__(self) -> None:
         for histogram in self.histograms:
-            variables, measures = expanded(histogram)
-            msgspec.structs.force_setattr(
-                self, "variables", [*self.variables, *(Variable(**each) for each in variables)]
-            )
-            msgspec.structs.force_setattr(
-                self, "measures", [*self.measures, *(HistogramPart(**each) for each in measures)]
-            )
+            self._extend(HistogramPart, *expanded(histogram))
+        for summary in self.summaries:
+            self._extend(Measure, *expanded_summary(summary))
         msgspec.structs.force_setattr(self, "histograms", [])
+        msgspec.structs.force_setattr(self, "summaries", [])
         _ = self.interval_us
         names = [each.name for each in self.variables] + [each.name for each in self.measures]
         if len(set(names)) < len(names) or self.dimensions.keys() & set(names):
@@ -154,6 +162,18 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("a kind needs at least one dimension and one measure")
         for reserved in sorted(CLOCKS & {*self.dimensions, *names}):
             raise ValueError(f"no dimension, variable or measure can have the name {reserved!r}")
+
+    def _extend(
+        self,
+        part: type[Measure],
+        variables: Iterable[dict[str, Any]],
+        measures: Iterable[dict[str, Any]],
+    ) -> None:
+        """Add what a histogram or summary stands for."""
+        more = [*self.variables, *(Variable(**each) for each in variables)]
+        msgspec.structs.force_setattr(self, "variables", more)
+        written = [*self.measures, *(part(**each) for each in measures)]
+        msgspec.structs.force_setattr(self, "measures", written)
 
     @cached_property
     def interval_us(self) -> int | None:
@@ -208,7 +228,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def is_dynamic(self) -> bool:
         """Whether values depend on those before and after, so that no law describes them alone."""
         return bool(self.driver_names) or any(
-            isinstance(each.value, Smooth | Counter)
+            isinstance(each.value, Smooth | Counter | RecentQuantile)
             or (each.expression is not None and CLOCKS & each.expression.names)
             for each in self.evaluation_order
         )

@@ -34,6 +34,10 @@ class Uniform(msgspec.Struct, frozen=True, tag_field="law", tag="uniform"):
     def __post_init__(self) -> None:
         _check_bounds(self.low, self.high)
 
+    @property
+    def mean(self) -> float:
+        return (self.low + self.high) / 2
+
     def quantile(self, uniform: Numbers) -> Numbers:
         return uniform * (self.high - self.low) + self.low
 
@@ -103,6 +107,10 @@ class LogNormal(msgspec.Struct, frozen=True, tag_field="law", tag="lognormal"):
 
     median: Positive
     sigma: Annotated[float, msgspec.Meta(ge=0, le=10)]
+
+    @property
+    def mean(self) -> float:
+        return self.median * math.exp(self.sigma**2 / 2)
 
     def quantile(self, uniform: Numbers) -> Numbers:
         values = normal_quantile(uniform)
@@ -265,7 +273,7 @@ class Mixture(msgspec.Struct, frozen=True, tag_field="law", tag="mixture"):
 
 
 Continuous = Uniform | Normal | LogNormal | Exponential | Gamma
-"""The laws with a ``cdf(value)``, the probability of at most a value."""
+"""The laws with a ``cdf(value)``, the probability of at most a value, and a ``mean``."""
 
 SimpleLaw = Continuous | Constant | Integer | Poisson | Zipf | Bernoulli | Choice
 """The laws that need nothing but a uniform number per value."""

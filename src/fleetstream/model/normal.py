@@ -25,6 +25,10 @@ _FIRST = (1023 + SMALLEST) << CELL_BITS
 """The upper bits of the double 2 ** SMALLEST: exponent, and fraction down to the cell."""
 
 
+SHARE_CELLS = 2**12
+"""Cells of the table of shares, of equal width between the scores −6 and 6."""
+
+
 def normal_quantile(uniform: Numbers) -> Numbers:
     """The standard normal values below which shares ``uniform`` lie, each from 2⁻⁵³ to 1 − 2⁻⁵³."""
     starts, slopes = _table()
@@ -36,6 +40,24 @@ def normal_quantile(uniform: Numbers) -> Numbers:
     values *= from_end
     values += starts.take(cells)
     return np.copysign(values, uniform - 0.5, out=values)
+
+
+def normal_share(scores: Numbers) -> Numbers:
+    """The shares of a standard normal law below ``scores``, strictly in (0, 1).
+
+    Interpolated in a table with an error below 1e-6.
+    """
+    knots, shares = _shares()
+    found: Numbers = np.interp(scores, knots, shares)
+    return found
+
+
+@cache
+def _shares() -> tuple[Numbers, Numbers]:
+    """Scores, and the shares below them."""
+    knots = np.linspace(-6, 6, SHARE_CELLS + 1)
+    law = NormalDist()
+    return knots, np.array([law.cdf(knot) for knot in knots.tolist()])
 
 
 @cache
