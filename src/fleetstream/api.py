@@ -93,10 +93,11 @@ def point_labels(
     ``value``, ``without_incidents`` (the value that ``incidents="off"`` gives), ``affected``
     (whether the two differ), and ``incidents`` (the ids of those that happen to an affected point
     and act on its measure, as in :func:`labels`). A missing value is null and differs from any
-    other. Values are doubles, or strings where the measures are words.
+    other. Values are doubles (truth 1 or 0, times in seconds of Unix time), or strings where the
+    measures are words.
 
     ``kind`` and ``options`` are as for :func:`telemetry`; ``measures`` are names of the kind's
-    measures, by default all that are numbers. A ``manifest`` takes the place of options.
+    measures, by default all but words. A ``manifest`` takes the place of options.
     """
     from fleetstream.generate.points import PointLabels
 

@@ -1,5 +1,6 @@
 """Labels of points: exactly the values that differ without incidents, and why they do."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from fleetstream.model import Model
 from tests.generate.living import LIFE, START
 from tests.generate.models import cells
 from tests.generate.test_incidents import CHANGED, EFFECTS, STEP, document, pair
+from tests.telemetry import SECOND
 
 MEASURES = ["done", "level", "age_now", "scaled", "rare"]
 
@@ -130,6 +132,28 @@ def test_words_are_labelled_as_words() -> None:
         points_of(model, range(START, START + STEP, STEP), measures=["state", "level"])
     with pytest.raises(ValueError, match="no measure 'x' of these series; choose from done, level"):
         points_of(model, range(START, START + STEP, STEP), measures=["x"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "convert"),
+    [
+        ("BOOLEAN", "level > 30", float),
+        ("TIMESTAMP", "level", lambda moment: from_datetime(moment) / SECOND),
+    ],
+)
+def test_truth_and_times_are_labelled_as_numbers(
+    kind: str, value: str, convert: Callable[[Any], float]
+) -> None:
+    text = document([EFFECTS["spike"]])
+    text["kinds"]["task"]["measures"].append({"name": "other", "type": kind, "value": value})
+    model = msgspec.convert(text, Model)
+    stamps = range(START, START + 400 * STEP, STEP)
+    found = points_of(model, stamps, measures=["other"])
+    with_, without = (cells(made, stamps) for made in pair(model))
+    for name, values in (("value", with_), ("without_incidents", without)):
+        expected = [convert(each) for cell, each in values.items() if cell[2] == "other"]
+        assert [point[name] for point in found] == expected
+    assert 0 < sum(point["affected"] for point in found) < len(found)
 
 
 def test_an_effect_reaches_what_is_calculated_from_its_target() -> None:

@@ -44,7 +44,7 @@ def configure(parser: CommandParser) -> None:
         "--points",
         metavar="MEASURES",
         help="label each point of measures of one kind, such as service.latency_p50, instead of "
-        "listing incidents: [KIND.]MEASURE,… or KIND for all that are numbers",
+        "listing incidents: [KIND.]MEASURE,… or KIND for all but words",
     )
     shown.add_argument(
         "--format",

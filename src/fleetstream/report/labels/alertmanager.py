@@ -19,7 +19,8 @@ def alerts(labels: pa.Table, model: Model) -> list[dict[str, Any]]:
     """One alert per incident.
 
     Its labels are ``alertname``, the incident's name in the model, and where it happened, under the
-    names that the series of the model have for it in Prometheus.
+    names that the series of the model have for it in Prometheus. Of an incident that has spread,
+    ``cause`` and ``root`` are the place and the id of the one where it began.
     """
     names = label_names(model)
     return [
@@ -29,9 +30,11 @@ def alerts(labels: pa.Table, model: Model) -> list[dict[str, Any]]:
                 **{names[level]: text for level, text in row["place"]},
             },
             "annotations": {
+                "cause": " / ".join(text for _, text in row["cause"]),
                 "description": row["description"],
                 "effects": "; ".join(row["effects"]),
                 "id": row["id"],
+                "root": row["root"],
                 "severity": f"{row['severity']:.2f}",
             },
             "startsAt": iso(from_datetime(row["start"])),

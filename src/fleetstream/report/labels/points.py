@@ -25,8 +25,8 @@ def chosen_measures(model: Model, text: str) -> tuple[str, list[str]]:
     """
     kind = model.kinds.get(text)
     if kind is not None:
-        numbers = [each.name for each in kind.measures if each.type is not DataType.VARCHAR]
-        return text, numbers
+        others = [each.name for each in kind.measures if each.type is not DataType.VARCHAR]
+        return text, others
     found = [find_measure(model, name.strip()) for name in text.split(",")]
     if len({key for key, _ in found}) > 1:
         raise ValueError(f"The measures {text!r} are not of one kind of series; name them by kind.")
