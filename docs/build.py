@@ -7,6 +7,7 @@ from docs import (
     outputs,
     pictures,
     reference,
+    root_cause,
     schema,
     shipped,
     sql_functions,
@@ -15,6 +16,7 @@ from docs import (
 
 PARTS = (
     reference,
+    root_cause,
     operations,
     schema,
     values,
