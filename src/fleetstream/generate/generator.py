@@ -35,7 +35,7 @@ ROWS = 16_384
 """Rows of a chunk: enough that array operations cost more than calling them, and few enough that
 the arrays fit the processor's cache."""
 
-HISTORY_VALUES, HISTORY_ROWS = 400_000, 65_536
+HISTORY_VALUES, HISTORY_ROWS = 800_000, 131_072
 """Values that are generated at once where there are several timestamps, and rows of a batch then:
 the more, the fewer points of lattices and calls there are per value."""
 

@@ -14,7 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fleetstream.model.normal import Numbers, normal_quantile
-from fleetstream.model.quantile_tables import gamma_table, poisson_bounds, zipf_bounds
+from fleetstream.model.quantile_tables import (
+    gamma_quantile,
+    gamma_table,
+    poisson_bounds,
+    zipf_bounds,
+)
 
 Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
@@ -154,9 +159,7 @@ class Gamma(msgspec.Struct, frozen=True, tag_field="law", tag="gamma"):
     mean: Positive
 
     def quantile(self, uniform: Numbers) -> Numbers:
-        scores, logarithms = gamma_table(self.shape)
-        values = np.interp(normal_quantile(uniform), scores, logarithms)
-        np.exp(values, out=values)
+        values = gamma_quantile(self.shape, normal_quantile(uniform))
         values *= self.mean / self.shape
         return values
 

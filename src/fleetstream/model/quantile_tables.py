@@ -11,8 +11,11 @@ from fleetstream.model.normal import Numbers
 _POINTS = 400_001
 """Points of the integration of a density."""
 
+_STEPS = 1_000
+"""Steps of the table of the gamma law within 1."""
+
 _SCORES = np.linspace(-8.25, 8.25, 16_501)
-"""The normal scores of the table of the gamma law, beyond which no uniform number leads."""
+"""The normal scores of that table, beyond which no uniform number leads."""
 
 
 @cache
@@ -34,6 +37,19 @@ def gamma_table(shape: float) -> tuple[Numbers, Numbers]:
     lower = np.interp(tails, below, points)
     upper = np.interp(tails, above, points[::-1])
     return _SCORES, np.where(_SCORES < 0, lower, upper)
+
+
+def gamma_quantile(shape: float, scores: Numbers) -> Numbers:
+    """The quantiles of the gamma law of mean ``shape`` at normal scores."""
+    _, logarithms = gamma_table(shape)
+    steps = (scores - _SCORES[0]) * _STEPS
+    cells = steps.astype(np.int64)
+    steps -= cells
+    values: Numbers = logarithms.take(cells)
+    steps *= logarithms.take(cells + 1) - values
+    values += steps
+    np.exp(values, out=values)
+    return values
 
 
 @cache
