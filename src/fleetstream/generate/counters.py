@@ -78,7 +78,7 @@ class CounterTotals:
 
 @dataclass(frozen=True, slots=True)
 class _Constants:
-    """What a counter has for good per series: its rate, the size A of its noise, and b(birth)."""
+    """What of a counter does not change per series: its rate, the size A of its noise, b(birth)."""
 
     rate: Any
     noise_size: Any

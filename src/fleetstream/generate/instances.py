@@ -24,6 +24,9 @@ from fleetstream.model.incidents import concerns
 FEW = 0.75
 """Where fewer instances than this share are alive, values of the others are not computed."""
 
+SOON = 16
+"""Parts of a stretch of time, in which one slot of so many gets a new instance."""
+
 
 @dataclass(frozen=True)
 class Instances:
@@ -232,7 +235,7 @@ class _LivingPart:
 
     def at(self, times: Times) -> Instances:
         stretch = self._stretch(times)
-        return stretch.among(times, stretch.residents.there(times) & self._used(stretch, times))
+        return stretch.among(times, self._used(stretch, times), self._slots.stretch // SOON)
 
     def parts(self, times: Times) -> Iterator[Instances]:
         ends = np.flatnonzero(np.diff(times // self._slots.stretch)) + 1
@@ -279,14 +282,21 @@ class _Stretch:
     some: Booleans
     chosen: Instances
 
-    def among(self, times: Times, alive: Booleans) -> Instances:
-        """The instances at times of which the alive ones have the shape (times, instances)."""
+    def among(self, times: Times, used: Booleans, soon: int) -> Instances:
+        """The instances at times, of which those in ``used`` slots are alive.
+
+        Those that come within ``soon`` microseconds are chosen with them, so that not every birth
+        needs another choice.
+        """
+        alive = self.residents.there(times) & used
         some: Booleans = np.logical_or.reduce(alive, axis=0)
         if np.count_nonzero(some) > FEW * len(some):
             return self.instances.during(times, None if alive.all() else alive)
-        if not np.array_equal(some, self.some):
-            self.some, self.chosen = some, self.instances.only(np.flatnonzero(some))
-        alive = alive[:, some]
+        held = np.count_nonzero(self.some)
+        if (some & ~self.some).any() or np.count_nonzero(some) < FEW * held:
+            self.some = some | (self.residents.there(times[-1:] + soon)[0] & used[-1])
+            self.chosen = self.instances.only(np.flatnonzero(self.some))
+        alive = alive[:, self.some]
         return self.chosen.during(times, None if alive.all() else alive)
 
 
