@@ -16,6 +16,7 @@ from tests.chaos.generator import CREDENTIALS, expected, stored, undelivered
 MakeScene = Callable[..., Scene]
 
 
+@pytest.mark.slow
 def test_a_server_killed_and_restarted_three_times(scene: MakeScene) -> None:
     act = scene(store=True)
     run = act.generate("--autostop", "7")
@@ -69,9 +70,9 @@ def test_a_server_gone_for_good_then_replay(scene: MakeScene) -> None:
 @pytest.mark.parametrize(
     ("number", "processes"),
     [
-        (signal.SIGINT, "1"),
-        (signal.SIGTERM, "2"),
-        (signal.SIGKILL, "1"),
+        pytest.param(signal.SIGINT, "1", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, "2", marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, "1", marks=pytest.mark.slow),
         (signal.SIGKILL, "2"),
     ],
 )

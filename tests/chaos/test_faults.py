@@ -11,7 +11,7 @@ from tests.chaos.generator import expected, stored, undelivered
 
 MakeScene = Callable[..., Scene]
 
-MODELS = [RecordModel.SINGLE, RecordModel.MULTI]
+MODELS = [pytest.param(RecordModel.SINGLE, marks=pytest.mark.slow), RecordModel.MULTI]
 
 FAULTS = {
     "throttled": ["throttle=0.3"],
@@ -25,7 +25,13 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("faults", FAULTS.values(), ids=list(FAULTS))
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param(each, marks=[] if name == "all together" else pytest.mark.slow, id=name)
+        for name, each in FAULTS.items()
+    ],
+)
 def test_faults_that_pass_lose_nothing(
     scene: MakeScene, faults: list[str], model: RecordModel
 ) -> None:
@@ -43,7 +49,7 @@ def test_faults_that_pass_lose_nothing(
     assert ledger["retried"] > 0
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("processes", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_rejected_records_are_kept_with_their_reasons(scene: MakeScene, processes: str) -> None:
     """Stored + rejected = generated; what is rejected can be replayed once it is welcome."""
     act = scene("reject=0.01")

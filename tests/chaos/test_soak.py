@@ -16,7 +16,7 @@ RECORDS = int(float(os.environ.get("RECORDS") or 1_000_000))
 @pytest.mark.parametrize(
     ("records", "kills"),
     [
-        pytest.param(15_000, 1, id="short"),
+        pytest.param(15_000, 1, marks=pytest.mark.slow, id="short"),
         pytest.param(
             RECORDS,
             min(max(RECORDS // 2_000_000, 3), 50),

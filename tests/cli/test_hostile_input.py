@@ -76,6 +76,7 @@ def test_any_answer_is_an_outcome(transport: Transport, status: int, answer: byt
     assert all(0 <= place < 3 for place in places)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parser", ["answers", "manifests", "models"])
 def test_coverage_guided_fuzzing_finds_nothing(parser: str, tmp_path: Path) -> None:
     """A short run of the fuzzers; `python tests/fuzz/fuzz_answers.py` alone goes on for ever."""

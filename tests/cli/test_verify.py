@@ -60,6 +60,7 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_fault_among_a_million_rows_is_found(
     million: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -280,7 +281,13 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("credentials")
-@pytest.mark.parametrize("start", ["-4m", pytest.param("-40m", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param("-4m", marks=pytest.mark.slow),
+        pytest.param("-40m", marks=pytest.mark.soak),
+    ],
+)
 def test_every_fault_among_many_rows_of_timestream_is_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], start: str
 ) -> None:

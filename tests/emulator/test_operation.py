@@ -199,6 +199,7 @@ def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert table.write(record())["Total"] == 1
 
 
+@pytest.mark.slow
 def test_records_beyond_the_memory_limit_are_refused() -> None:
     with EmulatorProcess(options=["--memory-limit", "64MiB"]) as server:
         server.write.create_database(DatabaseName=DATABASE)

@@ -369,6 +369,7 @@ def test_a_table_has_1024_measures_of_multi_measure_records_at_most(table: Table
     assert table.write(record())["Total"] == 1
 
 
+@pytest.mark.slow
 def test_a_table_has_8192_measure_names_at_most(table: Table) -> None:
     names = [f"m{number}" for number in range(8192)]
     for start in range(0, 8192, 100):

@@ -225,6 +225,7 @@ def test_truth_and_times_in_the_report(tmp_path: Path) -> None:
     assert re.fullmatch(r"[\d-]{10} [\d:]{8}\.\d{3} UTC", example.values["started"])
 
 
+@pytest.mark.slow
 def test_the_last_label_of_an_axis_is_whole(page: Path, tmp_path: Path) -> None:
     """The right edge of each chart is empty, so no label runs over it."""
     picture = tmp_path / "page.png"

@@ -83,6 +83,7 @@ def test_a_worker_that_dies_is_replaced_and_nothing_is_missing_or_double(tmp_pat
     assert findings.expected == 24 * 3_120
 
 
+@pytest.mark.slow
 def test_a_stop_reaches_all_workers(tmp_path: Path) -> None:
     with new_run(live(tmp_path), tmp_path / "run.json") as run:
         workers: list[psutil.Process] = []
@@ -99,6 +100,7 @@ def test_a_stop_reaches_all_workers(tmp_path: Path) -> None:
     assert verify_runs(tmp_path / "run.json").matches
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_write_ends_the_run_with_its_reason(tmp_path: Path) -> None:
     """What its machine lacks, a replacement would lack too."""
     with new_run(live(tmp_path, autostop=1), tmp_path / "run.json") as run:
@@ -135,6 +137,7 @@ def test_without_ray_the_message_says_how_to_install_it(monkeypatch: pytest.Monk
         new_run(make_spec(seed=1, to="null:", ray="local", workers=1))
 
 
+@pytest.mark.slow
 def test_orders_told_in_one_burst_keep_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +200,7 @@ def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
     raise AssertionError("It does not listen.")
 
 
+@pytest.mark.slow
 def test_a_cluster_that_runs_already_is_joined_with_its_token(cluster: str, tmp_path: Path) -> None:
     options = ("--to", "null:", "--ray", cluster, "--autostop", "1", "--summary", "summary.json")
 

@@ -366,6 +366,7 @@ def test_a_run_that_cannot_be_stopped_in_time_keeps_its_records(
     assert sum(pq.read_metadata(path).num_rows for path in result.kept.files) > 0
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kilobyte kept per sweep would be seen: the longer run has 400 sweeps more."""
     monkeypatch.setattr("fleetstream.generate.generator.HISTORY_VALUES", 1)

@@ -411,6 +411,7 @@ def test_a_collector_has_the_values_of_a_run_exactly(
     assert len(wanted) > 700
 
 
+@pytest.mark.slow
 @TRANSPORTS
 def test_a_run_outlives_a_crash_of_the_collector(
     transport: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -42,6 +42,7 @@ def place(server: PostgreSQL) -> NewTable:
     return lambda: TargetOptions(to=server.url, table_name=f"table{next(numbers)}")
 
 
+@pytest.mark.slow
 def test_a_run_outlives_a_crash_of_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -162,6 +162,7 @@ def test_integers_that_a_sample_cannot_have_are_rejected(model: RecordModel) -> 
     assert len(sent) == request.values - refused
 
 
+@pytest.mark.slow
 def test_a_run_outlives_a_crash_of_prometheus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

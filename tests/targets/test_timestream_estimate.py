@@ -39,8 +39,10 @@ HISTORY = ("--start", "-40m", "--interval", "1m")
     [
         (*REGION, *HISTORY),
         (*REGION, *HISTORY, "--record-model", "multi"),
-        (*REGION, *HISTORY, "--missing-cpu", "30", *TWO_PROCESSES),
-        (*REGION, *HISTORY, *DISORDER),
+        pytest.param(
+            (*REGION, *HISTORY, "--missing-cpu", "30", *TWO_PROCESSES), marks=pytest.mark.slow
+        ),
+        pytest.param((*REGION, *HISTORY, *DISORDER), marks=pytest.mark.slow),
         ("--include-region", "eu-central-1", "--include-ms", "athena", *HISTORY),
     ],
 )

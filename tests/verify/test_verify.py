@@ -93,6 +93,7 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return manifest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAMPERINGS)
 def test_a_fault_among_a_million_rows_is_found(million: Path, tmp_path: Path, name: str) -> None:
     statement, expected = TAMPERINGS[name]
