@@ -22,7 +22,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 docs: $(READY)
-	$(BIN)/python -m docs.build
+	$(BIN)/python -m docs.building
 
 # RECORDS of the long run; a million by default.
 soak: export RECORDS ?= 1000000

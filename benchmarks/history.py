@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.influx_server import InfluxDB
+from tests.servers.influx_server import InfluxDB
 
 from benchmarks.measure import Usage, fleetstream, ratios
 from benchmarks.results import Result, against, at_least

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.postgresql_server import PostgreSQL
+from tests.servers.postgresql_server import PostgreSQL
 
 from benchmarks.endpoint import null_endpoint
 from benchmarks.measure import alternating, fleetstream

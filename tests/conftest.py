@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 # Cores may be shared, so that how long an example takes says nothing about it. Each run of the
 # suite tries other examples.

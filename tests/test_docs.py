@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from docs import (
+from docs.building import (
     behaviour,
     behaviour_pictures,
     model_reference,

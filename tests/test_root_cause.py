@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from docs import root_cause
+from docs.building import root_cause
 
 
 @pytest.fixture(scope="module")

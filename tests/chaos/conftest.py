@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.generator import DATABASE, TABLE, Generator
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 FLEET = ("--include-region", "us-west-2")
 """Four silos: 1,040 values a sweep."""

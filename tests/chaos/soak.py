@@ -15,7 +15,7 @@ import requests
 from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
 from tests.chaos.generator import CREDENTIALS, DATABASE, TABLE, Generator, undelivered
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RECORDS_PER_SWEEP = 2_222

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.soak import CAPACITY, FAULTS, Soak
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 RECORDS = int(float(os.environ.get("RECORDS") or 1_000_000))
 

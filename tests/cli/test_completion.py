@@ -7,7 +7,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.programs import program
+from tests.servers.programs import program
 from tests.terminal import FLEETSTREAM
 
 

@@ -11,7 +11,7 @@ from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER
 from tests.chaos.generator import Generator
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 SMALL = ("--include-region", "eu-central-1", "--seed", "7")
 STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:05:00Z", "--interval", "1s")

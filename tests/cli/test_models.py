@@ -13,8 +13,8 @@ import pytest
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.model import DEFAULT_MODEL, builtin_models
-from tests.emulator_process import EmulatorProcess
-from tests.influx_server import InfluxDB
+from tests.servers.emulator_process import EmulatorProcess
+from tests.servers.influx_server import InfluxDB
 
 ROOT = Path(__file__).parents[2]
 MODELS = [name for name in builtin_models() if name != DEFAULT_MODEL]

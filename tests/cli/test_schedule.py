@@ -14,7 +14,7 @@ import pytest
 from fleetstream.cli import main
 from fleetstream.run.control import Control
 from fleetstream.run.sweeps import paced
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 from tests.telemetry import generator
 
 FLEET = ("--include-region", "eu-central-1", "--seed", "7")

@@ -12,7 +12,7 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 from tests.terminal import FLEETSTREAM, Terminal
 
 SMALL = ("--include-region", "eu-central-1")

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.emulator.conftest import DATABASE, Table, dimensions, make_table, multi, now, record
 from tests.emulator.endpoint import Endpoint, client
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 
 def started(server: EmulatorProcess) -> Table:

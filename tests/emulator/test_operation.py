@@ -19,7 +19,7 @@ from fleetstream.emulator import LocalTimestream
 from tests.emulator.conftest import DATABASE, Table, dimensions, error_message, make_table, record
 from tests.emulator.endpoint import Endpoint
 from tests.emulator.wire import post, send
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 
 def new_table(server: Any) -> Table:

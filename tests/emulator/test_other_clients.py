@@ -12,7 +12,7 @@ import requests
 
 from tests.emulator.conftest import now
 from tests.emulator.endpoint import Endpoint
-from tests.programs import program
+from tests.servers.programs import program
 
 SOURCES = Path(__file__).parent / "go_client"
 SECONDS = 240

@@ -21,7 +21,7 @@ from fleetstream.emulator.sql.functions.signatures import (
 from fleetstream.emulator.sql.types import ArrayType, SqlType
 from tests.emulator.endpoint import Endpoint
 from tests.emulator.sql_tables import rows
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 QUERIES = int(os.environ.get("FUZZ_QUERIES", "60"))
 TIMEOUT = 2.0

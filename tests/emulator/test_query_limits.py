@@ -20,7 +20,7 @@ from fleetstream.emulator.api.query_runner import QueryLimits, QueryRunner, Quer
 from fleetstream.emulator.errors import QueryExecutionException, ThrottlingException
 from tests.emulator.endpoint import Endpoint
 from tests.emulator.sql_tables import rows
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 TIMEOUT = 1.0
 MEMORY_MB = 200

@@ -10,7 +10,7 @@ import requests
 from fleetstream.emulator import LocalTimestream
 from tests.emulator.conftest import DATABASE, Table, dimensions, make_table, multi, now, record
 from tests.emulator.endpoint import Endpoint, client
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 
 
 def download(url: str, path: Path) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 import pytest
-from docs.statistics import Values, autocorrelation, hurst
+from docs.building.statistics import Values, autocorrelation, hurst
 
 from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.drivers import weekly

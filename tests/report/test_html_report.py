@@ -18,8 +18,8 @@ from fleetstream.report.html import ReportContent, report_content, write_report
 from fleetstream.report.summary import summarise
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.undelivered import Kept
-from tests.programs import program
 from tests.report.runs import deliver, facts
+from tests.servers.programs import program
 from tests.telemetry import TIMESTAMP, TYPED
 from tests.terminal import FLEETSTREAM
 

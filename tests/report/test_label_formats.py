@@ -17,7 +17,7 @@ import fleetstream
 from fleetstream.cli import main
 from fleetstream.model import builtin_models, load_model
 from fleetstream.report.labels.alertmanager import alerts, label_names
-from tests.alertmanager_server import Alertmanager
+from tests.servers.alertmanager_server import Alertmanager
 
 STRETCH = ("--start", "2026-11-02", "--end", "2026-11-03T06:00:00Z", "--interval", "5m")
 SHOP = ("--model", "web-shop", "--seed", "7", *STRETCH)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator_process import EmulatorProcess
 from tests.report.test_live import NOTICE, after, restored, shown, sweeps_on
+from tests.servers.emulator_process import EmulatorProcess
 from tests.terminal import Terminal
 
 SMALL = ("ingest", "--include-region", "eu-central-1")

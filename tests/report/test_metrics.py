@@ -20,8 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from fleetstream.report.metrics import LedgerCollector
 from fleetstream.run.ledger import Ledger, Tally
 from fleetstream.targets.sink import Delivery
-from tests.programs import free_port, program
 from tests.report.runs import BATCH, deliver, facts, request_of
+from tests.servers.programs import free_port, program
 from tests.telemetry import TIMESTAMP
 from tests.terminal import FLEETSTREAM
 

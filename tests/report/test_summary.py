@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from docs.schema import PAGE
+from docs.building.schema import PAGE
 
 from fleetstream.report.summary import (
     Summary,

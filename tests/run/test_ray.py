@@ -23,7 +23,7 @@ from fleetstream.run.spec import RunSpec
 from fleetstream.run.workers.messages import Assignment, EndOrder, Status, SweepOrder
 from fleetstream.run.workers.ray_pool import RayPool
 from fleetstream.targets.sink import TargetUnusable
-from tests.programs import free_port
+from tests.servers.programs import free_port
 from tests.telemetry import SECOND
 from tests.terminal import FLEETSTREAM
 

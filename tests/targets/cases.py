@@ -20,13 +20,13 @@ from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns
 from fleetstream.targets.otlp.naming import OtlpNaming
 from fleetstream.targets.registry import TargetOptions, open_reader
-from tests.emulator_process import EmulatorProcess
-from tests.influx_server import InfluxDB
-from tests.otlp_collector import COLLECTORS, Collector
 from tests.otlp_messages import held
-from tests.postgresql_server import PostgreSQL
+from tests.servers.emulator_process import EmulatorProcess
+from tests.servers.influx_server import InfluxDB
+from tests.servers.otlp_collector import COLLECTORS, Collector
+from tests.servers.postgresql_server import PostgreSQL
+from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.telemetry import KINDS, MODEL, STATES, TYPED
-from tests.victoria_metrics import VictoriaMetrics
 from tests.wire import Record, parsed
 
 SCHEMAS = tuple(batch_schema(MODEL, kind) for kind in KINDS)

@@ -17,12 +17,12 @@ from fleetstream.generate.moments import now
 from fleetstream.run.options import make_spec
 from fleetstream.run.runner import new_run
 from fleetstream.targets.registry import TargetOptions
-from tests.emulator_process import EmulatorProcess
-from tests.influx_server import InfluxDB
-from tests.postgresql_server import PostgreSQL
-from tests.prometheus_server import Prometheus
+from tests.servers.emulator_process import EmulatorProcess
+from tests.servers.influx_server import InfluxDB
+from tests.servers.postgresql_server import PostgreSQL
+from tests.servers.prometheus_server import Prometheus
+from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.telemetry import SECOND
-from tests.victoria_metrics import VictoriaMetrics
 
 REGIONS = os.environ.get("SOAK_REGIONS", "eu-central-1")
 

@@ -19,7 +19,7 @@ from botocore.credentials import Credentials
 from fleetstream.targets import http
 from fleetstream.targets.http import AwsSigner, HttpClient
 from fleetstream.targets.sink import Unavailable
-from tests.programs import free_port
+from tests.servers.programs import free_port
 from tests.targets.http_servers import Origin, Proxy, Received, ok, running
 
 JSON = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "Timestream_20181101.Write"}

@@ -30,12 +30,12 @@ from fleetstream.targets.influx.sink import InfluxSink
 from fleetstream.targets.registry import TargetOptions
 from fleetstream.targets.sink import TargetLost, Throttled, Unavailable
 from tests.batches import batches
-from tests.influx_server import InfluxDB
 from tests.recording import serving
+from tests.servers.influx_server import InfluxDB
+from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.targets.cases import SCHEMAS
 from tests.targets.test_contract import NOW, history, opened, sweeps, write
 from tests.terminal import FLEETSTREAM
-from tests.victoria_metrics import VictoriaMetrics
 from tests.wire import Record, expected
 
 SMALL = ("--include-region", "eu-central-1", "--seed", "7")

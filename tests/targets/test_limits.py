@@ -13,8 +13,8 @@ from fleetstream.model import builtin_models, load_model
 from fleetstream.run.options import make_spec
 from fleetstream.run.runner import new_run
 from fleetstream.targets.registry import TargetOptions, check_limits, targets
-from tests.emulator_process import EmulatorProcess
 from tests.generate.models import model_of, toml
+from tests.servers.emulator_process import EmulatorProcess
 
 SINGLE, MULTI = RecordModel.SINGLE, RecordModel.MULTI
 LAW = {"law": "uniform", "low": 0, "high": 1}

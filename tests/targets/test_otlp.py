@@ -32,10 +32,10 @@ from fleetstream.targets.sink import (
     Throttled,
     Unavailable,
 )
-from tests.otlp_collector import Collector
 from tests.otlp_messages import held, single_records
-from tests.otlp_receiver import RECEIVERS, Answer, AnswerTo, Receiver
-from tests.programs import await_attempt
+from tests.servers.otlp_collector import Collector
+from tests.servers.otlp_receiver import RECEIVERS, Answer, AnswerTo, Receiver
+from tests.servers.programs import await_attempt
 from tests.targets.cases import SCHEMAS
 from tests.targets.http_servers import Origin, running
 from tests.targets.test_contract import NOW, history, opened, records, sweeps

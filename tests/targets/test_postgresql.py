@@ -17,8 +17,8 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.targets.sink import TargetLost, TargetUnusable, Unavailable
-from tests.postgresql_server import PostgreSQL
-from tests.programs import await_attempt
+from tests.servers.postgresql_server import PostgreSQL
+from tests.servers.programs import await_attempt
 from tests.targets.cases import SCHEMAS, through_reader
 from tests.targets.test_contract import history, opened, records, sweeps, wild, write
 from tests.telemetry import EVENTS, MODEL

@@ -26,15 +26,15 @@ from fleetstream.targets.sink import (
     Unavailable,
 )
 from fleetstream.targets.victoria_metrics import window_of
-from tests.programs import await_attempt
-from tests.prometheus_server import Prometheus
 from tests.remote_write import Sample, decoded
+from tests.servers.programs import await_attempt
+from tests.servers.prometheus_server import Prometheus
+from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.targets.cases import SCHEMAS
 from tests.targets.http_servers import Origin, Received, running
 from tests.targets.test_contract import history, opened, sweeps, wild, write
 from tests.telemetry import EVENTS
 from tests.terminal import FLEETSTREAM
-from tests.victoria_metrics import VictoriaMetrics
 from tests.wire import expected
 
 SMALL = ("--include-region", "eu-central-1", "--seed", "7")

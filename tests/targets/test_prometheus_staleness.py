@@ -25,11 +25,11 @@ from fleetstream.targets.prometheus.rendering import RequestRenderer
 from fleetstream.targets.prometheus.server import PrometheusServer
 from fleetstream.targets.prometheus.sink import PrometheusSink
 from fleetstream.targets.sink import Unavailable
-from tests.prometheus_server import Prometheus
 from tests.remote_write import decoded
+from tests.servers.prometheus_server import Prometheus
+from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.targets.http_servers import Origin, running
 from tests.telemetry import SECOND, TIMESTAMP
-from tests.victoria_metrics import VictoriaMetrics
 
 MINUTE = 60 * SECOND
 KIND, METRIC = "pod", "container_memory_working_set_bytes"

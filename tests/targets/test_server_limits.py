@@ -16,12 +16,12 @@ from fleetstream.run.options import make_spec
 from fleetstream.run.runner import RunResult, new_run
 from fleetstream.targets.registry import TargetOptions
 from fleetstream.targets.sink import Unavailable
-from tests.influx_server import InfluxDB
-from tests.prometheus_server import Prometheus
+from tests.servers.influx_server import InfluxDB
+from tests.servers.prometheus_server import Prometheus
+from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.targets.cases import through_reader
 from tests.targets.test_contract import history, opened, write
 from tests.telemetry import SECOND
-from tests.victoria_metrics import VictoriaMetrics
 from tests.wire import expected
 
 MINUTE = 60 * SECOND

@@ -10,7 +10,7 @@ import pytest
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import kind_of
 from fleetstream.targets.registry import TargetOptions, open_sink
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 from tests.targets.cases import SCHEMAS, through_reader
 from tests.telemetry import SECOND, generator
 from tests.wire import expected

@@ -11,7 +11,7 @@ import pytest
 from fleetstream.generate.choices import RecordModel
 from fleetstream.run.manifest import read_manifest
 from fleetstream.targets.timestream.estimate import Estimate, TimestreamLoad, estimate
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 from tests.telemetry import generator
 from tests.terminal import FLEETSTREAM
 

@@ -20,7 +20,8 @@ from fleetstream.targets.reader import Reader
 from fleetstream.targets.registry import TargetOptions, open_reader
 from fleetstream.targets.sink import TargetUnusable
 from fleetstream.verify import Expectation, Fault, Side, compare_targets
-from tests.postgresql_server import PostgreSQL
+from tests.servers.postgresql_server import PostgreSQL
+from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.verify.migrated import (
     DIFFERENT,
     DOUBLE,
@@ -36,7 +37,6 @@ from tests.verify.migrated import (
     ingest,
     to_duckdb,
 )
-from tests.victoria_metrics import VictoriaMetrics
 
 DAMAGES: dict[str, tuple[str, dict[Fault, int], int]] = {
     "a missing series": (

@@ -23,8 +23,8 @@ from fleetstream.model import load_model
 from fleetstream.targets.registry import TargetOptions, open_reader
 from fleetstream.targets.sink import TargetUnusable
 from fleetstream.verify import Side
-from tests.emulator_process import EmulatorProcess
-from tests.influx_server import InfluxDB
+from tests.servers.emulator_process import EmulatorProcess
+from tests.servers.influx_server import InfluxDB
 from tests.targets.cases import SCHEMAS
 from tests.telemetry import SECOND, TIMESTAMP
 from tests.verify.migrated import (

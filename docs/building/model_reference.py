@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,7 +9,9 @@ import msgspec
 from fleetstream.model import calendar, dynamics, incidents, kinds, laws, levels, schema
 from fleetstream.model.expressions import FUNCTIONS
 
-PAGE = Path(__file__).with_name("model-reference.md")
+from docs.building import DOCS
+
+PAGE = DOCS / "model-reference.md"
 
 PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("The file", "", schema.Model),

@@ -1,13 +1,14 @@
 """The table of API operations in `local.md`, from the service's models in botocore."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import botocore.session
 
 from fleetstream.emulator.api.app import OPERATIONS
 
-PAGE = Path(__file__).parent / "local.md"
+from docs.building import DOCS
+
+PAGE = DOCS / "local.md"
 BEGIN, END = "<!-- operations -->\n", "<!-- /operations -->\n"
 APIS = {"timestream-write": "write", "timestream-query": "query"}
 

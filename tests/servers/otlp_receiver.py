@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
     add_MetricsServiceServicer_to_server,
 )
 
-from tests.programs import free_port
+from tests.servers.programs import free_port
 from tests.targets.http_servers import Origin, Received, running
 
 

@@ -4,11 +4,12 @@ import contextlib
 import io
 import re
 import shlex
-from pathlib import Path
 
 from fleetstream.cli import main
 
-PAGE = Path(__file__).with_name("watching.md")
+from docs.building import DOCS
+
+PAGE = DOCS / "watching.md"
 
 _ESTIMATE = re.compile(r"(?<=```console\n)\$ (fleetstream estimate [^\n]*)\n(.*?)(?=```)", re.DOTALL)
 

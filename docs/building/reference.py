@@ -3,12 +3,13 @@
 import argparse
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from fleetstream.cli.commands.completion import commands_of
 from fleetstream.cli.parser import CommandParser, command_module, command_names, make_parser
 
-PAGE = Path(__file__).with_name("cli.md")
+from docs.building import DOCS
+
+PAGE = DOCS / "cli.md"
 
 INTRODUCTION = """\
 # The command line

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from tests.programs import free_port, program
+from tests.servers.programs import free_port, program
 
 FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 """Where Debian puts the server's programs."""

@@ -3,10 +3,11 @@
 import contextlib
 import io
 import re
-from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).with_name("root-cause.md")
+from docs.building import DOCS
+
+PAGE = DOCS / "root-cause.md"
 
 _BLOCK = re.compile(r"```(python|text)\n(.*?)```", re.DOTALL)
 

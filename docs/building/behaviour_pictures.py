@@ -14,8 +14,8 @@ from matplotlib.ticker import EngFormatter
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from docs.record import IMAGES
-from docs.statistics import Values, autocorrelation
+from docs.building.record import IMAGES
+from docs.building.statistics import Values, autocorrelation
 from fleetstream.generate.choices import IncidentChoice, ScheduledIncident
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label

@@ -1,17 +1,16 @@
 """Fills `docs/behaviour.md` with a picture and figures of each believable model, and draws them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
-from docs import behaviour_pictures
-from docs.behaviour_pictures import PORTRAITS, Portrait, week
-from docs.statistics import autocorrelation, hurst
+from docs.building import DOCS, behaviour_pictures
+from docs.building.behaviour_pictures import PORTRAITS, Portrait, week
+from docs.building.statistics import autocorrelation, hurst
 from fleetstream.model import load_model
 from fleetstream.report.series import find_measure
 
-PAGE = Path(__file__).with_name("behaviour.md")
+PAGE = DOCS / "behaviour.md"
 
 
 def build() -> None:

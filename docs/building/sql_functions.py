@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from fleetstream.emulator.sql.functions import (
     aggregates,
@@ -17,7 +16,9 @@ from fleetstream.emulator.sql.functions import (
 )
 from fleetstream.emulator.sql.functions.signatures import Signature
 
-PAGE = Path(__file__).with_name("local-sql.md")
+from docs.building import DOCS
+
+PAGE = DOCS / "local-sql.md"
 
 _SECTION = re.compile(r"(?<=### Functions\n\n).*?(?=### Differences from the service\n)", re.DOTALL)
 

@@ -1,6 +1,6 @@
 """Writes every page and picture that is made from the program: `make docs`."""
 
-from docs import (
+from docs.building import (
     behaviour,
     model_reference,
     operations,

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from tests.programs import ServerProcess, answer_of, free_port, program
+from tests.servers.programs import ServerProcess, answer_of, free_port, program
 
 
 class Alertmanager(ServerProcess):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import requests
 
-from tests.programs import ServerProcess, free_port, program
+from tests.servers.programs import ServerProcess, free_port, program
 
 
 class VictoriaMetrics(ServerProcess):

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from tests.programs import ServerProcess, free_port, program
+from tests.servers.programs import ServerProcess, free_port, program
 
 SOURCES = Path(__file__).parent / "otlp_collector_program"
 

@@ -3,12 +3,14 @@
 import shlex
 from pathlib import Path
 
-from docs.values import kind_parts
+from docs.building.values import kind_parts
 from fleetstream.cli import main
 from fleetstream.generate.generator import Generator
 from fleetstream.model import DEFAULT_MODEL, Model, builtin_models, load_model
 
-FOLDER = Path(__file__).with_name("models")
+from docs.building import DOCS
+
+FOLDER = DOCS / "models"
 
 PICTURED = {
     "anomalies": "signal.value",

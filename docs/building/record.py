@@ -1,4 +1,4 @@
-"""Records a real run for the pictures of the documentation: `python -m docs.record`.
+"""Records a real run for the pictures of the documentation: `python -m docs.building.record`.
 
 It runs for a minute against the local Timestream, which throttles some requests, and leaves in
 `docs/images` what was on the terminal in mid-run, and what the report of the run shows. The
@@ -13,10 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.emulator_process import EmulatorProcess
+from tests.servers.emulator_process import EmulatorProcess
 from tests.terminal import Terminal
 
-IMAGES = Path(__file__).with_name("images")
+from docs.building import DOCS
+
+IMAGES = DOCS / "images"
 FRAME, REPORT = IMAGES / "live.ansi", IMAGES / "report.json"
 
 COLUMNS, ROWS = 100, 24

@@ -1,6 +1,5 @@
 """Writes `docs/measures.md`, the page about the sample fleet, from its model."""
 
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +8,9 @@ from fleetstream.generate.generator import Generator
 from fleetstream.model import SeriesKind, load_model
 from fleetstream.model.kinds import NUMBERS
 
-PAGE = Path(__file__).with_name("measures.md")
+from docs.building import DOCS
+
+PAGE = DOCS / "measures.md"
 
 INTRODUCTION = """\
 # The sample fleet

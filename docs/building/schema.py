@@ -1,7 +1,6 @@
 """Writes `docs/summary.schema.json`, the JSON Schema of what `--summary` writes."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,7 +8,9 @@ import msgspec
 from fleetstream.model.json_schema import DIALECT, described
 from fleetstream.report.summary import Summary
 
-PAGE = Path(__file__).with_name("summary.schema.json")
+from docs.building import DOCS
+
+PAGE = DOCS / "summary.schema.json"
 
 
 def build() -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
-from docs.record import COLUMNS, FRAME, IMAGES, REPORT
+from docs.building.record import COLUMNS, FRAME, IMAGES, REPORT
 from fleetstream.cli import main
 from fleetstream.report.html import ReportContent, write_report
 
