@@ -45,7 +45,8 @@ def test_a_full_disk_for_duckdb(tmp_path: Path, small_disk: Callable[[str], Path
     assert count == ledger["stored"]["records"]
 
 
-@pytest.mark.parametrize("form", ["parquet", pytest.param("csv", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_a_full_disk_for_files(
     tmp_path: Path,
     small_disk: Callable[[str], Path],

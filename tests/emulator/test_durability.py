@@ -132,6 +132,7 @@ def test_acknowledged_records_are_seen_at_once(table: Table) -> None:
         assert table.rows("count(*)") == [[str(count)]]
 
 
+@pytest.mark.slow
 def test_writing_on_needs_no_more_memory() -> None:
     """Series and columns are cached, records are not: what they take is DuckDB's."""
     with EmulatorProcess() as server:

@@ -268,6 +268,7 @@ def test_counts_records_that_were_stored_before(target: Running, model: RecordMo
     assert sum(len(delivery.rejections) for _, delivery in sent) == 1
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(target: Running) -> None:
     """Neither batches nor anything made of them is kept once they are delivered."""
     if target.case.in_this_process:

@@ -105,6 +105,7 @@ def estimated_and_sent(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_timestamps", [None, 5])
 def test_a_sample_is_as_close_as_it_says(
     batch_timestamps: int | None, monkeypatch: pytest.MonkeyPatch
