@@ -41,7 +41,15 @@ def written(folder: Path) -> list[tuple[object, ...]]:
     return duckdb.sql(VALUES).fetchall()
 
 
-@pytest.mark.parametrize("options", [{}, {"processes": 2}, {"late": "20%:30s"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"processes": 2},
+        {"late": "20%:30s"},
+        pytest.param({"ray": "local", "workers": 2}, marks=pytest.mark.xdist_group("ray")),
+    ],
+)
 def test_runs_of_any_kind_write_the_same_incidents(tmp_path: Path, options: dict[str, Any]) -> None:
     lake, path = tmp_path / "lake", tmp_path / "run.json"
     spec = make_spec(**HISTORY, to=f"parquet:{lake}", record_model="multi", **options)
