@@ -35,6 +35,11 @@ MISTAKES = [
     ("VARCHAR", "VARCAHR", "39:27: there is no type 'VARCAHR'; did you mean 'VARCHAR'?"),
     ("off = 0.5", "off = 0.4", "39:38: the shares must be 0 or more and add up to 1."),
     ('noun = "states"\n', "", "34:1: the key 'noun' is missing."),
+    (
+        'noun = "states"',
+        'noun = "states"\ninterval = "30"',
+        "36:12: expected a duration such as 30s, 5m or 24h.",
+    ),
     ("minimum = 1", "minimum = 4", "4:1: the default of a parameter must be from its minimum"),
     ("[kinds.states]", "[kinds.states", "34:14: not valid TOML: Expected ']'"),
     ("# where", "# where ü\0", "10:25: not valid TOML: "),

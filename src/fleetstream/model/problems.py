@@ -195,5 +195,7 @@ def _plain(message: str) -> str:
         names = [name for name in match[1].split(" | ") if name != "null"]
         return " or ".join(_TYPE_NAMES.get(name, name) for name in names)
 
+    if " matching regex " in message:  # durations are the only texts of which a form is asked
+        return "expected a duration such as 30s, 5m or 24h"
     plain = re.sub(r"`([^`]*)`", named, message)
     return plain.replace("Expected", "expected").replace(", got ", ", but this is ")

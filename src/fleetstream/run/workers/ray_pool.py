@@ -167,9 +167,14 @@ def _connect(address: str, cores: int) -> Path:
         where = {"address": address}
     try:
         context: Any = ray.init(**where, configure_logging=False, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises just Exception where a node does not start
         reason = str(error).partition("\n")[0]
-        raise TargetUnusable(f"There is no Ray cluster at {address!r}: {reason}") from error
+        what = (
+            "Ray cannot start here"
+            if address == LOCAL
+            else f"There is no Ray cluster at {address!r}"
+        )
+        raise TargetUnusable(f"{what}: {reason}") from error
     return Path(context.address_info["session_dir"])
 
 
