@@ -33,6 +33,7 @@ def test_a_disordered_run_stores_all_of_it(tmp_path: Path, model: str) -> None:
         assert counted["disorder"][what] == pytest.approx(share * records, rel=0.3)
 
 
+@pytest.mark.slow
 def test_processes_share_the_same_disorder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emulator: EmulatorProcess
 ) -> None:

@@ -39,6 +39,7 @@ def test_instance_hours_are_priced_beside_writes() -> None:
     assert "instances" not in without
 
 
+@pytest.mark.slow
 def test_a_month_says_what_is_not_exact() -> None:
     text = tell("--for", "30d", "--seed", "7").stdout
     assert "Counted in 114 of 2,592,000 sweeps" in text

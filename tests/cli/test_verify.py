@@ -170,6 +170,7 @@ def test_shards_that_write_to_one_table_make_the_whole(
     assert found(capsys.readouterr().out)["Extra"] > 40_000
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_may_lack_part_of_its_last_sweep_until_it_is_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -314,6 +314,7 @@ def test_without_s3_it_says_what_to_do(loading: Loading) -> None:
     assert "--s3" in text
 
 
+@pytest.mark.slow
 def test_a_task_that_was_stopped_is_resumed(tmp_path: Path) -> None:
     """The server stops while it loads, and loads the rest after its restart."""
     timestream = LocalTimestream(tmp_path / "store", s3=tmp_path / "s3")

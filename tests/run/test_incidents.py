@@ -47,7 +47,9 @@ def written(folder: Path) -> list[tuple[object, ...]]:
         {},
         {"processes": 2},
         {"late": "20%:30s"},
-        pytest.param({"ray": "local", "workers": 2}, marks=pytest.mark.xdist_group("ray")),
+        pytest.param(
+            {"ray": "local", "workers": 2}, marks=[pytest.mark.slow, pytest.mark.xdist_group("ray")]
+        ),
     ],
 )
 def test_runs_of_any_kind_write_the_same_incidents(tmp_path: Path, options: dict[str, Any]) -> None:
