@@ -32,7 +32,7 @@ from fleetstream.model.laws import Mixture
 
 Booleans = npt.NDArray[np.bool_]
 
-LATEST = 9_223_372_036.0
+LATEST_SECONDS = 9_223_372_036.0
 """The latest time of a TIMESTAMP measure, in seconds: in 2262, as Amazon Timestream takes it."""
 
 TIMESTAMP_DECIMALS = 3
@@ -284,7 +284,7 @@ def _stored(values: Numbers, measure: Measure) -> Numbers:
     values = _limited(values, measure)
     if measure.type is DataType.TIMESTAMP:
         # Unlike minimum and maximum, these replace what is not a number.
-        return _rounded(np.fmin(np.fmax(values, 0.0), LATEST), TIMESTAMP_DECIMALS)
+        return _rounded(np.fmin(np.fmax(values, 0.0), LATEST_SECONDS), TIMESTAMP_DECIMALS)
     return _rounded(values, measure.decimals)
 
 

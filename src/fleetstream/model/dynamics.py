@@ -239,18 +239,11 @@ class Life(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return microseconds(self.presence_period)
 
 
-class Histogram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Counts of events by their size, as Prometheus counts them.
-
-    Events come as a :class:`Counter` of these parameters counts them; their sizes follow ``law``.
-    The measures are ``NAME_bucket_le_BOUND``, the total of events up to each of the ``buckets``,
-    ``NAME_count``, the total of all, and ``NAME_sum``, the total size, in which each event counts
-    as the middle of its bucket.
-    """
+class SizedEvents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What histograms and summaries have in common: how often events come, and their sizes."""
 
     name: str
     law: Continuous
-    buckets: list[Positive]
     rate: Positive
     driver: str | None = None
     spread: Spread = 0.0
@@ -260,6 +253,18 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     decimals: int = 3
     group: str = ""
     description: str = ""
+
+
+class Histogram(SizedEvents, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Counts of events by their size, as Prometheus counts them.
+
+    Events come as a :class:`Counter` of these parameters counts them; their sizes follow ``law``.
+    The measures are ``NAME_bucket_le_BOUND``, the total of events up to each of the ``buckets``,
+    ``NAME_count``, the total of all, and ``NAME_sum``, the total size, in which each event counts
+    as the middle of its bucket.
+    """
+
+    buckets: list[Positive]
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.buckets) <= MAX_BUCKETS:
@@ -269,7 +274,7 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class QuantileSummary(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True
+    SizedEvents, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True
 ):
     """Quantiles of the sizes of recent events, with their number and total size in all.
 
@@ -278,19 +283,8 @@ class QuantileSummary(
     last ``window``, ``NAME_count``, the total of all events, and ``NAME_sum``, their total size.
     """
 
-    name: str
-    law: Continuous
     quantiles: list[Quantile]
-    rate: Positive
-    driver: str | None = None
-    spread: Spread = 0.0
-    noise: Annotated[float, msgspec.Meta(ge=0, le=0.9)] = 0.5
-    period: DurationText = "1m"
     window: DurationText = "10m"
-    unit: str = ""
-    decimals: int = 3
-    group: str = ""
-    description: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.quantiles) <= MAX_BUCKETS:

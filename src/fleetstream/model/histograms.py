@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from fleetstream.model.datatypes import DataType
-from fleetstream.model.dynamics import Counter, Histogram, QuantileSummary
+from fleetstream.model.dynamics import Counter, Histogram, SizedEvents
 
 
 def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -64,7 +64,7 @@ def expanded(histogram: Histogram) -> tuple[list[dict[str, Any]], list[dict[str,
     return variables, measures
 
 
-def event_counter(source: Histogram | QuantileSummary, noise: float) -> Counter:
+def event_counter(source: SizedEvents, noise: float) -> Counter:
     """The law that counts the events, with so much noise in their rate."""
     return Counter(
         rate=source.rate,

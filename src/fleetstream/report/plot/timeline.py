@@ -53,8 +53,8 @@ class ShadedIncident:
     """An incident that changes a drawn measure of some of the drawn series.
 
     ``place`` is the title of the series if it happened to one alone, else the text of the row that
-    it happened to. ``start`` and ``end`` (the first moment
-    that is not affected) are in microseconds, and may lie outside the stretch that is drawn.
+    it happened to. ``start`` and ``end`` (the first moment that is not affected) are in
+    microseconds, and may lie outside the stretch that is drawn.
     """
 
     name: str
