@@ -269,7 +269,7 @@ def _exhibit(model: str, label: Label) -> Exhibit | None:
     best, shown = 0.0, None
     incident = real.model.incidents[label.incident]
     for key, kind in real.model.kinds.items():
-        if incident.level not in [each.name for each in real.model.line(kind.level)]:
+        if incident.level not in real.model.above(kind.level):
             continue
         below = np.flatnonzero(real.rows_above(key, incident.level) == label.row).tolist()
         reached = reached_measures(key, kind, incident.effects) if below else frozenset()

@@ -85,6 +85,7 @@ def _levels(model: Model) -> list[str]:
     rows = ["## Levels\n", "| level | under | rows | life cycle |", "|---|---|---|---|"]
     for level in model.levels:
         *_, above = ["", *(f"`{each.name}`" for each in model.line(level.name)[:-1])]
+        above += "".join(f", also `{other}`" for other in level.also_under)
         if isinstance(level.members, list):
             count = ", ".join(str(member["name"]) for member in level.members)
         else:

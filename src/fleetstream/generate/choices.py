@@ -49,6 +49,23 @@ class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
 
+    def bounds(self, rows: int) -> tuple[int, int]:
+        """The first of so many rows that it keeps, and the row after its last."""
+        return rows * (self.number - 1) // self.count, rows * self.number // self.count
+
+    def part_of(self, rows: int) -> tuple[int, int]:
+        """As :meth:`bounds`, at least one row. Raises ValueError where that is impossible."""
+        if not 1 <= self.number <= self.count:
+            raise ValueError(
+                f"There is no part {self.number} of {self.count}; parts are numbered from 1."
+            )
+        if self.count > rows:
+            raise ValueError(
+                f"The fleet has {rows:,} rows to share, too few for {self.count:,} parts; ask for "
+                "fewer."
+            )
+        return self.bounds(rows)
+
 
 class Lateness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many measurements are late, in per cent, and by up to how many microseconds."""

@@ -1,10 +1,10 @@
 """Filters: which series of a fleet a run keeps, by the values of their dimensions.
 
 A filter removes rows of the topology: those of the innermost level that the dimension's template
-refers to, and with them everything below. So kinds at that level and below it are filtered, also
-those that do not have the dimension, and kinds at the levels above keep all their series. Where
-several kinds have dimensions of the same name from different templates, each of these kinds is
-filtered by its own, and the others keep all their series.
+refers to, and with them everything below, also in other branches. So kinds at that level and below
+it are filtered, also those that do not have the dimension, and kinds at the levels above keep all
+their series. Where several kinds have dimensions of the same name from different templates, each of
+these kinds is filtered by its own, and the others keep all their series.
 
 Filters change no value.
 """
@@ -12,9 +12,15 @@ Filters change no value.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
+from fleetstream.generate.rows import TextColumn
 from fleetstream.model import Model, SeriesKind
 from fleetstream.model.suggestions import suggested
 from fleetstream.model.templates import Template
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,19 @@ class DimensionFilter:
     values: tuple[str, ...]
     excluded: bool
 
-    def keeps(self, value: str) -> bool:
-        return (value in self.values) != self.excluded
+    def matching(self, column: TextColumn) -> Flags:
+        """Which rows it keeps, by their texts."""
+        wanted = [(word in self.values) != self.excluded for word in column.words]
+        return np.array(wanted, np.bool_)[column.codes]
+
+    def check_values(self, columns: Sequence[TextColumn]) -> None:
+        """Raises ValueError for a value that no row of any column has."""
+        known = dict.fromkeys(word for column in columns for word in column.words)
+        for value in self.values:
+            if value not in known:
+                raise ValueError(
+                    f"There is no {self.dimension} {value!r}; {suggested(value, list(known))}"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +96,5 @@ def _kinds(model: Model, dimension: str) -> list[SeriesKind]:
 def _level(model: Model, kind: SeriesKind, each: DimensionFilter) -> str:
     """The innermost level that a template refers to, the outermost where it refers to none."""
     used = {name.partition(".")[0] for name in each.template.fields}
-    names = [level.name for level in model.line(kind.level)]
+    names = model.above(kind.level)
     return next((name for name in reversed(names) if name in used), names[0])

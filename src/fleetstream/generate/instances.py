@@ -101,13 +101,13 @@ class Population:
         self._drivers = {
             name: _driver_view(model, topology, name, key, seed) for name in kind.driver_names
         }
-        line = [level.name for level in model.line(kind.level)]
+        above = model.above(kind.level)
         self._incidents = [
             IncidentView(
                 source, topology.above(kind.level, source.incident.level)[series].astype(np.intp)
             )
             for source in incidents
-            if source.incident.level in line and concerns(source.effects, key, kind.driver_names)
+            if source.incident.level in above and concerns(source.effects, key, kind.driver_names)
         ]
         self._life: _KindLife | None = None
         if model.life_level(kind.level) is not None:

@@ -43,12 +43,12 @@ class PointLabels:
         self._kind = kind
         self._measures = list(measures)
         described = generator.model.kinds[kind]
-        line = [level.name for level in generator.model.line(described.level)]
+        above = generator.model.above(described.level)
         self._reached = {
             (name, spread): reached_measures(kind, described, incident.effects_of(spread))
             for name, incident in generator.model.incidents.items()
             for spread in (None, *range(len(incident.spreads)))
-            if incident.level in line
+            if incident.level in above
         }
         self._above: dict[str, Indices] = {}
         self.schema = pa.schema(

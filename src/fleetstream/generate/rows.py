@@ -4,7 +4,7 @@ A level's rows are kept as arrays with a link to the parent row, and a column of
 carried down only where it is used, so ten million hosts take some hundred megabytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,29 +58,59 @@ Column = TextColumn | IntegerColumn
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of a level: each row's parent row in the level above, and its own columns."""
+    """The rows of a level: each row's parent row in the level above, and its own columns.
+
+    ``others`` are further levels that the rows are below, each with the row of it for each row.
+    """
 
     above: "Rows | None"
     parents: Indices
     columns: dict[str, Column] = field(default_factory=dict)
+    others: "list[tuple[Rows, Indices]]" = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.parents)
 
     def column(self, name: str) -> Column:
         """A column of this level, or one of a level above carried down. Raises KeyError."""
+        found = self.find(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def within(self, wanted: "Rows") -> Indices | None:
+        """For each row, its row of a level that it is below, or itself; None if of neither."""
+        if self is wanted:
+            return np.arange(len(self), dtype=np.int32)
+        for above, rows in self._all_above:
+            found = above.within(wanted)
+            if found is not None:
+                return found[rows]
+        return None
+
+    def find(self, name: str) -> Column | None:
+        """As :meth:`column`; None where there is none."""
         if name in self.columns:
             return self.columns[name]
-        if self.above is None:
-            raise KeyError(name)
-        return self.above.column(name).take(self.parents)
+        for above, rows in self._all_above:
+            found = above.find(name)
+            if found is not None:
+                return found.take(rows)
+        return None
+
+    @property
+    def _all_above(self) -> "Iterator[tuple[Rows, Indices]]":
+        if self.above is not None:
+            yield self.above, self.parents
+        yield from self.others
 
     def first(self, count: int) -> "Rows":
         return self.take(np.arange(min(count, len(self)), dtype=np.int32))
 
     def take(self, rows: Indices) -> "Rows":
         columns = {name: column.take(rows) for name, column in self.columns.items()}
-        return Rows(self.above, self.parents[rows], columns)
+        others = [(other, found[rows]) for other, found in self.others]
+        return Rows(self.above, self.parents[rows], columns, others)
 
 
 def rendered(template: Template, rows: Rows, *path: str | int) -> TextColumn:
@@ -179,3 +209,19 @@ def expanded(
     within = np.clip(np.minimum(ends, last) - np.maximum(starts, first), 0, None)
     parents = np.repeat(np.arange(len(counts), dtype=np.int32), within)
     return parents, np.arange(first, last) - starts[parents]
+
+
+def rows_at(level: Rows, index: str, parents: Indices, positions: npt.NDArray[np.int64]) -> Indices:
+    """The rows of a level at positions under rows of the level above it, −1 where there is none.
+
+    ``index`` is the name of the column that has the positions of the level's own rows.
+    """
+    own = level.columns[index]
+    assert isinstance(own, IntegerColumn)
+    size = max(int(positions.max(initial=0)), int(own.values.max(initial=0))) + 1
+    known = level.parents.astype(np.int64) * size + own.values
+    wanted = parents * np.int64(size) + positions
+    places = np.searchsorted(known, wanted).clip(max=max(len(known) - 1, 0))
+    if not len(known):
+        return np.full(len(wanted), -1, np.int32)
+    return np.where(known[places] == wanted, places, -1).astype(np.int32)

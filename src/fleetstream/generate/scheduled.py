@@ -22,12 +22,12 @@ def check_scheduled(model: Model, scheduled: Iterable[ScheduledIncident]) -> Non
         if incident is None:
             known = suggested(each.incident, list(model.incidents))
             raise ValueError(f"The model {model.name!r} has no incident {each.incident!r}; {known}")
-        line = [level.name for level in model.line(incident.level)]
+        places = model.above(incident.level)
         for level in each.place:
-            if level not in line:
+            if level not in places:
                 raise ValueError(
                     f"The incident {each.incident!r} has no place by {level!r}; "
-                    f"{suggested(level, line)}"
+                    f"{suggested(level, places)}"
                 )
 
 

@@ -15,7 +15,7 @@ from fleetstream.generate.attributes import (
     place_keys,
 )
 from fleetstream.generate.choices import Shard
-from fleetstream.generate.filters import DimensionFilter, make_filters
+from fleetstream.generate.filters import DimensionFilter, Flags, make_filters
 from fleetstream.generate.keys import Bits, word_keys
 from fleetstream.generate.rows import (
     Indices,
@@ -24,6 +24,7 @@ from fleetstream.generate.rows import (
     TextColumn,
     expanded,
     rendered,
+    rows_at,
     words_of,
 )
 from fleetstream.model import Level, Model
@@ -31,8 +32,6 @@ from fleetstream.model.expressions import Expression
 from fleetstream.model.loader import ModelFault
 from fleetstream.model.suggestions import suggested
 from fleetstream.model.templates import Template
-
-Flags = npt.NDArray[np.bool_]
 
 MAX_SERIES = 15_000_000
 """Rows of a level that one run generates, about what the memory of one machine holds."""
@@ -89,9 +88,9 @@ class Topology:
         self._lists: dict[str, list[list[str]]] = {}
         """Attributes that list names, per member."""
         self._levels: dict[str, Rows] = {}
-        wanted = None if down_to is None else model.line(down_to)
+        wanted = None if down_to is None else model.above(down_to)
         for index, level in enumerate(model.levels):
-            if wanted is not None and level not in wanted:
+            if wanted is not None and level.name not in wanted:
                 continue
             *_, above, _ = [None, *model.line(level.name)]
             rows = self._expand(level, None if above is None else self._levels[above.name], index)
@@ -148,8 +147,7 @@ class Topology:
         line = [each.name for each in self._model.line(level)]
         if self._shard is None or self._model.shard_level in line:
             return rows
-        number, count = self._shard.number, self._shard.count
-        return rows[len(rows) * (number - 1) // count : len(rows) * number // count]
+        return rows[slice(*self._shard.bounds(len(rows)))]
 
     def identities(self, level: str) -> Bits:
         """A hash per row of a level of its text and of those above, independent of the seed."""
@@ -162,13 +160,9 @@ class Topology:
         return total
 
     def above(self, level: str, ancestor: str) -> Indices:
-        """For each row of a level, its row of a level above, or of the same."""
-        rows, wanted = self._levels[level], self._levels[ancestor]
-        found = np.arange(len(rows), dtype=np.int32)
-        while rows is not wanted:
-            assert rows.above is not None
-            found = rows.parents[found]
-            rows = rows.above
+        """For each row of a level, its row of a level that it is below, or of the same."""
+        found = self._levels[level].within(self._levels[ancestor])
+        assert found is not None
         return found
 
     def integers(self, level: str, name: str) -> npt.NDArray[np.int64]:
@@ -220,8 +214,9 @@ class Topology:
         filters = self._filters.of_levels.get(level.name, ())
         shard = self._shard if level.name == self._model.shard_level else None
         first, last = 0, int(counts.sum())
-        if shard and not filters:
-            first, last = _part(shard, last)
+        is_partial = bool(filters) or self._loses_rows(level)
+        if shard and not is_partial:
+            first, last = shard.part_of(last)
         if last - first > MAX_SERIES:
             raise ModelFault(
                 f"The model has {last - first:,} rows of the level {level.name!r}, but one run "
@@ -239,13 +234,18 @@ class Topology:
                 for name, value in self._parameters.items()
             }
         self._add_columns(level, rows, places, index)
+        for other in level.also_under:
+            rows = self._under_other(level, index, rows, other)
+        if level.label is not None:
+            label = rendered(Template(level.label), rows, "levels", index, "label")
+            rows.columns[level.name] = label
         for each in filters:
             column = rendered(each.template, rows)
             if self._is_whole(level):
-                _check_values(each, [column])
-            rows = rows.take(_places(_matching(each, column)))
-        if shard and filters:
-            rows = rows.take(np.arange(*_part(shard, len(rows)), dtype=np.int32))
+                each.check_values([column])
+            rows = rows.take(_places(each.matching(column)))
+        if shard and is_partial:
+            rows = rows.take(np.arange(*shard.part_of(len(rows)), dtype=np.int32))
         return rows
 
     def _is_whole(self, level: Level) -> bool:
@@ -261,9 +261,9 @@ class Topology:
             if each.dimension in kind.dimensions
         }
         if self._shard is None:
-            _check_values(each, list(columns.values()))
+            each.check_values([*columns.values()])
         for key, column in columns.items():
-            matching = _matching(each, column)
+            matching = each.matching(column)
             self._kept[key] = self._kept[key] & matching if key in self._kept else matching
 
     def _counts(self, level: Level, above: Rows | None, index: int) -> npt.NDArray[np.int64]:
@@ -310,8 +310,38 @@ class Topology:
                 self._integers(text, rows, "levels", place, "numbers", number), len(rows)
             )
             rows.columns[f"{name}.{number}"] = IntegerColumn(values)
-        if level.label is not None:
-            rows.columns[name] = rendered(Template(level.label), rows, "levels", place, "label")
+
+    def _under_other(self, level: Level, place: int, rows: Rows, other: str) -> Rows:
+        """The rows of a level that are below rows of a level of another branch, which are there."""
+        path = "levels", place, "also_under", other
+        *_, above, described = [None, *self._model.line(other)]
+        assert described is not None
+        parents, outer = np.zeros(len(rows), np.int32), None
+        if above is not None:
+            outer = self._levels[above.name]
+            found = rows.within(outer)
+            assert found is not None
+            parents = found
+        text = level.also_under[other]
+        positions = np.broadcast_to(self._integers(text, rows, *path), len(rows))
+        counts = self._counts(described, outer, self._model.levels.index(described))[parents]
+        wrong = np.flatnonzero((positions < 0) | (positions >= counts))
+        if len(wrong):
+            raise ModelFault(
+                f"{text!r} is {positions[wrong[0]]:,}, but there are {counts[wrong[0]]:,} rows of "
+                f"the level {other!r}, whose positions are counted from 0.",
+                *path,
+            )
+        places = rows_at(self._levels[other], f"{other}.index", parents, positions)
+        kept = np.flatnonzero(places >= 0).astype(np.int32)
+        rows = rows.take(kept)
+        rows.others.append((self._levels[other], places[kept]))
+        return rows
+
+    def _loses_rows(self, level: Level) -> bool:
+        """Whether filters leave out rows of other branches that a level is below."""
+        line = {each.name for each in self._model.line(level.name)}
+        return not line.issuperset(self._filters.of_levels.keys() & self._model.above(level.name))
 
     def _place_keys(self, level: Level, rows: Rows, index: npt.NDArray[np.int64]) -> Bits:
         """A hash per row of where it is, also before its text is known."""
@@ -346,18 +376,6 @@ class Topology:
         return result
 
 
-def _part(shard: Shard, rows: int) -> tuple[int, int]:
-    """The first of so many rows that a shard keeps, and the row after its last."""
-    number, count = shard.number, shard.count
-    if not 1 <= number <= count:
-        raise ValueError(f"There is no part {number} of {count}; parts are numbered from 1.")
-    if count > rows:
-        raise ValueError(
-            f"The fleet has {rows:,} rows to share, too few for {count:,} parts; ask for fewer."
-        )
-    return rows * (number - 1) // count, rows * number // count
-
-
 def _parameter_values(model: Model, parameters: Mapping[str, int]) -> dict[str, int]:
     """All parameters of the model with their values."""
     for name in parameters:
@@ -378,19 +396,3 @@ def _parameter_values(model: Model, parameters: Mapping[str, int]) -> dict[str, 
 
 def _places(flags: Flags) -> Indices:
     return np.flatnonzero(flags).astype(np.int32)
-
-
-def _check_values(each: DimensionFilter, columns: Sequence[TextColumn]) -> None:
-    """Raises ValueError for a value that no row of any column has."""
-    known = dict.fromkeys(word for column in columns for word in column.words)
-    for value in each.values:
-        if value not in known:
-            raise ValueError(
-                f"There is no {each.dimension} {value!r}; {suggested(value, list(known))}"
-            )
-
-
-def _matching(each: DimensionFilter, column: TextColumn) -> Flags:
-    """Which rows a filter keeps."""
-    wanted = np.array([each.keeps(word) for word in column.words], np.bool_)
-    return wanted[column.codes]

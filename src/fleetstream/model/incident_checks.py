@@ -57,11 +57,11 @@ def check_dependencies(model: "Model") -> None:
 
 def _check_place(model: "Model", what: str, level: str, place: Iterable[str]) -> None:
     """Raises ValueError where a place has a level that an incident's rows are not below."""
-    line = [each.name for each in model.line(level)]
+    known = model.above(level)
     for name in place:
-        if name not in line:
+        if name not in known:
             raise ValueError(
-                f"{what} a place with {name!r}, but a place of this incident has {', '.join(line)}"
+                f"{what} a place with {name!r}, but a place of this incident has {', '.join(known)}"
             )
 
 
@@ -97,7 +97,7 @@ def _check_effect(model: "Model", what: str, level: str, effect: Effect) -> None
         raise ValueError(
             f"{what} has an effect on the kind {effect.kind!r}, but there is no such kind"
         )
-    if level not in [each.name for each in model.line(kind.level)]:
+    if level not in model.above(kind.level):
         raise ValueError(
             f"{what} happens at the level {level!r}, which is not above the kind {effect.kind!r}"
         )

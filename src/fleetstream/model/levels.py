@@ -1,6 +1,6 @@
 """The levels of a model's topology, and the names that expressions and templates may refer to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -34,7 +34,13 @@ RESERVED = frozenset({"index", "number", "member", "siblings", *DYNAMIC})
 class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A level of the topology: each row of the level above has rows of this level below it.
 
-    The level above is the one listed before, or the one that ``under`` names.
+    The level above is the one listed before, or the one that ``under`` names. With ``also_under``,
+    a row is below a row of another branch too, as a host in a region is in one of the region's
+    zones: it maps a level listed before, whose own level above is one that this level is below, to
+    the position of that row (from 0), an expression. What happens to that row happens to what is
+    below it, and expressions and templates that may refer to this level's text may refer to that
+    level's.
+
     A level ``x`` has either ``members``, listed here or named by an attribute that lists them, or a
     ``count``, an expression, and a ``label``, a template. Expressions and templates of this level
     and of those below may refer to ``x.index`` (its position under its parent, from 0),
@@ -55,6 +61,7 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: str | None = None
     label: str | None = None
     under: str | None = None
+    also_under: dict[str, str] = {}
     numbers: dict[str, str] = {}
     choices: dict[str, list[Option]] = {}
     life: Life | None = None
@@ -97,6 +104,8 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for number, text in self.numbers.items():
             check_integers(text, names)
             names[f"{self.name}.{number}"] = int
+        for text in self.also_under.values():
+            check_integers(text, names)
         if self.label is not None:
             check_template(self.label, names)
         names[self.name] = str
@@ -116,6 +125,8 @@ def names_by_level(levels: Sequence[Level], parameters: Iterable[str]) -> dict[s
                 "listed before it"
             )
         names = dict(before if level.under is None else found[level.under])
+        _check_others(levels, level, found)
+        names |= dict.fromkeys(others_of(levels, level), str)
         level.add_names(names)
         found[level.name] = before = names
     return found
@@ -131,6 +142,40 @@ def line_of(levels: Sequence[Level], name: str) -> list[Level]:
             before = levels[place - 1].name if place else None
             name = level.under or before or ""
     return line[::-1]
+
+
+def above_of(levels: Sequence[Level], name: str) -> list[str]:
+    """The level of that name and all that it is below, in the order of the model."""
+    found = set[str]()
+    for level in line_of(levels, name):
+        found |= {level.name, *others_of(levels, level)}
+    return [level.name for level in levels if level.name in found]
+
+
+def others_of(levels: Sequence[Level], level: Level) -> list[str]:
+    """What a level is also under, beside its line: each such level, and what that is also under."""
+    found: list[str] = []
+    for other in level.also_under:
+        line = line_of(levels, other)
+        found += [other, *(each for one in line for each in others_of(levels, one))]
+    return found
+
+
+def _check_others(levels: Sequence[Level], level: Level, before: Collection[str]) -> None:
+    """Raises ValueError where a level cannot be under what it says it is also under."""
+    known = {each.name for each in line_of(levels, level.name)}
+    for other in level.also_under:
+        what = f"the level {level.name!r} is also under {other!r}"
+        if other not in before:
+            raise ValueError(f"{what}, but no level of that name is listed before it")
+        if other in known:
+            raise ValueError(f"{what}, which it is below already")
+        *_, above, _ = [None, *line_of(levels, other)]
+        if above is not None and above.name not in known:
+            raise ValueError(
+                f"{what}, whose level above, {above.name!r}, is not above {level.name!r}"
+            )
+        known |= set(above_of(levels, other))
 
 
 def check_integers(text: str, names: Mapping[str, NameType]) -> None:

@@ -12,6 +12,7 @@ from fleetstream.model.levels import (
     DYNAMIC,
     Level,
     Names,
+    above_of,
     check_template,
     line_of,
     names_by_level,
@@ -99,6 +100,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """A level and those above it, from the outermost on."""
         return line_of(self.levels, level)
 
+    def above(self, level: str) -> list[str]:
+        """The names of a level and of all that it is below, also in other branches."""
+        return above_of(self.levels, level)
+
     @property
     def interval_us(self) -> int | None:
         """The shortest interval of a kind in microseconds, None where no kind has one."""
@@ -140,7 +145,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                     f"the level {level.name!r} has a life, but a level above it has one too"
                 )
             releases, scale = level.life.releases, level.life.scale
-            if releases and releases.level not in self._upto(level.name):
+            if releases and releases.level not in self.above(level.name):
                 raise ValueError(
                     f"the releases of the level {level.name!r} are those of {releases.level!r}, "
                     "which is not a level above it"
@@ -162,15 +167,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if driver not in self.drivers:
             raise ValueError(f"{what} follows {driver!r}, but there is no such driver")
         followed = self.drivers[driver].level
-        if followed is not None and followed not in self._upto(level):
+        if followed is not None and followed not in self.above(level):
             raise ValueError(
                 f"{what} follows the driver {driver!r} of the level {followed!r}, which is not "
                 "above it"
             )
-
-    def _upto(self, level: str) -> list[str]:
-        """The names of a level and those above it."""
-        return [each.name for each in self.line(level)]
 
     def _check_overlay(self) -> None:
         measures = [measure for kind in self.kinds.values() for measure in kind.measures]

@@ -101,13 +101,17 @@ def _levels(generator: Generator) -> Iterator[Sequence[str]]:
 
 
 def _members(level: Level) -> str:
-    """Where the rows of a level come from, and what they choose."""
-    choices = "".join(f"; {each}" for each in described_choices(level))
+    """Where the rows of a level come from, what they choose, and what they are also under."""
+    others = "".join(f"; {each}" for each in described_choices(level))
+    others += "".join(
+        f"; each also under a {other}, at the position {text}"
+        for other, text in level.also_under.items()
+    )
     if isinstance(level.members, list):
-        return ", ".join(str(member["name"]) for member in level.members) + choices
+        return ", ".join(str(member["name"]) for member in level.members) + others
     if level.members:
-        return f"as {level.members} lists{choices}"
-    return f"{level.count}, named {level.label}{choices}"
+        return f"as {level.members} lists{others}"
+    return f"{level.count}, named {level.label}{others}"
 
 
 def described_choices(level: Level) -> list[str]:

@@ -185,7 +185,7 @@ class Stretch:
     ) -> dict[tuple[str, int | None], Indices]:
         """For each incident and spread that acts on a measure, its row for each of the series."""
         model = self.generator.model
-        levels = [level.name for level in model.line(model.kinds[kind].level)]
+        levels = model.above(model.kinds[kind].level)
         return {
             (name, spread): self.generator.rows_above(kind, incident.level)[:count]
             for name, incident in model.incidents.items()
