@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fleetstream.model import calendar, dynamics, incidents, kinds, laws, levels, schema
+from fleetstream.model import calendar, connectivity, dynamics, incidents, kinds, laws, levels, schema
 from fleetstream.model.expressions import FUNCTIONS
 
 from docs.building import DOCS
@@ -19,6 +19,7 @@ PARTS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("A level", "`[[levels]]`", levels.Level),
     ("The life cycle of a level", "`[levels.life]`", dynamics.Life),
     ("Releases", "`[levels.life.releases]`", dynamics.Releases),
+    ("The connectivity of a level", "`[levels.connectivity]`", connectivity.Connectivity),
     ("A driver", "`[drivers.NAME]`", dynamics.Driver),
     ("Growth of a driver", "`[drivers.NAME.growth]`", calendar.Growth),
     ("Holidays of a driver", "`[[drivers.NAME.holidays]]`", calendar.Holidays),

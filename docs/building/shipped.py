@@ -82,7 +82,7 @@ def _parameters(model: Model) -> list[str]:
 
 
 def _levels(model: Model) -> list[str]:
-    rows = ["## Levels\n", "| level | under | rows | life cycle |", "|---|---|---|---|"]
+    rows = ["## Levels\n", "| level | under | rows | life cycle, connection |", "|---|---|---|---|"]
     for level in model.levels:
         *_, above = ["", *(f"`{each.name}`" for each in model.line(level.name)[:-1])]
         above += "".join(f", also `{other}`" for other in level.also_under)
@@ -101,6 +101,8 @@ def _levels(model: Model) -> list[str]:
                 life.append(f"scaled by `{level.life.scale}`")
             if level.life.presence < 1:
                 life.append(f"{level.life.presence:.0%} present")
+        if level.connectivity is not None:
+            life.append(f"connection {level.connectivity}")
         rows.append(f"| `{level.name}` | {above} | {count} | {', '.join(life)} |")
     return [*rows, ""]
 

@@ -9,12 +9,33 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.disorder import DUPLICATE, LATE, OUT_OF_ORDER
+from fleetstream.generate.disorder import BUFFERED, DUPLICATE, LATE, OUT_OF_ORDER
 from tests.chaos.generator import Generator
 from tests.servers.emulator_process import EmulatorProcess
 
 SMALL = ("--include-region", "eu-central-1", "--seed", "7")
 STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:05:00Z", "--interval", "1s")
+OFFLINE = """
+name = "offline"
+shard_level = "meter"
+
+[[levels]]
+name = "meter"
+count = "40"
+label = "meter-{meter.index}"
+connectivity = { every = "1h", lasts = { law = "uniform", low = 600, high = 890 }, longest = "14m" }
+
+[kinds.meter]
+noun = "meters"
+level = "meter"
+dimensions = { meter = "{meter}" }
+measures = [
+    { name = "power", decimals = 1, value = { law = "normal", mean = 300, sd = 40 } },
+    { name = "voltage", decimals = 1, value = { law = "normal", mean = 230, sd = 2 } },
+]
+"""
+"""Meters of which about one in five has no connection for some minutes."""
+
 DISORDER = ("--late", "5%:1m", "--out-of-order", "3%", "--duplicate", "2%")
 
 
@@ -61,12 +82,38 @@ def _iso(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+@pytest.mark.parametrize("options", [(), DISORDER, ("--always-connected",)])
+def test_what_arrives_later_is_stored_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("offline.toml").write_text(OFFLINE)
+    run = ("--model", "offline.toml", "--seed", "7", *STRETCH, "--to", "duckdb:fleet.duckdb")
+    files = ("--manifest", "run.json", "--summary", "summary.json")
+    assert main(["ingest", *run, *options, *files]) == 0
+    assert main(["verify", "run.json"]) == 0
+    counted = json.loads(Path("summary.json").read_bytes())
+    records = 300 * 40 * 2
+    assert counted["generated"]["records"] == records + counted["disorder"].get(DUPLICATE, 0)
+    assert counted["disorder"].get(BUFFERED, 0) == (
+        0 if options == ("--always-connected",) else pytest.approx(0.2 * records, rel=0.5)
+    )
+
+
+@pytest.mark.parametrize("late", [("--late", "20%:1h"), ("--model", "offline.toml")])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_what_is_held_back_survives_the_end_of_a_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    late: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After a stop it was sent at last; after a kill a resumed run sends it."""
-    run = Generator(tmp_path, *SMALL, "--late", "20%:1h", "--interval", "100ms")
+    monkeypatch.chdir(tmp_path)
+    Path("offline.toml").write_text(OFFLINE)
+    fleet = SMALL if late[0] == "--late" else ("--seed", "7")
+    run = Generator(tmp_path, *fleet, *late, "--interval", "100ms")
     run.wait_until(10)
     run.send(number)
     code, printed = run.end()

@@ -11,7 +11,6 @@ missing.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +20,9 @@ from fleetstream.generate.incident_sources import incident_sources
 from fleetstream.generate.instances import Instances, Population
 from fleetstream.generate.keys import Numbers
 from fleetstream.generate.labels import Label, labels_of
+from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans
+from fleetstream.generate.lost_connections import lost_connections
 from fleetstream.generate.moments import MILLISECOND
 from fleetstream.generate.rows import Indices
 from fleetstream.generate.schema import batch_schema
@@ -60,8 +61,9 @@ class Generator:
     they leave. ``seed`` is from 0 to 2⁶⁴ − 1. ``signal`` and ``missing_percent`` change the
     measures that the model's overlay names. ``step`` is the distance of timestamps in microseconds,
     which kinds with an interval need to find the first timestamp of each. ``incidents`` says which
-    of the model's incidents happen, and ``scheduled`` when else, with absolute starts. Raises
-    ValueError for what is out of range or unknown.
+    of the model's incidents happen, and ``scheduled`` when else, with absolute starts. With
+    ``always_connected``, no series loses its connection. Raises ValueError for what is out of range
+    or unknown.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Generator:
         step: int | None = None,
         incidents: IncidentChoice = IncidentChoice.ON,
         scheduled: Sequence[ScheduledIncident] = (),
+        always_connected: bool = False,
     ) -> None:
         if not 0 <= seed < 2**64:
             raise ValueError(f"The seed is {seed}, but must be an integer from 0 to 2^64 - 1.")
@@ -118,9 +121,15 @@ class Generator:
             key: Population(model, key, topology, seed, self.evaluators[key], self._incidents)
             for key in model.kinds
         }
+        self._lost = {} if always_connected else lost_connections(model, topology, seed)
         self.tables = {key: each.table for key, each in self._populations.items()}
         self.chunks = tuple(chunk for table in self.tables.values() for chunk in _chunks(table))
         self._step = step
+
+    @property
+    def loses_connections(self) -> bool:
+        """Whether some measurements arrive later than they are made."""
+        return bool(self._lost)
 
     @property
     def series(self) -> int:
@@ -167,28 +176,49 @@ class Generator:
         where series are replaced often.
         """
         for chunk in self.chunks if chunks is None else chunks:
-            due = self.due(chunk.kind, timestamps)
-            population = self._populations[chunk.kind]
-            for instances in population.parts(chunk.start, chunk.stop, due) if due else ():
-                batch = self._batch(chunk, instances)
-                if batch.num_rows:
-                    yield batch
+            for batch, _ in self.measured(chunk, self.due(chunk.kind, timestamps)):
+                yield batch
+
+    def measured(
+        self, chunk: Chunk, due: Sequence[int]
+    ) -> Iterator[tuple[pa.RecordBatch, Instances]]:
+        """The batches of a chunk at timestamps at which it is due.
+
+        Each comes with its series; its rows are their cells that are alive.
+        """
+        population = self._populations[chunk.kind]
+        for instances in population.parts(chunk.start, chunk.stop, due) if due else ():
+            batch = self._batch(chunk, instances)
+            if batch.num_rows:
+                yield batch, instances
+
+    def arrivals(self, chunk: Chunk, instances: Instances) -> Times | None:
+        """When each cell of series of a chunk arrives at a target, in microseconds.
+
+        Its shape is that of the grid; the time is that of the cell, or when the series has its
+        connection again. None where all arrive when they are measured.
+        """
+        lost = self._lost.get(chunk.kind)
+        if lost is None:
+            return None
+        slots = np.arange(len(chunk)) if instances.slots is None else instances.slots
+        return lost.arrivals(instances.grid.timestamps[:, np.newaxis], chunk.start + slots)
 
     def batch(self, chunk: Chunk, timestamps: Sequence[int]) -> pa.RecordBatch:
         """The series of a chunk that are alive at timestamps in microseconds."""
         return self._batch(chunk, self.instances(chunk, timestamps))
 
     def _batch(self, chunk: Chunk, instances: Instances) -> pa.RecordBatch:
-        evaluator, grid, alive = self.evaluators[chunk.kind], instances.grid, instances.alive
+        evaluator, grid = self.evaluators[chunk.kind], instances.grid
         incidents = grid.active()
         values = evaluator.evaluate(grid, incidents)
         missing = evaluator.missing(grid, incidents)
-        arrays = [
-            _arrow(measure, _flat(values[measure.name], alive), _flat(missing(measure), alive))
-            for measure in self.model.kinds[chunk.kind].measures
-        ]
-        counts = grid.shape[1] if alive is None else alive.sum(axis=1)
-        time = np.repeat(grid.timestamps, counts).view("datetime64[us]")
+        arrays = []
+        for measure in self.model.kinds[chunk.kind].measures:
+            lost = missing(measure)
+            lost = None if lost is None else instances.flat(lost)
+            arrays.append(_arrow(measure, instances.flat(values[measure.name]), lost))
+        time = instances.times.view("datetime64[us]")
         return pa.RecordBatch.from_arrays(
             [*instances.columns(), pa.array(time), *arrays],
             schema=self.schemas[chunk.kind],
@@ -200,17 +230,28 @@ class Generator:
         A row has the dimensions, the time of the latter, and no values; rows are ordered by time.
         Returns None where no series of the kind ever ends.
         """
-        found = self._populations[chunk.kind].ends(chunk.start, chunk.stop, timestamps)
-        if found is None:
+        found = self.ends_with_arrivals(chunk, timestamps)
+        return None if found is None else found[0]
+
+    def ends_with_arrivals(
+        self, chunk: Chunk, timestamps: Sequence[int]
+    ) -> tuple[pa.RecordBatch, Times] | None:
+        """As :meth:`ends`, with the time at which each end arrives at a target."""
+        ends = self._populations[chunk.kind].ends(chunk.start, chunk.stop, timestamps)
+        if ends is None:
             return None
-        times, dimensions = found
+        times = ends.times
         schema = self.schemas[chunk.kind]
         measures = [
             _nothing(schema.field(each.name), len(times))
             for each in self.model.kinds[chunk.kind].measures
         ]
         time = pa.array(times.view("datetime64[us]"))
-        return pa.RecordBatch.from_arrays([*dimensions, time, *measures], schema=schema)
+        batch = pa.RecordBatch.from_arrays([*ends.dimensions, time, *measures], schema=schema)
+        lost = self._lost.get(chunk.kind)
+        if lost is not None:
+            times = lost.arrivals(times, chunk.start + ends.slots)
+        return batch, times
 
     def dimensions(self, kind: str, timestamp: int) -> pa.RecordBatch:
         """The dimensions of the series of a kind that are alive at a time in microseconds."""
@@ -273,17 +314,6 @@ def _chunks(table: SeriesTable, start: int = 0, stop: int | None = None) -> Iter
     stop = len(table) if stop is None else stop
     for first in range(start, stop, ROWS):
         yield Chunk(table.kind, first, min(first + ROWS, stop))
-
-
-@overload
-def _flat(cells: Numbers, alive: Booleans | None) -> Numbers: ...
-@overload
-def _flat(cells: Booleans | None, alive: Booleans | None) -> Booleans | None: ...
-def _flat(cells: Numbers | Booleans | None, alive: Booleans | None) -> Numbers | Booleans | None:
-    """The cells that are alive, in the order of rows."""
-    if cells is None or alive is None:
-        return None if cells is None else cells.reshape(-1)
-    return cells[alive]
 
 
 def _nothing(field: pa.Field, count: int) -> pa.Array:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from fleetstream.generate.topology import Topology
 from fleetstream.generate.values import Evaluator, Grid, grid_of
 from fleetstream.model import Model
 from fleetstream.model.incidents import concerns
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 FEW = 0.75
 """Where fewer instances than this share are alive, values of the others are not computed."""
@@ -52,6 +54,16 @@ class Instances:
         assert self.slots is not None
         dimensions = [_taken(column, some) for column in self.dimensions]
         return Instances(self.grid.only(some), dimensions, None, self.slots[some])
+
+    @property
+    def times(self) -> Times:
+        """The timestamp of each cell that is alive, in the order of rows."""
+        counts = self.grid.shape[1] if self.alive is None else self.alive.sum(axis=1)
+        return np.repeat(self.grid.timestamps, counts)
+
+    def flat(self, cells: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+        """The cells that are alive, of an array of all cells, in the order of rows."""
+        return cells.reshape(-1) if self.alive is None else cells[self.alive]
 
     def columns(self) -> list[pa.Array]:
         """The dimensions of the cells that are alive, in the order of rows."""
@@ -128,13 +140,8 @@ class Population:
         """The series of the rows ``[start, stop)`` of the table at timestamps in microseconds."""
         return self._part(start, stop).at(np.array(timestamps, np.int64))
 
-    def ends(
-        self, start: int, stop: int, timestamps: Sequence[int]
-    ) -> tuple[Times, list[pa.Array]] | None:
-        """The series that are there at a timestamp and not at the next: its time, and dimensions.
-
-        They are ordered by time. None where no series ever ends.
-        """
+    def ends(self, start: int, stop: int, timestamps: Sequence[int]) -> "Ends | None":
+        """The series that are there at a timestamp and not at the next; None where none ends."""
         return self._part(start, stop).ends(np.array(timestamps, np.int64))
 
     def _part(self, start: int, stop: int) -> "_Part":
@@ -188,12 +195,24 @@ class Population:
         return Instances(grid, dimensions, None, slots)
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Series that have ended, ordered by the time (microseconds) at which they are not there.
+
+    ``slots`` and ``dimensions`` are as of :class:`Instances`.
+    """
+
+    times: Times
+    slots: Rows
+    dimensions: list[pa.Array]
+
+
 class _Part(Protocol):
     """Some rows of a kind."""
 
     def at(self, times: Times, /) -> Instances: ...
     def parts(self, times: Times, /) -> Iterator[Instances]: ...
-    def ends(self, times: Times, /) -> tuple[Times, list[pa.Array]] | None: ...
+    def ends(self, times: Times, /) -> Ends | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +261,14 @@ class _LivingPart:
         for first, last in pairwise([0, *ends.tolist(), len(times)]):
             yield self.at(times[first:last])
 
-    def ends(self, times: Times) -> tuple[Times, list[pa.Array]]:
+    def ends(self, times: Times) -> Ends:
         stretch = self._stretch(times)
         used = self._used(stretch, times)
         alive = stretch.residents.there(times) & used
         ended = alive[:-1] & ~alive[1:] if self._named else alive[:-1] & ~used[1:]
         places, which = np.nonzero(ended)
-        return times[places + 1], [_taken(each, which) for each in stretch.instances.dimensions]
+        dimensions = [_taken(each, which) for each in stretch.instances.dimensions]
+        return Ends(times[places + 1], stretch.residents.slots[which], dimensions)
 
     def _stretch(self, times: Times) -> "_Stretch":
         length = self._slots.stretch

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from fleetstream.model.connectivity import Connectivity
 from fleetstream.model.dynamics import Life
 from fleetstream.model.expressions import Expression
 from fleetstream.model.laws import check_shares
@@ -48,7 +49,8 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members' attributes (``x.cells``), and ``x.n`` for each further integer ``n`` that ``numbers``
     defines by an expression; those of kinds and of the levels below also to ``x`` (its text). With
     a ``life``, dimensions may also refer to ``x.id``, a text that identifies the instance in a
-    slot, and to ``x.release``, a number that grows.
+    slot, and to ``x.release``, a number that grows. With a ``connectivity``, what its rows measure
+    may arrive later.
 
     For each of the ``choices`` ``c``, every row has one of the options listed, each with its
     ``share`` as its probability: ``x.c`` is the option's ``name``, and its other attributes, texts
@@ -65,6 +67,7 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     numbers: dict[str, str] = {}
     choices: dict[str, list[Option]] = {}
     life: Life | None = None
+    connectivity: Connectivity | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():

@@ -86,6 +86,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             kind.check_names(self.drivers, integers, has_life=living is not None)
         self._check_drivers(names)
         self._check_lives()
+        self._check_connectivity()
         check_dependencies(self)
         check_incidents(self)
         if self.partition is not None and self.partition not in self.dimensions:
@@ -95,6 +96,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def life_level(self, level: str) -> Level | None:
         """The level with a life cycle that a level is or is below; None where there is none."""
         return next((each for each in reversed(self.line(level)) if each.life is not None), None)
+
+    def connected_level(self, level: str) -> Level | None:
+        """The level with a connectivity that a level is or is below; None where there is none."""
+        return next((each for each in self.line(level) if each.connectivity is not None), None)
 
     def line(self, level: str) -> list[Level]:
         """A level and those above it, from the outermost on."""
@@ -161,6 +166,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                         f"a counter of the kind {key!r} follows the driver {name!r}, but counters "
                         "cannot follow months, growth or holidays"
                     )
+
+    def _check_connectivity(self) -> None:
+        for level in self.levels:
+            if len([each for each in self.line(level.name) if each.connectivity]) > 1:
+                raise ValueError(
+                    f"the levels above and at {level.name!r} have more than one connectivity"
+                )
 
     def _check_followed(self, driver: str, what: str, level: str) -> None:
         """Raises ValueError where what is at a level cannot follow a driver."""

@@ -69,9 +69,16 @@ def estimates_json(
 
 
 def show_estimates(
-    estimates: Estimates, price: float, source: str, instances: InstanceHours | None = None
+    estimates: Estimates,
+    price: float,
+    source: str,
+    instances: InstanceHours | None = None,
+    connectivity: Mapping[str, str] | None = None,
 ) -> None:
-    """Print the estimates side by side; ``source`` is the source of the price."""
+    """Print the estimates side by side; ``source`` is the source of the price.
+
+    ``connectivity`` says by level how series lose their connection.
+    """
     console = OutputConsole()
     table = Table.grid(padding=(0, 3))
     table.add_column(min_width=15)
@@ -84,6 +91,12 @@ def show_estimates(
     console.print()
     for note in _notes(estimates, price, source):
         console.print(note, markup=False)
+    for level, how in (connectivity or {}).items():
+        console.print(
+            f"The connection of each {level} is {how}. What is measured meanwhile is sent later; "
+            "where it is older than the memory store keeps, the table needs magnetic-store writes.",
+            markup=False,
+        )
     if instances is not None:
         hours = f"{instances.hours:,.1f}".removesuffix(".0")
         console.print(

@@ -42,3 +42,11 @@ def series_by_noun(generator: Generator) -> dict[str, int]:
     for key, kind in generator.model.kinds.items():
         counts[kind.noun] = counts.get(kind.noun, 0) + len(generator.tables[key])
     return counts
+
+
+def connectivity_by_level(generator: Generator) -> dict[str, str]:
+    """How the rows of levels lose their connection, such as ``{"truck": "lost every 4h, …"}``."""
+    if not generator.loses_connections:
+        return {}
+    levels = generator.model.levels
+    return {each.name: str(each.connectivity) for each in levels if each.connectivity}

@@ -19,7 +19,7 @@ from fleetstream.model import (
 )
 from fleetstream.model.levels import SHARE
 from fleetstream.report.console import OutputConsole
-from fleetstream.report.facts import series_by_noun
+from fleetstream.report.facts import connectivity_by_level, series_by_noun
 
 EXAMPLES = 3
 """Values shown of each dimension."""
@@ -45,6 +45,12 @@ def show_model(generator: Generator) -> None:
     _section(console, "Levels, from the outermost", _levels(generator))
     if model.drivers:
         _section(console, "Drivers, which values follow", _drivers(model))
+    if connectivity := connectivity_by_level(generator):
+        _section(
+            console,
+            "Connections; what is measured without one arrives later",
+            iter(connectivity.items()),
+        )
     if model.incidents:
         _section(console, "Incidents", _incidents(model))
     for key, kind in model.kinds.items():

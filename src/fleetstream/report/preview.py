@@ -9,7 +9,7 @@ import pyarrow as pa
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import now
-from fleetstream.report.facts import series_by_noun
+from fleetstream.report.facts import connectivity_by_level, series_by_noun
 from fleetstream.targets.timestream.packing import MAX_RECORDS
 
 LISTED_SERIES = 5
@@ -21,6 +21,7 @@ def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
 
     The number of series per kind is under the noun of the kind; under its key are its dimensions,
     and noun and number again, since the key of another kind may be the same word as a noun.
+    ``connectivity`` says by level how series lose their connection.
     """
     records = _records_per_sweep(generator, record_model)
     return {
@@ -31,6 +32,7 @@ def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
         "requests_per_sweep": _requests(records),
         "record_model": str(record_model),
         "seed": generator.seed,
+        "connectivity": connectivity_by_level(generator),
         **{
             key: {
                 "noun": generator.model.kinds[key].noun,
@@ -80,6 +82,8 @@ def _counts(generator: Generator, record_model: RecordModel) -> Iterator[tuple[s
     yield "Records per sweep", f"{sum(records):,} ({record_model}-measure)"
     yield "Requests per sweep", f"{_requests(records):,}"
     yield "Seed", str(generator.seed)
+    for level, how in connectivity_by_level(generator).items():
+        yield "Connection", f"each {level}'s is {how}; what is measured meanwhile arrives later"
 
 
 def _records_per_sweep(generator: Generator, record_model: RecordModel) -> list[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from fleetstream.generate.choices import Disorder
 from fleetstream.generate.disorder import DisorderedBatches
 from fleetstream.generate.ends import BatchesWithEnds
 from fleetstream.generate.generator import Generator
@@ -87,8 +88,8 @@ class Parts:
     def _source(self, generator: Generator) -> BatchSource:
         """What makes the batches; in disorder, the end of a series would come too early."""
         disorder = self.spec.disorder
-        if disorder is None:
-            marked = isinstance(self.sink, EndMarkingSink) and self.sink.marks_ends
+        marked = disorder is None and isinstance(self.sink, EndMarkingSink) and self.sink.marks_ends
+        if disorder is None and not generator.loses_connections:
             return BatchesWithEnds(generator) if marked else generator
 
         def counted(what: str, batch: pa.RecordBatch) -> None:
@@ -96,7 +97,8 @@ class Parts:
 
         return DisorderedBatches(
             generator,
-            disorder,
+            disorder or Disorder(),
+            marks_ends=marked,
             held=self.recorder.entered,
             released=self.recorder.released,
             counted=counted,

@@ -230,6 +230,9 @@ OPTIONS: tuple[Option, ...] = (
            read_percentage, write_percentage),
     Option("duplicate", Group.DISORDER, "send a percentage twice, such as 0.1%", "PERCENT",
            read_percentage, write_percentage),
+    Option("always_connected", Group.DISORDER,
+           "send everything at once that the model sends later, where its series lose their "
+           "connection"),
     Option("concurrency", Group.DELIVERY, "requests in flight at once (default: 10)", "N",
            at_least(1), flags=("-c",), common=True, changes_data=False),
     Option("give_up_after", Group.DELIVERY,

@@ -125,7 +125,7 @@ class Pipeline:
                 return  # the source must not take a batch as sent whose requests were cut short
 
     def _enter(self, batch: pa.RecordBatch) -> None:
-        self._sweep = max(self._sweep, int(timestamps_of(batch)[-1]))
+        self._sweep = max(self._sweep, int(timestamps_of(batch).max()))
         self._observer.entered(batch)
 
     def _until_stopped(self, requests: Iterable[Request]) -> Iterator[Request]:

@@ -84,6 +84,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     late: Lateness | None = None
     out_of_order: Percent = 0.0
     duplicate: Percent = 0.0
+    always_connected: bool = False
 
     to: str | None = None
     database_name: str | None = None
@@ -244,6 +245,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 step=self.interval,
                 incidents=self.incidents,
                 scheduled=self.incident,
+                always_connected=self.always_connected,
             )
         except ModelFault as fault:
             raise positioned(self.model, fault) from fault

@@ -62,6 +62,7 @@ def configure(parser: CommandParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from fleetstream.api import estimate_writes
     from fleetstream.report.estimate import estimates_json, progress_of, show_estimates
+    from fleetstream.report.facts import connectivity_by_level
 
     spec, sweeps = _extent(run_spec(options), options.span)
     if spec.to not in (None, "timestream"):
@@ -77,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
         print(estimates_json(estimates, options.write_price, instances))
     else:
         source = SOURCE if options.write_price == MILLION_WRITES else "as given"
-        show_estimates(estimates, options.write_price, source, instances)
+        connectivity = connectivity_by_level(spec.generator())
+        show_estimates(estimates, options.write_price, source, instances, connectivity)
     return 0
 
 

@@ -85,7 +85,9 @@ def estimate(
             RequestBuilder(database, table, model),
             generator.share(number, processes),
             generator,
-            DisorderedBatches(generator, disorder) if disorder else None,
+            DisorderedBatches(generator, disorder or Disorder())
+            if disorder or generator.loses_connections
+            else None,
         )
         for number in range(processes)
     ]
