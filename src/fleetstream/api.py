@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.generator import Generator
+from fleetstream.generate.labels import Label
 from fleetstream.generate.moments import now
 from fleetstream.model import DataType
 from fleetstream.run.control import Control
@@ -44,6 +45,20 @@ LABEL_COLUMNS = {
     "description": pa.string(),
 }
 """The columns of :func:`labels`."""
+
+MAGNITUDES = pa.list_(
+    pa.struct(
+        {
+            "measure": pa.string(),
+            "points": pa.int64(),
+            "missing": pa.int64(),
+            "mean": pa.float64(),
+            "lowest": pa.float64(),
+            "highest": pa.float64(),
+        }
+    )
+)
+"""The column ``magnitudes`` of :func:`labels`."""
 
 
 def series(kind: str | None = None, **options: Any) -> pa.Table:
@@ -110,15 +125,13 @@ def point_labels(
         measures = [each.name for each in described if each.type is not DataType.VARCHAR]
     calm = msgspec.structs.replace(spec, incidents=IncidentChoice.OFF).generator()
     points = PointLabels(generator, calm, name, measures)
-    timestamps: Sequence[int]
-    if read is None:
-        timestamps = planned_timestamps(spec)
-    else:
-        timestamps = sorted([*read.timestamps(), *read.unsettled])
+    timestamps = planned_timestamps(spec) if read is None else _timestamps(read)
     return pa.RecordBatchReader.from_batches(points.schema, points.batches(timestamps))
 
 
-def labels(manifest: Path | str | Manifest | None = None, **options: Any) -> pa.Table:
+def labels(
+    manifest: Path | str | Manifest | None = None, *, magnitudes: bool = False, **options: Any
+) -> pa.Table:
     """The incidents of a stretch of time, by their start, without generating values.
 
     The stretch is that of the run of a ``manifest`` (or its file), or from ``start`` to ``end`` of
@@ -129,6 +142,13 @@ def labels(manifest: Path | str | Manifest | None = None, **options: Any) -> pa.
     ``parent`` (the id of the incident that it has spread from directly, null if from none),
     ``root`` and ``cause`` (id and place of the incident where it began, which may be itself), and
     ``description``.
+
+    With ``magnitudes``, the values of the affected series at the timestamps of the stretch are
+    generated with and without incidents, and the column ``magnitudes`` says how they differ: a list
+    with, for each ``measure`` that the incident changes (such as ``service.latency_p50``), the
+    number of ``points`` during the incident, how many more are ``missing`` because of it, the
+    ``mean`` absolute difference, and the ``lowest`` and ``highest`` difference. Where incidents
+    overlap, the differences are those of all of them together.
     """
     read = _manifest(manifest, options)
     if read is None:
@@ -138,12 +158,36 @@ def labels(manifest: Path | str | Manifest | None = None, **options: Any) -> pa.
     else:
         spec, end = read.spec, read.last + 1
         begin = min([*(each.first for each in read.swept[:1]), *read.unsettled], default=end)
-    found = spec.generator().labels(begin, end) if begin < end else []
+    generator = spec.generator()
+    found = generator.labels(begin, end) if begin < end else []
     columns = {
         name: pa.array([_plain(getattr(label, name)) for label in found], kind)
         for name, kind in LABEL_COLUMNS.items()
     }
+    if magnitudes:
+        timestamps = planned_timestamps(spec) if read is None else _timestamps(read)
+        columns["magnitudes"] = _magnitudes(generator, found, timestamps)
     return pa.table(columns)
+
+
+def _magnitudes(
+    generator: Generator, found: Sequence[Label], timestamps: Sequence[int]
+) -> pa.Array:
+    """The magnitudes of each label."""
+    from fleetstream.generate.magnitudes import magnitudes
+
+    known = magnitudes(generator, found, timestamps)
+    names = [field.name for field in MAGNITUDES.value_type]
+    rows = [
+        [{name: getattr(each, name) for name in names} for each in known[label.id]]
+        for label in found
+    ]
+    return pa.array(rows, MAGNITUDES)
+
+
+def _timestamps(manifest: Manifest) -> Sequence[int]:
+    """The timestamps of a run that had begun."""
+    return sorted([*manifest.timestamps(), *manifest.unsettled])
 
 
 def _manifest(given: Path | str | Manifest | None, options: dict[str, Any]) -> Manifest | None:

@@ -36,7 +36,7 @@ def printed(*arguments: str) -> str:
 def test_the_page_shows_what_is_printed() -> None:
     text = (ROOT / "docs" / "incidents.md").read_text()
     commands = re.findall(r"\$ fleetstream labels (.*)\n((?:[^$].*\n|\n)+?)(?=\$|```)", text)
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command, shown in commands:
         assert printed(*shlex.split(command)) == shown
     for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
@@ -58,6 +58,31 @@ def test_all_forms_have_the_same_labels() -> None:
     with Path("labels.csv").open(newline="") as file:
         assert [row["id"] for row in csv.DictReader(file)] == table["id"].to_pylist()
     assert f"{table.num_rows:,} incidents; times are UTC." in printed(*SHOP, *STRETCH)
+
+
+def test_all_forms_have_the_same_magnitudes() -> None:
+    run = {"model": "web-shop", "seed": 7, "start": "2026-11-02", "end": "2026-11-03"}
+    table = fleetstream.labels(magnitudes=True, interval="1m", **run)
+    assert table.drop_columns("magnitudes") == fleetstream.labels(interval="1m", **run)
+    rows = table.to_pylist()
+    assert all(row["magnitudes"] for row in rows)
+    chosen = (*SHOP, *STRETCH, "--magnitudes")
+    for suffix in ("csv", "json", "parquet"):
+        assert printed(*chosen, "--out", f"labels.{suffix}") == ""
+    assert pq.read_table("labels.parquet").equals(table)
+    found = json.loads(Path("labels.json").read_bytes())
+    assert [row["magnitudes"] for row in found] == [row["magnitudes"] for row in rows]
+    with Path("labels.csv").open(newline="") as file:
+        texts = [row["magnitudes"] for row in csv.DictReader(file)]
+    alerts = json.loads(printed(*chosen, "--format", "alertmanager"))
+    assert [each["annotations"]["magnitudes"] for each in alerts] == texts
+    lines = [line[4:] for line in printed(*chosen).splitlines() if line.startswith("    ")]
+    assert lines == [line for text in texts for line in text.split("; ")]
+    first = rows[0]["magnitudes"][0]
+    assert lines[0].startswith(f"{first['measure']}: {first['mean']:.6g} on average, ")
+    gone = [each for row in rows for each in row["magnitudes"] if not each["points"]]
+    assert gone
+    assert f"{gone[0]['measure']}: {gone[0]['missing']} points missing" in lines
 
 
 def test_points_of_the_api_and_of_all_forms() -> None:

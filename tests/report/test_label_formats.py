@@ -192,6 +192,7 @@ def test_alertmanager_takes_the_alerts(tmp_path: Path) -> None:
         (("--format", "nab"), "--format nab is for points; name measures with --points"),
         (("--format", "tsb-ad", "--points", "latency_p50"), "--format tsb-ad needs --out"),
         (("--format", "alertmanager", "--points", "latency_p50"), "leave out it or --points"),
+        (("--magnitudes", "--points", "latency_p50"), "--magnitudes is for incidents"),
         (("--format", "nab", "--points", "latency_p50", "--out", "full"), "full is not empty"),
         (("--format", "nab", "--points", "latency_p50", "--out", "full/file"), "cannot be written"),
         (("--format", "alertmanager", "--out", "none/alerts.json"), "cannot be written"),

@@ -18,7 +18,7 @@ from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.records import timestamps_of
 from fleetstream.generate.rows import Indices
 from fleetstream.generate.schema import TIME
-from fleetstream.model import DataType, SeriesKind
+from fleetstream.model import DataType, Model, SeriesKind
 from fleetstream.model.datatypes import TIMESTAMPS, WORDS
 from fleetstream.model.incidents import Effect
 
@@ -43,13 +43,7 @@ class PointLabels:
         self._kind = kind
         self._measures = list(measures)
         described = generator.model.kinds[kind]
-        above = generator.model.above(described.level)
-        self._reached = {
-            (name, spread): reached_measures(kind, described, incident.effects_of(spread))
-            for name, incident in generator.model.incidents.items()
-            for spread in (None, *range(len(incident.spreads)))
-            if incident.level in above
-        }
+        self._reached = reached_by_incident(generator.model, kind)
         self._above: dict[str, Indices] = {}
         self.schema = pa.schema(
             [
@@ -146,6 +140,18 @@ class PointLabels:
             self._above[level] = self._generator.rows_above(self._kind, level)
         happens: Booleans = self._above[level][series] == label.row
         return happens & (times >= label.start) & (times < label.end)
+
+
+def reached_by_incident(model: Model, kind: str) -> dict[tuple[str, int | None], frozenset[str]]:
+    """The measures of a kind that each incident acts on, and where each of its spreads takes it."""
+    described = model.kinds[kind]
+    above = model.above(described.level)
+    return {
+        (name, spread): reached_measures(kind, described, incident.effects_of(spread))
+        for name, incident in model.incidents.items()
+        for spread in (None, *range(len(incident.spreads)))
+        if incident.level in above
+    }
 
 
 def reached_measures(key: str, kind: SeriesKind, effects: Sequence[Effect]) -> frozenset[str]:

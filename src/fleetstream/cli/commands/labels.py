@@ -18,12 +18,14 @@ SUMMARY = "list the incidents of a run or of any stretch of time"
 DESCRIPTION = """\
 List the incidents that a model has under a seed: what happened where, from when to when, and how
 severe it was. No values are generated; a value differs from that of a run with --incidents off only
-where a label says so. With --points, label each value of some measures instead.
+where a label says so. With --magnitudes, say by how much; with --points, label each value of some
+measures instead.
 
 Examples:
   fleetstream labels --model web-shop --seed 7 --start 2026-11-02 --end 2026-11-05
   fleetstream labels --model web-shop --seed 7 --start 2026-11-02 --end 2026-11-05 --out labels.csv
   fleetstream labels fleetstream-7.json
+  fleetstream labels fleetstream-7.json --magnitudes
   fleetstream labels fleetstream-7.json --points service.latency_p50 --out points.parquet
   fleetstream labels fleetstream-7.json --points service.latency_p50 --format nab --out corpus
 """
@@ -45,6 +47,12 @@ def configure(parser: CommandParser) -> None:
         metavar="MEASURES",
         help="label each point of measures of one kind, such as service.latency_p50, instead of "
         "listing incidents: [KIND.]MEASURE,… or KIND for all but words",
+    )
+    shown.add_argument(
+        "--magnitudes",
+        action="store_true",
+        help="also generate the values of affected series at the timestamps of the run, and say by "
+        "how much each incident changes each measure",
     )
     shown.add_argument(
         "--format",
@@ -86,7 +94,7 @@ def _label_incidents(options: argparse.Namespace, given: dict[str, Any]) -> None
     from fleetstream.api import labels
     from fleetstream.report.labels.incidents import print_json, show_labels, write_labels
 
-    found = labels(options.manifest, **given)
+    found = labels(options.manifest, magnitudes=options.magnitudes, **given)
     if options.format == ALERTMANAGER:
         _write_alerts(found, options, given)
     elif options.out is not None:
@@ -127,6 +135,11 @@ def _label_points(options: argparse.Namespace, given: dict[str, Any]) -> None:
 
 def _check_points(options: argparse.Namespace) -> None:
     """Raises ValueError where points are not to be had in a format."""
+    if options.magnitudes:
+        raise ValueError(
+            "--magnitudes is for incidents; leave out it or --points, whose labels have each value "
+            "with and without incidents."
+        )
     if options.format in ("json", ALERTMANAGER):
         raise ValueError(f"--format {options.format} lists incidents; leave out it or --points.")
     if options.format in SERIES_FORMATS and options.out is None:

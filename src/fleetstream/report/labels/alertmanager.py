@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from fleetstream.generate.moments import from_datetime, iso
 from fleetstream.model import Model
+from fleetstream.report.labels.incidents import magnitude_text
 from fleetstream.targets.prometheus.naming import label_name
 
 
@@ -36,12 +37,20 @@ def alerts(labels: pa.Table, model: Model) -> list[dict[str, Any]]:
                 "id": row["id"],
                 "root": row["root"],
                 "severity": f"{row['severity']:.2f}",
+                **_magnitudes(row),
             },
             "startsAt": iso(from_datetime(row["start"])),
             "endsAt": iso(from_datetime(row["end"])),
         }
         for row in labels.to_pylist()
     ]
+
+
+def _magnitudes(row: dict[str, Any]) -> dict[str, str]:
+    """The annotation that says how values change, where this is known."""
+    if "magnitudes" not in row:
+        return {}
+    return {"magnitudes": "; ".join(map(magnitude_text, row["magnitudes"]))}
 
 
 def alerts_json(labels: pa.Table, model: Model) -> str:

@@ -49,18 +49,34 @@ def show_labels(labels: pa.Table) -> None:
         print("No incident happens in this time.")
         return
     rows = [["start", "end", "severity", "incident", "where"]]
+    details: list[list[str]] = [[]]
     for row in labels.to_pylist():
         start, end = (f"{row[name]:%Y-%m-%d %H:%M:%S}" for name in ("start", "end"))
         where = " / ".join(text for _, text in row["place"])
         if row["parent"] is not None:
             where += f", from {' / '.join(text for _, text in row['cause'])}"
         rows.append([start, end, f"{row['severity']:.2f}", row["incident"], where])
+        details.append([magnitude_text(each) for each in row.get("magnitudes", ())])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for cells in rows:
+    for cells, lines in zip(rows, details, strict=True):
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         print("  ".join(padded).rstrip())
+        for line in lines:
+            print(f"    {line}")
     count = f"{labels.num_rows:,} incident" + ("" if labels.num_rows == 1 else "s")
     print(f"\n{count}; times are UTC.")
+
+
+def magnitude_text(magnitude: dict[str, Any]) -> str:
+    """How an incident changes a measure, in a line."""
+    parts = [f"{magnitude['measure']}:"]
+    if magnitude["points"]:
+        mean, low, high = (magnitude[name] for name in ("mean", "lowest", "highest"))
+        parts.append(f"{mean:.6g} on average, {low:+.6g} to {high:+.6g}")
+        parts.append(f"in {magnitude['points']:,} points" + ("," if magnitude["missing"] else ""))
+    if magnitude["missing"]:
+        parts.append(f"{magnitude['missing']:,} points missing")
+    return " ".join(parts)
 
 
 def _write_csv(labels: pa.Table, file: TextIO) -> None:
@@ -74,7 +90,9 @@ def _cells(labels: pa.Table) -> Iterator[list[Any]]:
         plain = _row(row)
         for name in ("place", "cause"):
             plain[name] = " ".join(f"{level}={text}" for level, text in plain[name].items())
-        for name in ("effects", "directions"):
+        if "magnitudes" in plain:
+            plain["magnitudes"] = map(magnitude_text, plain["magnitudes"])
+        for name in {"effects", "directions", "magnitudes"} & plain.keys():
             plain[name] = "; ".join(plain[name])
         yield list(plain.values())
 

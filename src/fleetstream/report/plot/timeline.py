@@ -9,7 +9,7 @@ import numpy.typing as npt
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label
 from fleetstream.generate.moments import MICROSECONDS, next_multiple, to_datetime
-from fleetstream.generate.points import reached_measures
+from fleetstream.generate.points import reached_by_incident
 from fleetstream.generate.rows import Indices
 from fleetstream.model import Measure
 from fleetstream.report.plot.figures import TimeLines, labelled
@@ -185,13 +185,10 @@ class Stretch:
     ) -> dict[tuple[str, int | None], Indices]:
         """For each incident and spread that acts on a measure, its row for each of the series."""
         model = self.generator.model
-        levels = model.above(model.kinds[kind].level)
         return {
-            (name, spread): self.generator.rows_above(kind, incident.level)[:count]
-            for name, incident in model.incidents.items()
-            for spread in (None, *range(len(incident.spreads)))
-            if incident.level in levels
-            and measure in reached_measures(kind, model.kinds[kind], incident.effects_of(spread))
+            (name, spread): self.generator.rows_above(kind, model.incidents[name].level)[:count]
+            for (name, spread), measures in reached_by_incident(model, kind).items()
+            if measure in measures
         }
 
     def _probes(self, label: Label) -> npt.NDArray[np.int64]:
