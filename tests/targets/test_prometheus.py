@@ -1,10 +1,12 @@
 """Prometheus remote write: negotiation, retries, and what real servers refuse or lose."""
 
+import json
 import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from math import inf
 from pathlib import Path
 
 import cramjam
@@ -14,6 +16,7 @@ import requests
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.prometheus.naming import Naming
+from fleetstream.targets.prometheus.reader import PrometheusReader
 from fleetstream.targets.prometheus.server import PrometheusServer
 from fleetstream.targets.prometheus.sink import PrometheusSink
 from fleetstream.targets.registry import TargetOptions
@@ -241,6 +244,26 @@ def test_verify_finds_what_is_not_the_fleets(
     assert "Different: 3" in printed, printed
     assert "Extra: 2" in printed, printed
     assert "other is " in printed, printed
+
+
+def test_what_prometheus_answers_is_read() -> None:
+    """Numbers are texts there; stale and infinite ones too, and a label with such a text."""
+    labels = {"__name__": "cpu_user_ratio", "job": "fleet", "silo": ',"+Inf"]'}
+    values = [[1.5, "0.25"], [1.75, "NaN"], [2, "+Inf"], [2.5, "-Inf"], [3, "1e-2"]]
+    found = {"data": {"result": [{"metric": labels, "values": values}]}}
+    body = json.dumps(found, separators=(",", ":")).encode()
+    origin = Origin(lambda each: _answer(200 if "/query?" in each.line else 404, body=body))
+    with running(origin):
+        server, naming = PrometheusServer(origin.url), Naming(SCHEMAS, "fleet")
+        reader = PrometheusReader(server, naming, RecordModel.SINGLE, SCHEMAS)
+        reader.open()
+        with closing(reader):
+            listed = 'epoch_ms("time"), silo, "measure_value::double"'
+            rows = reader.connection.sql(f"SELECT {listed} FROM ({reader.held(None, None)})")
+            numbers = {time: (silo, number) for time, silo, number in rows.fetchall()}
+    assert {silo for silo, _ in numbers.values()} == {',"+Inf"]'}
+    read = {time: number for time, (_, number) in numbers.items()}
+    assert read == {1_500: 25, 2_000: inf, 2_500: -inf, 3_000: 1}
 
 
 def test_history_that_would_be_discarded_is_refused(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from itertools import chain
 
 import duckdb
 import msgspec
@@ -23,6 +24,9 @@ _LATEST_MS = 4_102_444_800_000
 _MILLISECOND = 1_000
 """Microseconds."""
 
+_OWNER, _KIND, _MEASURE = "__owner", "__kind", "__measure"
+"""Columns of :func:`_tables`, with names that no dimension or measure has."""
+
 _SOURCES = {
     DataType.DOUBLE: "number",
     DataType.BIGINT: "whole",
@@ -30,7 +34,7 @@ _SOURCES = {
     DataType.BOOLEAN: "truth",
     DataType.TIMESTAMP: f"make_timestamp(whole * {_MILLISECOND})",
 }
-"""What values of each type are, over the columns of :func:`_table`."""
+"""What values of each type are, over the columns of :func:`_tables`."""
 
 
 class _Exported(msgspec.Struct):
@@ -42,10 +46,10 @@ class _Exported(msgspec.Struct):
 
 
 class _Queried(msgspec.Struct):
-    """A series of Prometheus's ``/api/v1/query``: samples are seconds and texts."""
+    """A series of Prometheus's ``/api/v1/query``: samples are seconds and texts of numbers."""
 
     metric: dict[str, str]
-    values: list[tuple[float, str]]
+    values: list[tuple[float, float]]
 
 
 class _QueryData(msgspec.Struct):
@@ -100,35 +104,40 @@ class PrometheusReader:
 
     def held(self, begin: int | None, end: int | None) -> str:
         """A query; samples of the multi-measure model are put together to records."""
-        self.connection.register("samples", _table(self._naming, self._series(begin, end)))
-        single = self._model is RecordModel.SINGLE
-        listed = []
-        for name in self._columns.all:
-            if name == MEASURE_NAME:
-                listed.append(f"{'measure' if single else 'kind'} AS {quoted(name)}")
-            elif name in self._columns.key:
-                listed.append(quoted(name))
-            else:
-                listed.append(f"{self._value(name)} AS {quoted(name)}")
-        selected = f"SELECT {', '.join(listed)} FROM"
-        if single:
-            return f"{selected} samples"
-        key = [quoted(name) for name in self._columns.key if name != MEASURE_NAME]
-        # A sample that is there twice makes a second record.
-        number = f"row_number() OVER (PARTITION BY {', '.join(key)}, kind, measure) AS nth"
-        return f"{selected} (SELECT *, {number} FROM samples) GROUP BY {', '.join(key)}, kind, nth"
+        owners, samples = _tables(self._naming, self._series(begin, end))
+        self.connection.register("owners", owners)
+        self.connection.register("samples", samples)
+        values = ", ".join(
+            f"{self._value(name)} AS {quoted(name)}" for name in self._columns.values
+        )
+        if self._model is RecordModel.SINGLE:
+            name = _MEASURE
+            records = f"SELECT {_OWNER}, {_MEASURE}, {TIME}, {values} FROM samples"
+        else:
+            name = _KIND
+            # A sample that is there twice makes a second record.
+            number = f"row_number() OVER (PARTITION BY {_OWNER}, {TIME}, {_MEASURE}) AS __nth"
+            records = (
+                f"SELECT {_OWNER}, {TIME}, {values} FROM (SELECT *, {number} FROM samples) "
+                f"GROUP BY {_OWNER}, {TIME}, __nth"
+            )
+        columns = ", ".join(
+            f"{name} AS {quoted(each)}" if each == MEASURE_NAME else quoted(each)
+            for each in self._columns.all
+        )
+        return f"SELECT {columns} FROM ({records}) JOIN owners USING ({_OWNER})"
 
     def close(self) -> None:
         self._server.http.close()
         self.connection.close()
 
     def _value(self, column: str) -> str:
-        """The expression for a column of values, over the columns of :func:`_table`."""
+        """The expression for a column of values, over the columns of :func:`_tables`."""
         source = _SOURCES[DataType(self._columns.values[column])]
         if self._model is RecordModel.SINGLE:
             return source
         measure = column.replace("'", "''")
-        return f"any_value({source}) FILTER (measure = '{measure}')"
+        return f"any_value({source}) FILTER ({_MEASURE} = '{measure}')"
 
     def _series(
         self, begin: int | None, end: int | None
@@ -167,9 +176,13 @@ class PrometheusReader:
             "time": f"{last // 1_000}.{last % 1_000:03}",
         }
         answer = self._checked(self._get("/api/v1/query", query))
-        for series in msgspec.json.decode(answer.body, type=_QueryAnswer).data.result:
-            times = np.array([round(stamp * 1e3) for stamp, _ in series.values], np.int64)
-            yield series.metric, times, np.array([float(text) for _, text in series.values])
+        # msgspec reads all texts of numbers that Prometheus writes but this one.
+        body = answer.body.replace(b',"+Inf"]', b',"Inf"]')
+        # Not strict, so that texts are numbers.
+        found = msgspec.json.decode(body, type=_QueryAnswer, strict=False)
+        for series in found.data.result:
+            numbers = np.fromiter(chain.from_iterable(series.values), np.float64)
+            yield series.metric, np.rint(numbers[::2] * 1e3).astype(np.int64), numbers[1::2]
 
     def _get(self, path: str, query: dict[str, str]) -> HttpAnswer:
         try:
@@ -188,51 +201,58 @@ class PrometheusReader:
         return answer
 
 
-def _table(
+def _tables(
     naming: Naming, series: Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]
-) -> pa.Table:
-    """Samples as rows: dimensions, time, kind, measure, and the value by its type.
+) -> tuple[pa.Table, pa.Table]:
+    """Owners of series (a number, the dimensions and the kind), and samples.
 
-    A series that is none of the fleet's has its metric's name as kind and as measure.
+    Samples have their owner's number, their time and measure, and the value by its type. A series
+    that is none of the fleet's has its metric's name as kind and as measure.
     """
-    found = list(series)
-    lengths = [len(times) for _, times, _ in found]
-    each = pa.array(np.repeat(np.arange(len(found), dtype=np.int32), lengths))
-
-    def repeated(words: list[str | None]) -> pa.DictionaryArray:
-        return pa.array(words, pa.string()).dictionary_encode().take(each)
-
-    metrics = [naming.metric_of(labels) for labels, _, _ in found]
+    owners: dict[tuple[str | None, ...], int] = {}
+    numbers: list[int] = []
+    measures: list[str | None] = []
+    words: list[str | None] = []
+    types: list[DataType] = []
+    times: list[np.ndarray] = []
+    values: list[np.ndarray] = []
+    for labels, stamps, samples in series:
+        metric = naming.metric_of(labels)
+        name = labels.get(NAME)
+        owner = (metric.kind if metric else name, *map(labels.get, naming.dimensions))
+        numbers.append(owners.setdefault(owner, len(owners)))
+        measures.append(metric.measure if metric else name)
+        words.append(_word(metric, labels))
+        types.append(metric.data_type if metric else DataType.DOUBLE)
+        times.append(stamps)
+        values.append(metric.original(samples) if metric else samples)
+    each = np.repeat(np.arange(len(times)), [len(stamps) for stamps in times])
     columns = {
-        dimension: repeated([labels.get(label) for labels, _, _ in found])
-        for label, dimension in naming.dimensions.items()
+        _OWNER: pa.array(np.array(numbers, np.int32)[each]),
+        TIME: pa.array(_joined(times, np.int64)).cast(pa.timestamp("us")),
+        _MEASURE: _words(measures).take(pa.array(each)),
+        "word": _words(words).take(pa.array(each)),
+        **_numbers(_joined(values, np.float64), np.array(types, object)[each]),
     }
-    names = [labels.get(NAME) for labels, _, _ in found]
-    measures = [(each.kind, each.measure) if each else None for each in metrics]
-    for place, column in enumerate(("kind", "measure")):
-        columns[column] = repeated(
-            [each[place] if each else name for each, name in zip(measures, names, strict=True)]
-        )
-    times = [stamps for _, stamps, _ in found]
-    columns[TIME] = pa.array(_joined(times, np.int64)).cast(pa.timestamp("us"))
-    numbers = [
-        samples if metric is None else metric.original(samples)
-        for metric, (_, _, samples) in zip(metrics, found, strict=True)
-    ]
-    types = np.repeat(
-        [metric.data_type if metric else DataType.DOUBLE for metric in metrics], lengths
-    )
-    values = _joined(numbers, np.float64)
-    columns["number"] = pa.array(values, mask=types != DataType.DOUBLE)
-    # A sample that no value of the type is written as has no value, so that it differs.
+    listed = {_OWNER: pa.array(range(len(owners)), pa.int32())}
+    for place, column in enumerate((_KIND, *naming.dimensions.values())):
+        listed[column] = _words([owner[place] for owner in owners])
+    return pa.table(listed), pa.table(columns)
+
+
+def _numbers(values: np.ndarray, types: np.ndarray) -> dict[str, pa.Array]:
+    """Values by their type; one that no value of its type is written as is null, so it differs."""
     whole = np.isin(types, (DataType.BIGINT, DataType.TIMESTAMP)) & (values == np.rint(values))
-    columns["whole"] = pa.array(np.where(whole, values, 0).astype(np.int64), mask=~whole)
     truth = (types == DataType.BOOLEAN) & np.isin(values, (0, 1))
-    columns["truth"] = pa.array(values == 1, mask=~truth)
-    columns["word"] = repeated(
-        [_word(metric, labels) for metric, (labels, _, _) in zip(metrics, found, strict=True)]
-    )
-    return pa.table(columns)
+    return {
+        "number": pa.array(values, mask=types != DataType.DOUBLE),
+        "whole": pa.array(np.where(whole, values, 0).astype(np.int64), mask=~whole),
+        "truth": pa.array(values == 1, mask=~truth),
+    }
+
+
+def _words(words: Sequence[str | None]) -> pa.DictionaryArray:
+    return pa.array(words, pa.string()).dictionary_encode()
 
 
 def _word(metric: Metric | None, labels: dict[str, str]) -> str | None:
