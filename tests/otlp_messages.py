@@ -10,6 +10,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.otlp.naming import NAMESPACE, Kind, OtlpNaming
+from tests.ends import End
 from tests.wire import Record
 
 CUMULATIVE = metrics_pb2.AGGREGATION_TEMPORALITY_CUMULATIVE
@@ -64,7 +65,8 @@ def _values(kind: Kind, metric: metrics_pb2.Metric) -> Iterator[tuple[str, str, 
     for point in data.data_points:
         time, rest = divmod(point.time_unix_nano, 1_000)
         assert rest == 0
-        assert not point.flags
+        if point.flags:
+            continue
         if metric.HasField("histogram"):
             assert data.aggregation_temporality == CUMULATIVE
             assert tuple(point.explicit_bounds) == known.bounds
@@ -89,6 +91,34 @@ def _values(kind: Kind, metric: metrics_pb2.Metric) -> Iterator[tuple[str, str, 
             yield metric.name, str(known.data_type), point.as_int, time
         else:
             yield metric.name, "DOUBLE", point.as_double, time
+
+
+def ends_said(
+    requests: Iterable[ExportMetricsServiceRequest], naming: OtlpNaming
+) -> Iterator[tuple[str, End]]:
+    """The metrics that are said to have no value any more, and the series whose end that is."""
+    for request in requests:
+        for resource in request.resource_metrics:
+            words = _attributes(resource.resource.attributes)
+            (scope,) = resource.scope_metrics
+            kind = naming.kinds[scope.scope.name.removeprefix("fleetstream.")]
+            dimensions = tuple(sorted((name, words[of]) for name, of in kind.attributes.items()))
+            for metric in scope.metrics:
+                for point in getattr(metric, metric.WhichOneof("data")).data_points:
+                    if point.flags:
+                        assert point.flags == metrics_pb2.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+                        _assert_empty(metric, point)
+                        time = point.time_unix_nano // 1_000
+                        yield metric.name, End(kind.name, dimensions, time)
+
+
+def _assert_empty(metric: metrics_pb2.Metric, point: Any) -> None:
+    if metric.HasField("histogram"):
+        assert (point.count, point.sum, set(point.bucket_counts)) == (0, 0, {0})
+        assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
+    else:
+        assert point.WhichOneof("value") is None
+        assert not point.attributes
 
 
 def _attributes(attributes: Any) -> dict[str, str]:

@@ -331,6 +331,7 @@ def ended(arguments: list[str]) -> int:
         ("HEADERS", "a=s3cret%0d%0aX: y", "The 1. header in OTEL_EXPORTER_OTLP_HEADERS is not"),
         ("METRICS_COMPRESSION", "zstd", "METRICS_COMPRESSION is 'zstd'; set it to gzip or none."),
         ("CERTIFICATE", "/nowhere", "CERTIFICATE names '/nowhere', which does not exist."),
+        ("METRICS_TEMPORALITY_PREFERENCE", "Delta", "is 'Delta', but only cumulative sums"),
         ("CLIENT_KEY", __file__, "A client certificate needs its key"),
     ],
 )

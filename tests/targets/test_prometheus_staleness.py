@@ -11,8 +11,6 @@ import requests
 
 from fleetstream.api import verify_runs
 from fleetstream.generate.choices import RecordModel
-from fleetstream.generate.ends import BatchesWithEnds
-from fleetstream.generate.records import timestamps_of
 from fleetstream.generate.schema import dimension_names
 from fleetstream.run.manifest import read_manifest
 from fleetstream.run.options import make_spec
@@ -25,6 +23,7 @@ from fleetstream.targets.prometheus.rendering import RequestRenderer
 from fleetstream.targets.prometheus.server import PrometheusServer
 from fleetstream.targets.prometheus.sink import PrometheusSink
 from fleetstream.targets.sink import Unavailable
+from tests.ends import ends_of
 from tests.remote_write import decoded
 from tests.servers.prometheus_server import Prometheus
 from tests.servers.victoria_metrics import VictoriaMetrics
@@ -58,25 +57,14 @@ def written(manifest: Path, url: str, **options: Any) -> RunSpec:
     return read_manifest(manifest).spec
 
 
-def ends_of(spec: RunSpec) -> list[tuple[int, dict[str, str]]]:
-    """Where pods end: the time, and the labels."""
-    generator = spec.generator()
-    naming = Naming(tuple(generator.schemas.values()), "fleetstream")
-    assert spec.start is not None
-    assert spec.end is not None
-    times = list(range(-(-spec.start // MINUTE) * MINUTE, spec.end, MINUTE))
-    found = []
-    for batch in BatchesWithEnds(generator).batches(times, generator.chunks):
-        first = batch.schema.get_field_index("time") + 1
-        if batch.schema.metadata[b"kind"].decode() != KIND:
-            continue
-        gone = [each is None for each in batch.column(first).to_pylist()]
-        for row, stamp in enumerate(timestamps_of(batch).tolist()):
-            if gone[row]:
-                names = dimension_names(batch.schema)
-                words = {naming.labels[name]: batch.column(name)[row].as_py() for name in names}
-                found.append((stamp, {label: word for label, word in words.items() if word}))
-    return found
+def ends_of_pods(spec: RunSpec) -> list[tuple[int, dict[str, str]]]:
+    """The time of each, and its labels."""
+    naming = Naming(tuple(spec.generator().schemas.values()), "fleetstream")
+    return [
+        (end.time, {naming.labels[name]: word for name, word in end.dimensions if word})
+        for end in ends_of(spec, MINUTE)
+        if end.kind == KIND
+    ]
 
 
 def at(url: str, labels: dict[str, str], timestamp: int) -> list[Any]:
@@ -93,7 +81,7 @@ def test_a_series_is_gone_right_after_its_end(server: Any, tmp_path: Path) -> No
     """Without a marker, both would return its last value for five minutes."""
     with server(tmp_path) as url:
         spec = written(tmp_path / "run.json", url)
-        ends = ends_of(spec)
+        ends = ends_of_pods(spec)
         assert ends
         findings = verify_runs(tmp_path / "run.json")  # has VictoriaMetrics show the latest samples
         assert findings.matches

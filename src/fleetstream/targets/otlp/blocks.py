@@ -11,9 +11,16 @@ import numpy as np
 
 from fleetstream.generate.records import Indices
 from fleetstream.model import DataType
-from fleetstream.targets.otlp.fragments import LENGTHS, Fragment, joined
+from fleetstream.targets.otlp.fragments import LENGTHS, Bytes, Fragment, joined
 from fleetstream.targets.otlp.naming import DataShape, Kind, OtlpMetric
-from fleetstream.targets.protobuf import FIXED64, content_field, key, number_field, text_field
+from fleetstream.targets.protobuf import (
+    FIXED64,
+    VARINT,
+    content_field,
+    key,
+    number_field,
+    text_field,
+)
 
 NANOSECONDS = 1_000
 """Per microsecond."""
@@ -30,6 +37,14 @@ _CUMULATIVE, _MONOTONIC = number_field(2, 2), number_field(3, 1)
 _TIME, _VALUE, _WORD, _POINT, _METRIC = "times", "values", "words", "points", "metrics"
 """Marks of timestamps, values and words, and of where data points and metrics begin and end."""
 
+_FLAG = "flags"
+"""Marks of the fields that :data:`_NO_VALUE` takes the place of: a value, or a count."""
+
+_NO_VALUE = b"\x81" + b"\x80" * 6 + b"\0"
+"""The flag NO_RECORDED_VALUE, 1, as long as the number in whose place it is put."""
+
+_FLAG_FIELDS = {DataShape.GAUGE: 8, DataShape.SUM: 8, DataShape.HISTOGRAM: 10}
+
 _NONE = np.empty((0, 2), np.int64)
 
 
@@ -41,6 +56,9 @@ class Block:
     ``point_ranges`` and ``metric_ranges`` where each begins and ends. ``of_times``, ``of_values``
     and ``of_words`` say to which of the points of its metric each belongs, and ``columns`` which of
     the kind's columns each value is. ``lengths`` are those of :mod:`fragments`.
+
+    A point of numbers has no value where the field at its position in ``flags`` is replaced by that
+    of its metric in ``flag_fields`` (metrics of numbers, bytes).
     """
 
     points: int
@@ -52,6 +70,8 @@ class Block:
     columns: Indices
     words: Indices
     of_words: Indices
+    flags: Indices
+    flag_fields: Bytes
     point_ranges: Indices
     metric_ranges: Indices
     lengths: Indices
@@ -73,6 +93,11 @@ def block(kind: Kind, points: int, widths: Mapping[str, int]) -> Block:
     of_points = np.arange(points)
     marks = whole.marks
     words = marks.get(_WORD, _NONE)
+    flag_fields = [
+        key(_FLAG_FIELDS[each.shape], VARINT) + _NO_VALUE
+        for each in metrics
+        if each.data_type is not DataType.VARCHAR
+    ]
     return Block(
         points,
         whole.content,
@@ -88,6 +113,8 @@ def block(kind: Kind, points: int, widths: Mapping[str, int]) -> Block:
         ),
         words,
         np.tile(of_points, len(words) // points),
+        marks.get(_FLAG, _NONE)[:, 0],
+        np.array([list(each) for each in flag_fields], np.uint8),
         marks[_POINT],
         marks[_METRIC],
         marks[LENGTHS],
@@ -124,7 +151,7 @@ def _point(metric: OtlpMetric, start: bytes, width: int) -> Fragment:
         return whole.marked(_POINT, 0, len(whole.content))
     else:
         number_type = 4 if metric.data_type is DataType.DOUBLE else 6
-        parts += [Fragment(key(number_type, FIXED64)), _number(_VALUE)]
+        parts.append(_first_number(number_type))
     whole = joined(parts).fixed(_POINTS_FIELD)
     return whole.marked(_POINT, 0, len(whole.content))
 
@@ -133,11 +160,16 @@ def _histogram(metric: OtlpMetric) -> list[Fragment]:
     """The count, the sum and the buckets of a data point."""
     bounds = np.array(metric.bounds, "<f8").tobytes()
     return [
-        *(Fragment(key(4, FIXED64)), _number(_VALUE)),
+        _first_number(4),
         *(Fragment(key(5, FIXED64)), _number(_VALUE)),
         _number(_VALUE).repeated(len(metric.bounds) + 1).fixed(6),
         Fragment(content_field(7, bounds)),
     ]
+
+
+def _first_number(number: int) -> Fragment:
+    """The field of a point's value or count, in whose place its flags may be put."""
+    return joined([Fragment(key(number, FIXED64)), _number(_VALUE)]).marked(_FLAG, 0)
 
 
 def _number(mark: str) -> Fragment:

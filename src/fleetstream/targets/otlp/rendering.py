@@ -61,6 +61,14 @@ class _Group:
         _put(body, self.places(block.times), times[self.rows[:, block.of_times]])
         _put(body, self.places(block.values), values[self.rows[:, block.of_values], block.columns])
 
+    def end(self, body: Bytes, ended: Flags) -> None:
+        """Put flags in place of the values of rows that have ``ended``."""
+        block = self.block
+        there = np.tile(ended[self.rows], (1, len(block.flag_fields))).ravel()
+        fields = block.flag_fields.repeat(block.points, axis=0)
+        places = self.places(block.flags)[there, np.newaxis] + np.arange(fields.shape[1])
+        body[places] = np.tile(fields, (len(self.rows), 1))[there]
+
     def absent(self, shown: Flags) -> Iterator[Ranges]:
         """Where the points are that are not ``shown`` (rows, metrics), and what has none left."""
         present = shown[self.rows].transpose(0, 2, 1)
@@ -120,10 +128,13 @@ class OtlpRenderer:
         self._forms = ArrayCache[_Form](CACHED_BYTES, lambda form: form.body.nbytes)
         self._blocks = ArrayCache[Block](CACHED_BLOCK_BYTES, lambda block: len(block.content))
 
-    def body(self, records: Records, rows: slice, shown: Flags | None) -> bytes:
+    def body(
+        self, records: Records, rows: slice, shown: Flags | None, ended: Flags | None = None
+    ) -> bytes:
         """The body of some rows.
 
-        ``shown`` says which data points there are (rows of the batch, metrics), None for all.
+        ``shown`` says which data points there are (rows of the batch, metrics), None for all;
+        ``ended`` which rows have no values but end their series, None if there are none.
         """
         kind = self._naming.kinds[records.kind]
         words = {
@@ -139,6 +150,8 @@ class OtlpRenderer:
         for group in form.groups:
             group.fill(body, times, values)
             removed += [each.put(body, group, place) for place, each in enumerate(words.values())]
+            if ended is not None:
+                group.end(body, ended[rows])
             if shown is not None:
                 removed += group.absent(shown[rows])
         if removed:

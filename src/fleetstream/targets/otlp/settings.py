@@ -14,6 +14,8 @@ from fleetstream.targets.sink import TargetUnusable
 
 _PREFIXES = ("OTEL_EXPORTER_OTLP_METRICS_", "OTEL_EXPORTER_OTLP_")
 
+_TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -41,6 +43,13 @@ def settings_from_environment() -> ExporterSettings:
     if compression not in ("gzip", "none"):
         raise TargetUnusable(
             f"{_variable('COMPRESSION')[0]} is {compression!r}; set it to gzip or none."
+        )
+    temporality = os.environ.get(_TEMPORALITY, "").strip()
+    if temporality.lower() not in ("", "cumulative"):
+        raise TargetUnusable(
+            f"{_TEMPORALITY} is {temporality!r}, but only cumulative sums and histograms are sent; "
+            "set it to cumulative, and have the processor cumulativetodelta of a collector make "
+            "deltas of them."
         )
     certificate, key = _file("CLIENT_CERTIFICATE"), _file("CLIENT_KEY")
     if (certificate is None) != (key is None):

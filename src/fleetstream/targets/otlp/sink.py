@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import Indices, RecordRange, Records
+from fleetstream.model import DataType
 from fleetstream.targets.otlp.exporter import Exporter, RequestRefused
 from fleetstream.targets.otlp.naming import Kind, OtlpNaming
 from fleetstream.targets.otlp.rendering import Flags, OtlpRenderer
@@ -30,13 +31,15 @@ class _Points:
     """The data points of a batch: which there are (rows, metrics), None if all are there.
 
     ``metric_of`` has the metric of each measure. ``incomplete`` says of which data points some
-    measures are missing, but not all; None if of none.
+    measures are missing, but not all; None if of none. ``ended`` says which rows have no value at
+    all and end their series, whose data points of numbers are shown; None if none does.
     """
 
     kind: Kind
     metric_of: Indices
     shown: Flags | None
     incomplete: Flags | None
+    ended: Flags | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class OtlpSink:
     concurrency = None
     exclusive = False
     window = WINDOW
+    marks_ends = True
 
     def __init__(self, exporter: Exporter, naming: OtlpNaming, model: RecordModel) -> None:
         self.exporter = exporter
@@ -72,12 +76,15 @@ class OtlpSink:
         self.exporter.open()
 
     def prepare(self, batch: pa.RecordBatch) -> Iterator[Request]:
-        """Requests of some thousand values each; nothing is kept for the next batch."""
+        """Requests of some thousand values each; nothing is kept for the next batch.
+
+        Where series end, data points without a value say so; they are no records of the request.
+        """
         records = Records(batch, self._model)
         points = self._points(records)
         for rows in row_parts(records, VALUES_PER_REQUEST):
             start, stop = np.searchsorted(records.rows, (rows.start, rows.stop)).tolist()
-            if start < stop:
+            if start < stop or (points.ended is not None and points.ended[rows].any()):
                 part = RecordRange(records, start, stop)
                 body = self._body(part, rows, points)
                 yield Request((part,), body, len(body.message))
@@ -131,7 +138,9 @@ class OtlpSink:
 
     def _body(self, records: RecordRange, rows: slice, points: _Points) -> _Body:
         """The body of records, which are those of some rows."""
-        message = self.exporter.packed(self._renderer.body(records.records, rows, points.shown))
+        message = self.exporter.packed(
+            self._renderer.body(records.records, rows, points.shown, points.ended)
+        )
         return _Body(message, points, _incomplete(records, points))
 
     def _points(self, records: Records) -> _Points:
@@ -140,15 +149,19 @@ class OtlpSink:
         of = {name: place for place, names in enumerate(measures) for name in names}
         metric_of = np.array([of[name] for name in records.measure_names])
         if records.complete:
-            return _Points(kind, metric_of, None, None)
+            return _Points(kind, metric_of, None, None, None)
         present = [records.present[:, metric_of == place] for place in range(len(measures))]
         shown = np.stack([each.all(axis=1) for each in present], axis=1)
         incomplete = np.stack([each.any(axis=1) for each in present], axis=1) & ~shown
+        of_numbers = np.array([each.data_type is not DataType.VARCHAR for each in kind.metrics])
+        ends = ~np.any(records.present, axis=1) if of_numbers.any() else None
+        if ends is not None:
+            shown[np.ix_(ends, of_numbers)] = True
         if not incomplete.any():
-            return _Points(kind, metric_of, shown, None)
+            return _Points(kind, metric_of, shown, None, ends)
         if self._model is RecordModel.MULTI:
             shown &= ~incomplete.any(axis=1, keepdims=True)
-        return _Points(kind, metric_of, shown, incomplete)
+        return _Points(kind, metric_of, shown, incomplete, ends)
 
 
 def _incomplete(records: RecordRange, points: _Points) -> Indices:
