@@ -1,28 +1,26 @@
 """A real OpenTelemetry Collector in a process of its own, compiled from its modules."""
 
-import fcntl
-import hashlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import requests
 import trustme
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from tests.servers.programs import ServerProcess, free_port, program
+from tests.servers.go_programs import GoProgram
+from tests.servers.programs import ServerProcess, free_port
 
-SOURCES = Path(__file__).parent / "otlp_collector_program"
+PROGRAM = GoProgram(
+    "otlp-collector",
+    "The OpenTelemetry Collector",
+    Path(__file__).parent / "otlp_collector_program",
+)
 
 COLLECTORS: dict[str, "Collector"] = {}
 """Those of this process, by each of their URLs."""
-
-COMPILING = 1_500
-"""Seconds; two minutes on two idle cores."""
 
 CONFIGURATION = """\
 extensions:
@@ -82,7 +80,7 @@ class Collector(ServerProcess):
                 file=self.file,
             )
         )
-        self.launch(str(collector_program()), "--config", str(configuration), answers=self._answers)
+        self.launch(str(PROGRAM.path()), "--config", str(configuration), answers=self._answers)
 
     def requests(self) -> Iterator[ExportMetricsServiceRequest]:
         """What it has received, in order, without a request that is not written in full."""
@@ -122,34 +120,5 @@ def _certificates(folder: Path, authority: trustme.CA) -> str:
     return f'{{cert_file: "{server}", key_file: "{server}", client_ca_file: "{clients}"}}'
 
 
-def collector_program() -> Path:
-    """The compiled program, from a cache outside of the repository; compiled if it is not there."""
-    go = program("go", package="golang-go", folders=[Path("/usr/local/go/bin")])
-    version = subprocess.run([go, "version"], capture_output=True, check=True).stdout
-    content = b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
-    name = hashlib.sha256(version + content).hexdigest()[:16]
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "fleetstream-tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    compiled = folder / f"otlp-collector-{name}"
-    with (folder / "otlp-collector.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
-        if not compiled.exists():
-            _compile(go, compiled)
-    return compiled
-
-
-def _compile(go: str, compiled: Path) -> None:
-    unfinished = compiled.with_suffix(".unfinished")
-    command = [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(unfinished), "."]
-    build = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=COMPILING)
-    if build.returncode:
-        message = f"The OpenTelemetry Collector cannot be compiled: {build.stderr[-2_000:]}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    unfinished.rename(compiled)
-
-
 if __name__ == "__main__":
-    print(collector_program())
+    print(PROGRAM.path())

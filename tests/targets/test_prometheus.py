@@ -166,13 +166,17 @@ def test_integers_that_a_sample_cannot_have_are_rejected(model: RecordModel) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("version", [1, 2])
 def test_a_run_outlives_a_crash_of_prometheus(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    version: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Killed and started again in mid-run: nothing is lost, and nothing is there twice."""
     monkeypatch.chdir(tmp_path)
     live = ("--interval", "50ms", "--autostop", "40", "--manifest", "run.json")
-    with Prometheus(tmp_path) as server:
+    with Prometheus(tmp_path, version=version) as server:
         target = ("--to", f"prometheus:{server.url}", "--processes", "2")
         run = subprocess.Popen(
             [FLEETSTREAM, "ingest", *SMALL, *live, *target],
@@ -198,11 +202,14 @@ def _await(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("model", RecordModel)
-def test_prometheus_refuses_what_is_out_of_order(tmp_path: Path, model: RecordModel) -> None:
+def test_prometheus_refuses_what_is_out_of_order(
+    model: RecordModel, version: int, tmp_path: Path
+) -> None:
     """Samples before the latest of their series are rejected, one by one; others are stored."""
     batch = history(3, missing=0)[1]
-    with Prometheus(tmp_path) as server:
+    with Prometheus(tmp_path, version=version) as server:
         options = TargetOptions(to=f"prometheus:{server.url}", table_name="fleet")
         with opened(options, model) as sink:
             assert not any(each.rejections for _, each in write(sink, [batch.slice(24, 2)]))

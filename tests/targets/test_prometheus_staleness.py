@@ -41,6 +41,13 @@ def prometheus(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def prometheus_2(folder: Path) -> Iterator[str]:
+    """One that takes version 2.0 of remote write."""
+    with Prometheus(folder, version=2) as server:
+        yield server.url
+
+
+@contextmanager
 def victoria_metrics(folder: Path) -> Iterator[str]:
     with VictoriaMetrics(folder) as server:
         yield server.url
@@ -76,7 +83,7 @@ def at(url: str, labels: dict[str, str], timestamp: int) -> list[Any]:
     return result
 
 
-@pytest.mark.parametrize("server", [prometheus, victoria_metrics])
+@pytest.mark.parametrize("server", [prometheus, prometheus_2, victoria_metrics])
 def test_a_series_is_gone_right_after_its_end(server: Any, tmp_path: Path) -> None:
     """Without a marker, both would return its last value for five minutes."""
     with server(tmp_path) as url:
