@@ -58,6 +58,15 @@ def fleetstream(
     return run("-m", "fleetstream", *arguments, folder=folder, environment=environment)
 
 
+def without_start(measured: Callable[[int], Usage], few: int, many: int) -> tuple[float, float]:
+    """CPU and wall seconds of the sweeps that a run of ``many`` has and one of ``few`` has not.
+
+    What the start takes is in both.
+    """
+    less, more = measured(few), measured(many)
+    return more.cpu - less.cpu, more.wall - less.wall
+
+
 def cpu_seconds(work: Callable[[], object]) -> float:
     """The CPU seconds that this process takes for some work."""
     began = time.process_time()

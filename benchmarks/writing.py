@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pycurl
 
-from benchmarks.measure import alternating, cpu_seconds, fleetstream, ratios, run
+from benchmarks.measure import (
+    Usage,
+    alternating,
+    cpu_seconds,
+    fleetstream,
+    ratios,
+    run,
+    without_start,
+)
 from benchmarks.results import Result, against, at_least, at_most
 from benchmarks.wire import Wire
 from fleetstream.generate.choices import RecordModel
@@ -77,18 +85,18 @@ def _straightforward(url: str) -> float:
 def _ours(url: str, model: RecordModel) -> float:
     """The same of fleetstream."""
     scale = SCALES[model]
-    used = []
-    for sweeps in (FEW, SWEEPS):
+
+    def measured(sweeps: int) -> Usage:
         with tempfile.TemporaryDirectory() as folder:
-            used.append(
-                fleetstream(
-                    *("ingest", "-r", "us-east-1", "-url", url, "-d", "db", "-t", "tb", "--quiet"),
-                    *("--record-model", model, "--host-scale", str(scale)),
-                    *("--autostop", str(sweeps)),
-                    folder=folder,
-                ).cpu
+            return fleetstream(
+                *("ingest", "-r", "us-east-1", "-url", url, "-d", "db", "-t", "tb", "--quiet"),
+                *("--record-model", model, "--host-scale", str(scale)),
+                *("--autostop", str(sweeps)),
+                folder=folder,
             )
-    return (SWEEPS - FEW) * scale * 26_260 / (used[1] - used[0])
+
+    cpu, _ = without_start(measured, FEW, SWEEPS)
+    return (SWEEPS - FEW) * scale * 26_260 / cpu
 
 
 def _against_floor(url: str, model: RecordModel) -> Result:
