@@ -66,6 +66,34 @@ def test_shipped_models_go_to_every_target_and_verify(
     assert main(["verify", "run.json"]) == 0
 
 
+@pytest.mark.parametrize("option", ["--include", "--exclude"])
+def test_a_run_of_some_instances(option: str) -> None:
+    """Those of one release, which differ from the others in the version that they have."""
+    run = ("--model", "web-shop", "--seed", "7", "--include", "region=eu-central-1")
+    run = (*run, "--start", "2026-11-02T09:00", "--end", "2026-11-02T10:00", "--interval", "5m")
+    run = (*run, "--record-model", "multi")
+    assert main(["ingest", *run, "--to", "duckdb:whole.duckdb"]) == 0
+    rows = "SELECT * FROM whole.telemetry WHERE version IS NULL OR version "
+    with duckdb.connect() as connection:
+        connection.execute("ATTACH 'whole.duckdb' AS whole (READ_ONLY)")
+        query = (
+            "SELECT version FROM whole.telemetry WHERE version IS NOT NULL ORDER BY hash(version)"
+        )
+        (version,) = connection.execute(query).fetchone() or ("",)
+    part = (option, f"version={version}", "--to", "duckdb:part.duckdb", "--manifest", "run.json")
+    assert main(["ingest", *run, *part]) == 0
+    assert main(["verify", "run.json"]) == 0
+    with duckdb.connect() as connection:
+        connection.execute("ATTACH 'whole.duckdb' AS whole (READ_ONLY)")
+        connection.execute("ATTACH 'part.duckdb' AS part (READ_ONLY)")
+        wanted = rows + ("= ?" if option == "--include" else "<> ?")
+        kept = connection.execute(wanted, [version]).fetchall()
+        assert len(kept) < len(connection.execute("FROM whole.telemetry").fetchall())
+        assert sorted(map(repr, kept)) == sorted(
+            map(repr, connection.execute("FROM part.telemetry").fetchall())
+        )
+
+
 @pytest.mark.parametrize("model", ["iot-trucks", "kubernetes", "web-shop"])
 def test_a_live_run_and_history_agree(model: str) -> None:
     """Bit for bit, and so do two processes and a part of the series at a time."""

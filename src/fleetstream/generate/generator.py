@@ -24,12 +24,14 @@ from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans
 from fleetstream.generate.lost_connections import lost_connections
 from fleetstream.generate.moments import MILLISECOND
+from fleetstream.generate.occurrences import IncidentSource
 from fleetstream.generate.rows import Indices
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
 from fleetstream.generate.topology import SeriesTable, Topology
 from fleetstream.generate.values import Evaluator
 from fleetstream.model import DataType, Measure, Model
+from fleetstream.model.incidents import concerns
 from fleetstream.model.laws import Choice
 
 ROWS = 16_384
@@ -274,14 +276,37 @@ class Generator:
     def labels(self, begin: int, end: int) -> list[Label]:
         """The incidents that affect any moment from ``begin`` until before ``end``, by start.
 
-        Times are in microseconds. No values are generated.
+        Times are in microseconds. No values are generated. An incident of which filters keep no
+        instance that it could affect is left out.
         """
-        found = [
-            label
-            for source in self._incidents
-            for label in labels_of(source, self._topology, begin, end)
-        ]
+        found: list[Label] = []
+        for source in self._incidents:
+            kinds = self._affected_kinds(source)
+            chooses = not self._topology.filters.of_instances.keys().isdisjoint(kinds)
+            found += [
+                label
+                for label in labels_of(source, self._topology, begin, end)
+                if not chooses or self._affects(kinds, source.incident.level, label)
+            ]
         return sorted(found, key=attrgetter("start", "id"))
+
+    def _affected_kinds(self, source: IncidentSource) -> list[str]:
+        """The kinds whose values incidents could affect."""
+        return [
+            key
+            for key, kind in self.model.kinds.items()
+            if source.incident.level in self.model.above(kind.level)
+            and concerns(source.effects, key, kind.driver_names)
+        ]
+
+    def _affects(self, kinds: Sequence[str], level: str, label: Label) -> bool:
+        """Whether filters keep a series of some kinds below the row of an incident."""
+        return any(
+            self._populations[key].holds(
+                np.flatnonzero(self.rows_above(key, level) == label.row), label.start, label.end
+            )
+            for key in kinds
+        )
 
     def instances(self, chunk: Chunk, timestamps: Sequence[int]) -> Instances:
         """The series of a chunk that are alive at any of the timestamps, and their cells."""

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.generate.drivers import DriverRows, DriverView
+from fleetstream.generate.drivers import DriverView
 from fleetstream.generate.incidents import IncidentView
-from fleetstream.generate.instance_names import identifiers, joined
 from fleetstream.generate.keys import Bits, mix, seeded
+from fleetstream.generate.kind_life import KindLife, driver_view
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans, Residents, Rows, Slots
 from fleetstream.generate.occurrences import IncidentSource
@@ -111,7 +111,7 @@ class Population:
         }
         self._fixed = evaluator.fixed(self.table.identities) | self._integers
         self._drivers = {
-            name: _driver_view(model, topology, name, key, seed) for name in kind.driver_names
+            name: driver_view(model, topology, name, key, seed) for name in kind.driver_names
         }
         above = model.above(kind.level)
         self._incidents = [
@@ -121,9 +121,9 @@ class Population:
             for source in incidents
             if source.incident.level in above and concerns(source.effects, key, kind.driver_names)
         ]
-        self._life: _KindLife | None = None
+        self._life: KindLife | None = None
         if model.life_level(kind.level) is not None:
-            self._life = _KindLife(model, key, topology, seed)
+            self._life = KindLife(model, key, topology, seed)
             if self._life.templates:
                 places = seeded(topology.identities(kind.level), seed)[series]
                 self._keys = mix(self._keys + places)
@@ -162,7 +162,35 @@ class Population:
         def instances(residents: Residents) -> Instances:
             return self._instances(rows.start, residents, drivers, incidents)
 
-        return _LivingPart(*self._life.part(rows), instances, named=bool(self._life.templates))
+        def selected(residents: Residents) -> Residents:
+            return self._selected(rows.start + residents.slots, residents)
+
+        slots, scaled_by = self._life.part(rows)
+        named = bool(self._life.templates)
+        return _LivingPart(slots, scaled_by, selected, instances, named=named)
+
+    def holds(self, rows: Rows, begin: int, end: int) -> bool:
+        """Whether filters keep any series of some rows of the table in a stretch of time."""
+        if self._life is None or not self._life.filters:
+            return bool(len(rows))
+        residents = self._life.slots(rows).during(begin, end)
+        return bool(len(self._selected(rows[residents.slots], residents).slots))
+
+    def _selected(self, rows: Rows, residents: Residents) -> Residents:
+        """The instances in rows of the table that filters keep."""
+        assert self._life is not None
+        if not self._life.filters:
+            return residents
+        keys = self._instance_keys(rows, residents)
+        return residents.where(self._life.kept(rows, keys, residents.releases))
+
+    def _instance_keys(self, rows: Rows, residents: Residents) -> Bits:
+        """The keys of instances in rows of the table, those of the rows where they have no name."""
+        assert self._life is not None
+        keys = self._keys[rows]
+        if not self._life.templates:
+            return keys
+        return mix(keys + mix(residents.births.astype(np.uint64)))
 
     def _instances(
         self,
@@ -175,10 +203,9 @@ class Population:
         assert self._life is not None
         slots = residents.slots
         rows = slots + start
-        keys = self._keys[rows]
+        keys = self._instance_keys(rows, residents)
         fixed: dict[str, npt.NDArray[np.generic]]
         if self._life.templates:
-            keys = mix(keys + mix(residents.births.astype(np.uint64)))
             fixed = self._evaluator.fixed(self.table.identities[rows] + keys)
             fixed |= {name: values[rows] for name, values in self._integers.items()}
         else:
@@ -234,14 +261,16 @@ class _LastingPart:
 class _LivingPart:
     """Rows that are slots.
 
-    ``scaled_by`` is the driver that decides how many slots are in use. Where instances are
-    ``named``, they have dimensions of their own, so the next one in a slot is another series.
+    ``scaled_by`` is the driver that decides how many slots are in use; ``selected`` returns the
+    instances that filters keep. Where instances are ``named``, they have dimensions of their own,
+    so the next one in a slot is another series.
     """
 
     def __init__(
         self,
         slots: Slots,
         scaled_by: DriverView | None,
+        selected: Callable[[Residents], Residents],
         instances: Callable[[Residents], Instances],
         *,
         named: bool,
@@ -249,6 +278,7 @@ class _LivingPart:
         self._slots = slots
         self._scale = None if scaled_by is None else scaled_by.values
         self._named = named
+        self._selected = selected
         self._instances = instances
         self._known: _Stretch | None = None
 
@@ -275,6 +305,7 @@ class _LivingPart:
         first, last = int(times.min()) // length, int(times.max()) // length
         if self._known is None or self._known.numbers != (first, last):
             residents = self._slots.during(first * length, (last + 1) * length)
+            residents = self._selected(residents)
             everything = np.ones(len(residents.slots), np.bool_)
             instances = self._instances(residents)
             self._known = _Stretch((first, last), residents, instances, everything, instances)
@@ -318,64 +349,3 @@ class _Stretch:
             self.chosen = self.instances.only(np.flatnonzero(self.some))
         alive = alive[:, self.some]
         return self.chosen.during(times, None if alive.all() else alive)
-
-
-class _KindLife:
-    """The life cycles of the rows of a kind."""
-
-    def __init__(self, model: Model, key: str, topology: Topology, seed: int) -> None:
-        kind = model.kinds[key]
-        level = model.life_level(kind.level)
-        assert level is not None
-        assert level.life is not None
-        self._name = level.name
-        series = topology.series(key)
-        owners = topology.above(kind.level, level.name)[series]
-        keys = seeded(topology.identities(level.name), seed)
-        releases = level.life.releases
-        release_keys = keys
-        if releases is not None:
-            scope = seeded(topology.identities(releases.level), seed)
-            release_keys = scope[topology.above(level.name, releases.level)]
-        index = topology.integers(level.name, f"{level.name}.index")
-        siblings = topology.integers(level.name, f"{level.name}.siblings")
-        places = index / np.maximum(siblings, 1)
-        self._slots = Slots(level.life, keys[owners], release_keys[owners], places[owners])
-        scale = level.life.scale
-        self._scale: DriverView | None = None
-        if scale is not None:
-            self._scale = _driver_view(model, topology, scale, key, seed)
-        self.templates = {name: kind.templates[name] for name in model.changing_dimensions(kind)}
-        self._fields = {
-            field: topology.texts(kind.level, field).take(pa.array(series))
-            for template in self.templates.values()
-            for field in template.fields
-            if field not in (f"{level.name}.id", f"{level.name}.release")
-        }
-
-    def part(self, rows: slice) -> tuple[Slots, DriverView | None]:
-        """The slots of some rows, and the driver that scales them."""
-        slots = self._slots
-        part = Slots(slots.life, slots.keys[rows], slots.release_keys[rows], slots.places[rows])
-        return part, None if self._scale is None else self._scale.part(rows)
-
-    def rendered(self, rows: Rows, keys: Bits, releases: Times) -> dict[str, pa.Array]:
-        """The dimensions that change, for instances in these rows of the kind."""
-        values = {name: texts.take(pa.array(rows)) for name, texts in self._fields.items()}
-        values[f"{self._name}.id"] = identifiers(keys)
-        values[f"{self._name}.release"] = pa.array(releases)
-        return {name: joined(each, values) for name, each in self.templates.items()}
-
-
-def _driver_view(model: Model, topology: Topology, name: str, kind: str, seed: int) -> DriverView:
-    """A driver, and which of its rows each series of a kind follows."""
-    driver, level, series = model.drivers[name], model.kinds[kind].level, topology.series(kind)
-    if driver.level is None:
-        keys, offsets = seeded(np.zeros(1, np.uint64), seed), np.zeros(1, np.int64)
-        return DriverView(DriverRows(name, driver, keys, offsets), np.zeros(len(series), np.intp))
-    keys = seeded(topology.identities(driver.level), seed)
-    offsets = np.zeros(len(keys), np.int64)
-    if driver.utc_offset is not None:
-        offsets = topology.integers(driver.level, driver.utc_offset)
-    of = topology.above(level, driver.level)[series].astype(np.intp)
-    return DriverView(DriverRows(name, driver, keys, offsets), of)

@@ -47,6 +47,12 @@ class Residents:
     ends: Times
     releases: Times
 
+    def where(self, wanted: Booleans) -> "Residents":
+        """Those that are wanted."""
+        return Residents(
+            self.slots[wanted], self.births[wanted], self.ends[wanted], self.releases[wanted]
+        )
+
     def there(self, times: Times) -> Booleans:
         """Which instances are there at each time, of shape (times, instances).
 

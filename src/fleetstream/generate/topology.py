@@ -83,7 +83,7 @@ class Topology:
     ) -> None:
         self._model = model
         self._parameters = _parameter_values(model, parameters)
-        self._filters = make_filters(model, include, exclude)
+        self.filters = make_filters(model, include, exclude)
         self._shard = shard
         self._lists: dict[str, list[list[str]]] = {}
         """Attributes that list names, per member."""
@@ -97,7 +97,7 @@ class Topology:
             self._levels[level.name] = rows
         self._kept: dict[str, Flags] = {}
         """Which rows of their level are series of the kinds that are filtered themselves."""
-        for each in self._filters.of_kinds:
+        for each in self.filters.of_kinds:
             self._filter_kinds(each)
         if (
             (include or exclude)
@@ -211,7 +211,7 @@ class Topology:
 
     def _expand(self, level: Level, above: Rows | None, index: int) -> Rows:
         counts = self._counts(level, above, index)
-        filters = self._filters.of_levels.get(level.name, ())
+        filters = self.filters.of_levels.get(level.name, ())
         shard = self._shard if level.name == self._model.shard_level else None
         first, last = 0, int(counts.sum())
         is_partial = bool(filters) or self._loses_rows(level)
@@ -259,6 +259,7 @@ class Topology:
             key: rendered(kind.templates[each.dimension], self._levels[kind.level])
             for key, kind in self._model.kinds.items()
             if each.dimension in kind.dimensions
+            and each.dimension not in self._model.changing_dimensions(kind)
         }
         if self._shard is None:
             each.check_values([*columns.values()])
@@ -341,7 +342,7 @@ class Topology:
     def _loses_rows(self, level: Level) -> bool:
         """Whether filters leave out rows of other branches that a level is below."""
         line = {each.name for each in self._model.line(level.name)}
-        return not line.issuperset(self._filters.of_levels.keys() & self._model.above(level.name))
+        return not line.issuperset(self.filters.of_levels.keys() & self._model.above(level.name))
 
     def _place_keys(self, level: Level, rows: Rows, index: npt.NDArray[np.int64]) -> Bits:
         """A hash per row of where it is, also before its text is known."""
