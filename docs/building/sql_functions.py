@@ -113,7 +113,6 @@ _DIFFERENCES = {
     "interpolate_locf": "null before the series",
     "interpolate_spline_cubic": "the natural spline; null outside of the series",
     "parse_datetime": "the format must be a literal of known letters",
-    "parse_duration": "the duration must be a literal",
     "regexp_extract": "RE2's expressions; the group must be a literal; '' for one without a match",
     "regexp_extract_all": "RE2's expressions; the group must be a literal",
     "regexp_like": "RE2's expressions",

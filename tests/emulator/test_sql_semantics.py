@@ -3,10 +3,11 @@
 import math
 import operator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fleetstream.emulator.sql import functions
@@ -87,6 +88,28 @@ def test_doubles_compare_as_in_ieee_754(
             expected = [test for one in compared for test in (one, one)]
             expected += [a == b, a >= b and a <= a, a == b]
         assert list(row) == [boolean(test) for test in expected], (a, b)
+
+
+def java_text(value: float) -> str:
+    """A double as the service sends it: as Java prints it, with its shortest digits."""
+    if value == 0 or not math.isfinite(value):
+        return spelled(value)
+    number = Decimal(repr(value))
+    if 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    digits = "".join(map(str, number.as_tuple().digits)).rstrip("0")
+    sign = "-" * (value < 0)
+    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{number.adjusted()}"
+
+
+@some
+@given(values=st.lists(st.floats() | st.integers(-300, 300).map(lambda n: float(f"1e{n}"))))
+@example(values=[1e23, -1e307, 1e-5, 9_999_999.0])
+def test_doubles_are_written_with_their_shortest_digits(
+    fleet: Endpoint, values: list[float]
+) -> None:
+    listed = ", ".join(map(double, [0.0, *values]))
+    assert answers(fleet, f"SELECT {listed}") == [tuple(map(java_text, [0.0, *values]))]
 
 
 def equal(left: Any, right: Any) -> bool | None:

@@ -48,6 +48,15 @@ ProduceRows = Callable[
 then, which raises ServiceError if the statement was stopped; returns its result."""
 
 
+_OUT_OF_RANGE = "A timestamp is not from 1677-09-21 00:12:44 to 2262-04-11 23:47:16.854775806"
+_SENTENCES = {
+    "Division by zero": "Division by zero",
+    "Could not convert Timestamp to higher precision": _OUT_OF_RANGE,
+    "Timestamp microseconds out of range": _OUT_OF_RANGE,
+}
+"""The beginnings of DuckDB's messages that are replaced."""
+
+
 def service_error(error: Exception) -> ServiceError:
     """The service's error for an error of DuckDB, without DuckDB's prefix and further lines."""
     refused = failure_message(str(error))
@@ -61,8 +70,9 @@ def service_error(error: Exception) -> ServiceError:
             "The query needs more memory than the server's memory limit allows."
         )
     message = message.replace('column "_', 'column "')
-    if message.startswith("Division by zero"):
-        message = "Division by zero"
+    for beginning, sentence in _SENTENCES.items():
+        if message.startswith(beginning):
+            message = sentence
     return ValidationException(message)
 
 

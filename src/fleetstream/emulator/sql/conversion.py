@@ -6,7 +6,7 @@ The rules are Trino's, which Timestream's SQL is based on, for Timestream's type
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, datetime
 
 from fleetstream.emulator.quoting import quote
 from fleetstream.emulator.sql.failures import fail
@@ -37,11 +37,17 @@ from fleetstream.emulator.sql.types import (
 MOMENTS = (TIMESTAMP, DATE, TIME)
 _DAY = 86_400 * 10**9
 
-# The parts of a double x with an exponent; DuckDB writes the same shortest digits as the service.
-_EXPONENT = let("e", "format('{{:.16e}}', x)", "CAST(split_part(e, 'e', 2) AS INTEGER)")
-_DIGITS = (
-    "rtrim(ltrim(replace(split_part(ltrim(CAST(x AS VARCHAR), '-'), 'e', 1), '.', ''), '0'), '0')"
+# The parts of a double x with an exponent; DuckDB writes the same shortest digits as the service,
+# and the exponent follows from them: 1e23 is nearer to 9.999999999999999e22 than to 1e23.
+_PLAIN_TEXT = "ltrim(CAST(x AS VARCHAR), '-')"
+_EXPONENT = let(
+    "p",
+    _PLAIN_TEXT,
+    "CASE WHEN contains(p, 'e') THEN CAST(split_part(p, 'e', 2) AS INTEGER)"
+    " WHEN abs(x) >= 1 THEN strpos(p, '.') - 2"
+    " ELSE strlen(ltrim(p[3:], '0')) - strlen(p) + 1 END",
 )
+_DIGITS = f"rtrim(ltrim(replace(split_part({_PLAIN_TEXT}, 'e', 1), '.', ''), '0'), '0')"
 _MANTISSA = (
     "CASE WHEN x < 0 THEN '-' ELSE '' END || d[1] || '.'"
     " || CASE WHEN len(d) > 1 THEN d[2:] ELSE '0' END || 'E' || CAST(n AS VARCHAR)"
@@ -84,11 +90,13 @@ _TO_TEXT: dict[SqlType, str] = {
     ),
 }
 
-_FIRST_DAY, _LAST_DAY = date(1677, 9, 21), date(2262, 4, 11)
-"""Nanoseconds since 1970 have 64 bits from one to the other: the service's range of timestamps."""
+_FIRST_TIME, _LAST_TIME = "1677-09-21 00:12:44", "2262-04-11 23:47:16.854775806"
+"""Nanoseconds since 1970 have 64 bits from one to the other. The service's range of timestamps is
+the same, but that it ends a nanosecond later, which is infinity in DuckDB."""
 
 _DAY_PATTERN = r"\d{4}-\d{1,2}-\d{1,2}"
-_CLOCK_PATTERN = r"\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,9})?)?"
+# DuckDB would accept the hour 24.
+_CLOCK_PATTERN = r"([01]?\d|2[0-3]):\d{1,2}(:\d{1,2}(\.\d{1,9})?)?"
 
 _TEXT_FORMS: dict[SqlType, tuple[str, str]] = {
     # DuckDB would accept further words.
@@ -220,14 +228,18 @@ def _cast_row(sql: str, source: RowType, target: RowType) -> str:
     return let("r", sql, f"CASE WHEN r IS NOT NULL THEN struct_pack({fields}) END")
 
 
-def _check_day(text: str, target: SqlType) -> None:
+def _check_range(text: str, target: SqlType) -> None:
+    whole, _, fraction = text.partition(".")
+    year, month, day, *clock = map(int, re.findall(r"\d+", whole))
+    hour, minute, second = (*clock, 0, 0, 0)[:3]
     try:
-        day = date(*map(int, re.findall(r"\d+", text)[:3]))
+        seconds = int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
     except ValueError as error:
         raise ValueError(f"Cannot cast '{text}' to {target}: {error}") from error
-    if target == TIMESTAMP and not _FIRST_DAY <= day <= _LAST_DAY:
+    nanoseconds = seconds * 10**9 + int(fraction.strip().ljust(9, "0"))
+    if seconds < -(2**63 // 10**9) or nanoseconds >= 2**63 - 1:
         raise ValueError(
-            f"Cannot cast '{text}' to {target}: it is not from {_FIRST_DAY} to {_LAST_DAY}"
+            f"Cannot cast '{text}' to {target}: it is not from {_FIRST_TIME} to {_LAST_TIME}"
         )
 
 
@@ -241,5 +253,5 @@ def cast_literal(text: str, target: SqlType) -> str:
     if not re.fullmatch(pattern, trimmed, re.ASCII | re.DOTALL):
         raise ValueError(f"Cannot cast '{text}' to {target}: expected {expected}")
     if target in (DATE, TIMESTAMP):
-        _check_day(text, target)
+        _check_range(text, target)
     return f"CAST({quote(trimmed)} AS {target.duckdb})"

@@ -14,6 +14,7 @@ functions. Only calls whose arguments have their own syntax are parsed as more t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -96,10 +97,22 @@ class TimestreamParser(TrinoParser):
         finally:
             self._type_depth -= 1
 
+    def _parse_join(self, *args: Any, **kwargs: Any) -> exp.Join | None:
+        # The tree of a join without a condition is that of a comma.
+        is_comma = self._curr is not None and self._curr.token_type == TokenType.COMMA
+        join = super()._parse_join(*args, **kwargs)
+        if join is not None and not is_comma:
+            is_cross = str(join.args.get("kind") or "").upper() == "CROSS"
+            has_condition = bool(join.args.get("on") or join.args.get("using"))
+            if is_cross == has_condition:
+                verb = "has no" if is_cross else "needs"
+                self.raise_error(f"{'CROSS ' * is_cross}JOIN {verb} ON or USING")
+        return join
+
     def _parse_number_or_duration(self, token: Token) -> exp.Expr:
         number = exp.Literal.number(token.text).update_positions(token)
         after = self._curr
-        if not after or after.start != token.end + 1 or not after.text.isalnum():
+        if not after or after.start != token.end + 1 or not re.fullmatch(r"\w+", after.text):
             return number
         self._advance()
         duration = exp.Interval(this=number, unit=exp.Var(this=after.text.lower()))

@@ -62,8 +62,15 @@ def limit_clause(node: exp.Expr) -> str:
     sql = ""
     for name in ("limit", "offset"):
         clause = node.args.get(name)
-        count = clause.args.get("expression") or clause.args.get("count") if clause else None
-        if clause is None or (isinstance(count, exp.Var) and count.name.upper() == "ALL"):
+        if clause is None:
+            continue
+        count = clause.args.get("expression") or clause.args.get("count")
+        options = clause.args.get("limit_options")
+        if options is not None and (options.args.get("percent") or options.args.get("with_ties")):
+            raise query_error(node, "PERCENT and WITH TIES are not supported")
+        if isinstance(clause, exp.Fetch) and count is None:
+            count = exp.Literal.number(1)
+        if isinstance(count, exp.Var) and count.name.upper() == "ALL":
             continue
         if not isinstance(count, exp.Literal) or not str(count.this).isdecimal():
             raise query_error(node, f"{name.upper()} must be followed by a whole number")

@@ -23,6 +23,7 @@ from fleetstream.emulator.sql.translation import (
 
 SELECT_PARTS = ("expressions", "from_", "joins", "where", "group", "having", "distinct", "windows")
 
+_SETS = (exp.GroupingSets, exp.Rollup, exp.Cube)
 _GROUPINGS: dict[type[exp.Expr], str] = {
     exp.GroupingSets: "GROUPING SETS ",
     exp.Rollup: "ROLLUP ",
@@ -121,8 +122,13 @@ class SelectTranslator:
         clause = node.args.get("group")
         if clause is None:
             return ""
-        require_only(clause, "expressions")
-        keys = ", ".join(_grouping_key(part, expressions, count) for part in clause.expressions)
+        require_only(clause, "expressions", "all")
+        parts = clause.expressions
+        if not parts:
+            raise query_error(node, "GROUP BY needs at least one expression")
+        if clause.args.get("all") is False and any(isinstance(part, _SETS) for part in parts):
+            raise query_error(node, "GROUP BY DISTINCT with several grouping sets is not supported")
+        keys = ", ".join(_grouping_key(part, expressions, count) for part in parts)
         return f" GROUP BY {keys}"
 
 

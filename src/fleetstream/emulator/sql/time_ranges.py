@@ -57,8 +57,8 @@ class TimeRangeReader:
         """Column, operator and value of each comparison of a column with a constant."""
         node = where.unnest()
         if isinstance(node, exp.And):
-            yield from self._bounds(node.this)
-            yield from self._bounds(node.expression)
+            for part in node.flatten():
+                yield from self._bounds(part)
         elif isinstance(node, exp.Between):
             yield from self._bound(node.this, exp.GTE, node.args["low"])
             yield from self._bound(node.this, exp.LTE, node.args["high"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -166,6 +167,12 @@ def _escape(translator: ExpressionTranslator, node: exp.Escape) -> TypedSql:
     like, escape = node.this, node.expression
     if not isinstance(like, exp.Like) or len(escape.name) != 1:
         raise query_error(node, "ESCAPE must follow LIKE, with a string of one character")
+    mark = re.escape(escape.name)
+    pattern = like.expression
+    if pattern.is_string and not re.fullmatch(
+        f"([^{mark}]|{mark}[%_{mark}])*", pattern.name, re.DOTALL
+    ):
+        raise query_error(node, f"In LIKE, {escape.name} must be followed by %, _ or itself")
     return TypedSql(f"({_like_sql(translator, like)} ESCAPE {translator.varchar(escape)})", BOOLEAN)
 
 

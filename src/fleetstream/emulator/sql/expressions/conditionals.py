@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 def _connective(translator: ExpressionTranslator, node: exp.Connector) -> TypedSql:
     word = "AND" if isinstance(node, exp.And) else "OR"
-    left, right = translator.boolean(node.this), translator.boolean(node.expression)
-    return TypedSql(f"({left} {word} {right})", BOOLEAN)
+    # All operands at once: a chain of thousands would be nested too deeply.
+    operands = [translator.boolean(part) for part in node.flatten(unnest=False)]
+    return TypedSql(f"({f' {word} '.join(operands)})", BOOLEAN)
 
 
 def _not(translator: ExpressionTranslator, node: exp.Not) -> TypedSql:

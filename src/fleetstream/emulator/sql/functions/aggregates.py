@@ -12,8 +12,8 @@ from fleetstream.emulator.sql.typed_sql import let
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
-    DAY_TO_SECOND,
     DOUBLE,
+    INTERVALS,
     NUMERIC,
     TIMESTAMP,
     ArrayType,
@@ -24,6 +24,7 @@ T, U = TypeVariable("T"), TypeVariable("U")
 NUMBER = TypeVariable("N", NUMERIC)
 
 _AS_BIGINT = "CAST({0} AS BIGINT)"
+_ROUNDED = "CAST(round({0}) AS BIGINT)"
 _COUNTED = "CAST(coalesce({0}, 0) AS BIGINT)"
 _IF_FINITE = "CASE WHEN isfinite({0}) THEN {0} END"
 _DUPLICATES = "'Duplicate timestamps are not allowed in a timeseries'"
@@ -51,6 +52,8 @@ _KURTOSIS = let(
 # The first value, in order, up to which the weights add up to a share p of their sum t.
 _WRONG_SHARE = fail("'A percentage must be between 0 and 1'")
 _WRONG_WEIGHT = fail("'A weight must be at least 1'")
+_NEGATIVE_OFFSET = fail("'The offset must not be negative'")
+_NO_PLACE = fail("'The place of a value must be at least 1'")
 _WEIGHTED_ROW = "struct_pack(v := {0}, w := {1}, p := {2})"
 
 
@@ -75,6 +78,9 @@ def _weighted(result: str) -> str:
         "l", f"list_sort({known})", f"CASE WHEN len(l) > 0 THEN {let('t', total, result)} END"
     )
 
+
+_OFFSET = f"CASE WHEN {{1}} < 0 THEN {_NEGATIVE_OFFSET} ELSE {{1}} END"
+_PLACE = f"CASE WHEN {{1}} < 1 THEN {_NO_PLACE} ELSE {{1}} END"
 
 _STATISTICS = ("geometric_mean", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp")
 _PAIRS = ("corr", "covar_pop", "covar_samp", "regr_intercept", "regr_slope")
@@ -104,6 +110,7 @@ AGGREGATES = (
     ),
     Aggregate("array_agg", (T,), ArrayType(T), "list"),
     Aggregate("avg", (DOUBLE,), DOUBLE, "avg"),
+    *(Aggregate("avg", (of,), of, "avg", result_template=_ROUNDED) for of in INTERVALS),
     Aggregate("bitwise_and_agg", (BIGINT,), BIGINT, "bit_and"),
     Aggregate("bitwise_or_agg", (BIGINT,), BIGINT, "bit_or"),
     Aggregate("bool_and", (BOOLEAN,), BOOLEAN, "bool_and"),
@@ -141,7 +148,7 @@ AGGREGATES = (
     ),
     Aggregate("sum", (DOUBLE,), DOUBLE, "sum"),
     Aggregate("sum", (BIGINT,), BIGINT, "sum", result_template=_AS_BIGINT),
-    Aggregate("sum", (DAY_TO_SECOND,), DAY_TO_SECOND, "sum", result_template=_AS_BIGINT),
+    *(Aggregate("sum", (of,), of, "sum", result_template=_AS_BIGINT) for of in INTERVALS),
 )
 
 WINDOW_FUNCTIONS = (
@@ -149,10 +156,14 @@ WINDOW_FUNCTIONS = (
     *(Aggregate(name, (), BIGINT, name) for name in ("dense_rank", "rank", "row_number")),
     *(Aggregate(name, (T,), T, name) for name in ("first_value", "last_value")),
     *(
-        Aggregate(name, parameters, T, name)
+        Aggregate(name, parameters, T, name, arguments)
         for name in ("lag", "lead")
-        for parameters in ((T,), (T, BIGINT), (T, BIGINT, T))
+        for parameters, arguments in (
+            ((T,), None),
+            ((T, BIGINT), f"{{0}}, {_OFFSET}"),
+            ((T, BIGINT, T), f"{{0}}, {_OFFSET}, {{2}}"),
+        )
     ),
-    Aggregate("nth_value", (T, BIGINT), T, "nth_value"),
+    Aggregate("nth_value", (T, BIGINT), T, "nth_value", f"{{0}}, {_PLACE}"),
     Aggregate("ntile", (BIGINT,), BIGINT, "ntile"),
 )

@@ -107,9 +107,22 @@ def _element(of: SqlType) -> SqlType:
 # DuckDB takes a null array for an empty one.
 _APPENDED = "CASE WHEN {0} IS NOT NULL THEN list_append({0}, {1}) END"
 _PREPENDED = "CASE WHEN {1} IS NOT NULL THEN list_prepend({0}, {1}) END"
-_LONGER = "greatest(len({0}), len({1}))"
-_PAIR = "struct_pack(f1 := ({0})[i], f2 := ({1})[i])"
-_ZIPPED = unless_null((0, 1), f"list_transform(range(1, {_LONGER} + 1), lambda i: {_PAIR})")
+
+
+def _zipped(count: int) -> str:
+    """The rows of the elements of ``count`` arrays at the same places."""
+    lengths = ", ".join(f"len({{{number}}})" for number in range(count))
+    fields = ", ".join(f"f{number + 1} := ({{{number}}})[i]" for number in range(count))
+    rows = f"list_transform(range(1, greatest({lengths}) + 1), lambda i: struct_pack({fields}))"
+    return unless_null(range(count), rows)
+
+
+def _zip(count: int) -> Function:
+    types = [TypeVariable(name) for name in "TUVWX"[:count]]
+    row = RowType(tuple((None, of) for of in types))
+    return Function("zip", tuple(map(ArrayType, types)), ArrayType(row), _zipped(count))
+
+
 _NGRAMS = (
     f"list_transform(range(1, CASE WHEN {{1}} <= 0 THEN {_NO_LENGTH}"
     f" WHEN {{1}} * len({{0}}) > {limits.VALUE_ENTRIES} THEN {TOO_LARGE}"
@@ -147,16 +160,11 @@ FUNCTIONS = (
         "list_transform(list_sort(list_transform({0}, lambda e: struct_pack(r := random(), e := e)"
         ")), lambda s: (s).e)",
     ),
-    Function(
-        "zip",
-        (ArrayType(T), ArrayType(U)),
-        ArrayType(RowType(((None, T), (None, U)))),
-        _ZIPPED,
-    ),
+    *(_zip(count) for count in (2, 3, 4, 5)),
     Function(
         "zip_with",
         (ArrayType(T), ArrayType(U), LambdaType((T, U), R, packed=True)),
         ArrayType(R),
-        partial(transformed, _ZIPPED, 2),
+        partial(transformed, _zipped(2), 2),
     ),
 )

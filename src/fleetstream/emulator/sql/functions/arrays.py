@@ -66,6 +66,7 @@ _UNION = let(
 _TESTS = "list_transform({0}, {1})"
 _NO_INDEX = fail("'SQL array indices start at 1'")
 _NO_LENGTH = fail("'The length of a slice must not be negative'")
+_SLICE_LENGTH = "least({2}, len({0}))"
 # A null is equal to nothing, and to everything.
 _OVERLAP = (
     "CASE WHEN list_has_any({0}, {1}) THEN true WHEN len({0}) = 0 OR len({1}) = 0 THEN false"
@@ -169,9 +170,10 @@ FUNCTIONS = (
         (LIST, BIGINT, BIGINT),
         LIST,
         f"CASE WHEN {{1}} = 0 THEN {_NO_INDEX} WHEN {{2}} < 0 THEN {_NO_LENGTH}"
-        " WHEN {1} > 0"
-        " THEN ({0})[{1}:{1} + {2} - 1] WHEN -{1} > len({0}) THEN ({0})[1:0]"
-        " ELSE ({0})[len({0}) + {1} + 1:len({0}) + {1} + {2}] END",
+        " WHEN {2} IS NULL THEN NULL WHEN {1} > 0"
+        f" THEN ({{0}})[{{1}}:{{1}} - 1 + {_SLICE_LENGTH}]"
+        " WHEN {1} < -len({0}) THEN ({0})[1:0]"
+        f" ELSE ({{0}})[len({{0}}) + {{1}} + 1:len({{0}}) + {{1}} + {_SLICE_LENGTH}] END",
     ),
     Function(
         "transform", (LIST, LambdaType((T,), U)), ArrayType(U), partial(transformed, "{0}", 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function, TypeVariable
-from fleetstream.emulator.sql.typed_sql import let, unless_null
+from fleetstream.emulator.sql.typed_sql import TypedSql, let, unless_null
 from fleetstream.emulator.sql.types import (
     BIGINT,
     BOOLEAN,
@@ -25,6 +27,7 @@ _NOT_IN_BASE = "'\"' || {0} || '\" is not a number in base ' || CAST({1} AS VARC
 _NO_RANGE = "'The end of the range of a random number must be greater than its start'"
 _NO_BUCKETS = "'The number of buckets must be greater than 0'"
 _NO_BOUNDS = "'The bounds of the buckets must be different numbers'"
+_EMPTY_BOUNDS = "'The bounds of the buckets must not be an empty array'"
 
 _OUTSIDE = "WHEN {0} IS NOT NULL THEN CAST('NaN' AS DOUBLE) END"
 
@@ -72,6 +75,34 @@ _WIDTH_BUCKET = (
     f" WHEN {{1}} <= {{2}} THEN {_BUCKET} ELSE {{3}} + 1 - {_BUCKET} END"
 )
 
+# Java's: DuckDB's result is 1 where one side is 1 or -1, and the other NaN or infinite.
+_POWER = (
+    "CASE WHEN isnan({1}) OR (abs({0}) = 1 AND isinf({1})) THEN CAST('NaN' AS DOUBLE)"
+    " ELSE pow({0}, {1}) END"
+)
+# DuckDB can't negate the smallest bigint: the last digit is taken off before the sign changes.
+_NEGATIVE_TO_BASE = (
+    "'-' || lower(ltrim(to_base(-({0} // {1}), CAST({1} AS INTEGER))"
+    " || to_base(-({0} % {1}), CAST({1} AS INTEGER)), '0'))"
+)
+
+
+def _round(arguments: Sequence[TypedSql]) -> str:
+    """A double rounded to a number of decimals, as Trino computes it.
+
+    DuckDB's own ROUND uses more digits than a double has, and returns 1.1 for 1.15.
+    """
+    decimals = arguments[1].literal
+    factor = "pow(CAST(10 AS DOUBLE), {1})"
+    if isinstance(decimals, int) and abs(decimals) < 300:
+        factor = f"CAST('1e{decimals}' AS DOUBLE)"
+    # From 2^52 on, a double has no decimals, and it could overflow.
+    return (
+        f"CASE WHEN {{1}} IS NOT NULL AND abs({{0}} * {factor}) < 4503599627370496"
+        f" THEN round({{0}} * {factor}) / {factor} WHEN {{1}} IS NOT NULL THEN {{0}} END"
+    )
+
+
 FUNCTIONS = (
     *(Function(name, (DOUBLE,), DOUBLE, f"{name}({{0}})") for name in _SAME_NAME),
     Function("abs", (NUMBER,), NUMBER, "abs({0})"),
@@ -117,8 +148,8 @@ FUNCTIONS = (
     Function("mod", (NUMBER, NUMBER), NUMBER, "({0} % {1})"),
     Function("nan", (), DOUBLE, "CAST('NaN' AS DOUBLE)"),
     Function("pi", (), DOUBLE, "pi()"),
-    Function("pow", (DOUBLE, DOUBLE), DOUBLE, "pow({0}, {1})"),
-    Function("power", (DOUBLE, DOUBLE), DOUBLE, "pow({0}, {1})"),
+    Function("pow", (DOUBLE, DOUBLE), DOUBLE, _POWER),
+    Function("power", (DOUBLE, DOUBLE), DOUBLE, _POWER),
     *(
         function
         for name in ("rand", "random")
@@ -142,7 +173,7 @@ FUNCTIONS = (
     ),
     Function("round", (DOUBLE,), DOUBLE, "round({0})"),
     Function("round", (WHOLE, INTEGER), WHOLE, "round({0}, {1})"),
-    Function("round", (DOUBLE, INTEGER), DOUBLE, "round({0}, {1})"),
+    Function("round", (DOUBLE, INTEGER), DOUBLE, _round),
     Function(
         "sign",
         (DOUBLE,),
@@ -156,7 +187,7 @@ FUNCTIONS = (
         (BIGINT, BIGINT),
         VARCHAR,
         f"CASE WHEN {{1}} < 2 OR {{1}} > 36 THEN {fail(_WRONG_RADIX)} WHEN {{0}} < 0"
-        " THEN '-' || lower(to_base(-{0}, CAST({1} AS INTEGER)))"
+        f" THEN {_NEGATIVE_TO_BASE}"
         " ELSE lower(to_base({0}, CAST({1} AS INTEGER))) END",
     ),
     Function("truncate", (DOUBLE,), DOUBLE, "trunc({0})"),
@@ -170,6 +201,10 @@ FUNCTIONS = (
         "width_bucket",
         (DOUBLE, ArrayType(DOUBLE)),
         BIGINT,
-        unless_null((0,), "len(list_filter({1}, lambda b: b <= {0}))"),
+        unless_null(
+            (0,),
+            f"CASE WHEN len({{1}}) = 0 THEN {fail(_EMPTY_BOUNDS)}"
+            " ELSE len(list_filter({1}, lambda b: b <= {0})) END",
+        ),
     ),
 )

@@ -6,6 +6,7 @@ not support (look-around, back-references) is an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from fleetstream.emulator import limits
@@ -28,22 +29,60 @@ _EXTRACT = "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END
 _EXTRACT_GROUP = "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}, {2}) END"
 
 
+# What is no group, a group's start with its name, and the start of a group without one.
+_GROUP_START = re.compile(
+    r"\\.|\[(?:\\.|[^]\\])*]|\(\?P?<(?P<name>[A-Za-z]\w*)>|\(\?|(?P<plain>\()", re.DOTALL
+)
+_REFERENCE = re.compile(r"\$\{(\w+)\}|\$(\d?)|\\(.)|[^$\\]+|\\", re.DOTALL)
+
+
+def _groups(pattern: str) -> list[str]:
+    """The names of a regular expression's groups, in order; '' for those without one."""
+    found = _GROUP_START.finditer(pattern)
+    return [start["name"] or "" for start in found if start["name"] or start["plain"]]
+
+
+def _named_as_in_re2(pattern: str) -> str:
+    """A regular expression whose groups have names in Java's notation, ``(?<name>``."""
+
+    def convert(start: re.Match[str]) -> str:
+        return f"(?P<{start['name']}>" if start["name"] else start[0]
+
+    return _GROUP_START.sub(convert, pattern)
+
+
+def _replacement(text: str, pattern: TypedSql) -> str:
+    """Converts references to groups from Java's notation, ``$1`` and ``${name}``, to RE2's."""
+
+    def convert(part: re.Match[str]) -> str:
+        name, number, escaped = part.groups()
+        if name is not None:
+            groups = _groups(str(pattern.literal)) if pattern.literal is not None else []
+            if name not in groups[:9]:
+                raise ValueError(f"the regular expression must be a literal with a group '{name}'")
+            return f"\\{groups.index(name) + 1}"
+        if number == "":
+            raise ValueError(
+                "a $ in the replacement must be followed by a group's number or {name}"
+            )
+        if number is not None:
+            return f"\\{number}"
+        text = part[0] if escaped is None else escaped
+        return text.replace("\\", "\\\\")
+
+    return _REFERENCE.sub(convert, text)
+
+
 def _regexp_replace(arguments: Sequence[TypedSql]) -> str:
-    """Converts references to groups from Java's notation, ``$1``, to RE2's, a backslash and 1."""
-    replacement = str(arguments[2].literal)
-    result, position = "", 0
-    while position < len(replacement):
-        letter, after = replacement[position], replacement[position + 1 : position + 2]
-        if letter == "$":
-            if not after.isdigit():
-                raise ValueError("a $ in the replacement must be followed by a group's number")
-            result, position = f"{result}\\{after}", position + 2
-        elif letter == "\\" and after:
-            result, position = result + ("\\\\" if after == "\\" else after), position + 2
-        else:
-            result, position = result + letter, position + 1
-    part = bounded_part(quote_in_template(result), "(strlen({0}) + 1)")
+    replacement = _replacement(str(arguments[2].literal), arguments[1])
+    part = bounded_part(quote_in_template(replacement), "(strlen({0}) + 1)")
     return bounded_text(f"regexp_replace({{0}}, {{1}}, {part}, 'g')")
+
+
+def _check_group(pattern: str, group: str | float | None) -> None:
+    count = len(_groups(pattern))
+    if isinstance(group, int) and group > count:
+        raise ValueError(f"the regular expression has {count} groups, and no group {group}")
 
 
 def _function(
@@ -61,7 +100,9 @@ def _function(
             return made.replace("{1}", _PATTERN)
         if len(str(pattern).encode()) > limits.PATTERN_BYTES:
             raise ValueError(_LONG_PATTERN)
-        return made
+        if more == (GROUP,):
+            _check_group(str(pattern), arguments[2].literal)
+        return made.replace("{1}", quote_in_template(_named_as_in_re2(str(pattern))))
 
     return Function(name, (VARCHAR, VARCHAR, *more), result, checked)
 

@@ -45,7 +45,8 @@ _NO_PADDING = "'The padding must not be empty'"
 _SUBSTRING = (
     # In Trino, a negative start counts from the end, and a start outside the text returns ''.
     "CASE WHEN {0} IS NULL OR {1} IS NULL OR {2} IS NULL THEN NULL WHEN {1} = 0 OR {2} <= 0"
-    " OR abs({1}) > length({0}) THEN '' ELSE substr({0}, {1}, {2}) END"
+    " OR {1} > length({0}) OR {1} < -length({0}) THEN ''"
+    " ELSE substr({0}, {1}, least({2}, length({0}))) END"
 )
 
 # The characters that Java's Character.isWhitespace is true for.
@@ -60,6 +61,7 @@ _UPPER = (
     " ELSE upper({0}) END"
 )
 _CODEPOINT = f"CASE WHEN length({{0}}) <> 1 THEN {fail(_NOT_ONE)} ELSE unicode({{0}}) END"
+_HAMMING = "CASE WHEN {0} = '' AND {1} = '' THEN 0 ELSE hamming({0}, {1}) END"
 _LEVENSHTEIN = (
     f"levenshtein({{0}}, CASE WHEN length({{0}}) * length({{1}}) > {_MAX_COMPARISONS}"
     f" THEN {fail(_TOO_DIFFERENT)} ELSE {{1}} END)"
@@ -121,7 +123,7 @@ FUNCTIONS = (
         _concat,
         variadic=True,
     ),
-    Function("hamming_distance", (VARCHAR, VARCHAR), BIGINT, "hamming({0}, {1})"),
+    Function("hamming_distance", (VARCHAR, VARCHAR), BIGINT, _HAMMING),
     Function("length", (VARCHAR,), BIGINT, "length({0})"),
     Function("levenshtein_distance", (VARCHAR, VARCHAR), BIGINT, _LEVENSHTEIN),
     Function("lower", (VARCHAR,), VARCHAR, "lower({0})"),
@@ -158,7 +160,8 @@ FUNCTIONS = (
                 name,
                 (VARCHAR, BIGINT),
                 VARCHAR,
-                "CASE WHEN {1} = 0 OR abs({1}) > length({0}) THEN '' ELSE substr({0}, {1}) END",
+                "CASE WHEN {1} = 0 OR {1} > length({0}) OR {1} < -length({0}) THEN ''"
+                " ELSE substr({0}, {1}) END",
             ),
             Function(name, (VARCHAR, BIGINT, BIGINT), VARCHAR, _SUBSTRING),
         )

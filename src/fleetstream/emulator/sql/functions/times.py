@@ -99,7 +99,27 @@ def duration_nanoseconds(amount: str, unit: str) -> int:
     return count
 
 
+_DURATION_UNITS = "|".join(NANOSECONDS)
+_UNIT_SIZES = " ".join(f"WHEN '{unit}' THEN {size}" for unit, size in NANOSECONDS.items())
+_NO_DURATION = fail("'\"' || {0} || '\" is not a duration as in 1.5h'")
+_PARSED_DURATION = let(
+    "p",
+    f"regexp_extract(lower({{0}}), '^\\s*(\\d+)(\\.\\d+)?\\s*({_DURATION_UNITS})\\s*$',"
+    " ['w', 'f', 'u'])",
+    f"CASE WHEN {{0}} IS NOT NULL AND (p).u = '' THEN {_NO_DURATION} WHEN {{0}} IS NOT NULL THEN "
+    + let(
+        "size",
+        f"CAST(CASE (p).u {_UNIT_SIZES} END AS BIGINT)",
+        "CAST((p).w AS BIGINT) * size"
+        " + CAST(floor(CAST('0' || (p).f AS DECIMAL(18, 15)) * size) AS BIGINT)",
+    )
+    + " END",
+)
+
+
 def _parse_duration(arguments: Sequence[TypedSql]) -> str:
+    if arguments[0].literal is None:
+        return _PARSED_DURATION
     text = str(arguments[0].literal).strip().lower()
     amount = text.rstrip("abcdefghijklmnopqrstuvwxyz")
     return f"CAST({duration_nanoseconds(amount.strip(), text[len(amount) :])} AS BIGINT)"
@@ -226,7 +246,7 @@ FUNCTIONS = (
         DATE,
         lambda arguments: f"last_day({to_date('{0}', arguments[0].type)})",
     ),
-    Function("parse_duration", (TEXT,), DAY_TO_SECOND, _parse_duration),
+    Function("parse_duration", (VARCHAR,), DAY_TO_SECOND, _parse_duration),
     Function("parse_datetime", (VARCHAR, TEXT), TIMESTAMP, _parsing(joda_to_strftime)),
     Function("to_iso8601", (DATE,), VARCHAR, "strftime({0}, '%Y-%m-%d')"),
     Function("to_iso8601", (TIMESTAMP,), VARCHAR, "strftime({0}, '%Y-%m-%dT%H:%M:%S.%n') || 'Z'"),
