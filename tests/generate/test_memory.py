@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.keys import seeded
-from fleetstream.generate.lattice import SmoothNoise
+from fleetstream.generate.lattice import POINTS, SmoothNoise
 from fleetstream.model import load_model
 from tests.generate.living import START, living
 from tests.generate.models import cells
@@ -47,7 +47,7 @@ def test_few_points_of_noise_are_remembered(seconds: list[int], period: int) -> 
     noise = SmoothNoise(KEYS)
     noise.normal("noise", START + np.array(seconds) * SECOND, period * SECOND, 3)
     for points in noise._known.values():
-        assert len(points.values) <= 2 * len(seconds) + 2
+        assert len(points.values) <= max(8 * len(seconds) + 2, POINTS)
 
 
 @settings(max_examples=25)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 
 import numpy as np
 
@@ -31,22 +32,33 @@ def holiday_factors(holidays: Sequence[Holidays], local: Numbers) -> Numbers:
     factors: Numbers = np.ones(local.shape)
     if not local.size:
         return factors
-    years = [datetime.fromtimestamp(each, UTC).year for each in (local.min(), local.max())]
+    begin, end = local.min(), local.max()
+    years = [datetime.fromtimestamp(each, UTC).year for each in (begin, end)]
     for each in holidays:
-        for days in each.in_years(years[0] - 1, years[1] + 1):
-            factors *= _factors(each, days, local)
+        for corners, heights in _trapeziums(each, years[0] - 1, years[1] + 1):
+            before = np.searchsorted(corners, begin)
+            if before % CORNERS or before != np.searchsorted(corners, end):
+                factors *= np.interp(local, corners, heights)
     return factors
 
 
-def _factors(holidays: Holidays, days: Sequence[date], local: Numbers) -> Numbers:
-    """The factor of holidays that begin on some days, in ascending order."""
-    starts = np.array([_midnight(day) for day in days], np.float64)
-    # The corners of a trapezium for each of them.
-    ends = starts + holidays.days * DAY
-    corners = np.stack([starts, starts + HOUR, ends - HOUR, ends], axis=1).reshape(-1)
-    heights = np.tile([1.0, holidays.factor, holidays.factor, 1.0], len(days))
-    factors: Numbers = np.interp(local, corners, heights)
-    return factors
+CORNERS = 4
+"""Of a trapezium, the form of a holiday."""
+
+
+@cache
+def _trapeziums(holidays: Holidays, first: int, last: int) -> list[tuple[Numbers, Numbers]]:
+    """The times and the factors of the corners of holidays in some years, for each of their dates.
+
+    Those of one date are in ascending order.
+    """
+    found = []
+    for days in holidays.in_years(first, last):
+        starts = np.array([_midnight(day) for day in days], np.float64)
+        ends = starts + holidays.days * DAY
+        corners = np.stack([starts, starts + HOUR, ends - HOUR, ends], axis=1).reshape(-1)
+        found.append((corners, np.tile([1.0, holidays.factor, holidays.factor, 1.0], len(days))))
+    return found
 
 
 def _midnight(day: date) -> float:

@@ -52,14 +52,9 @@ class CounterTotals:
         constants = self._constants.get((law, name))
         if constants is None:
             constants = self._constants[law, name] = self._constants_of(law, name)
+        totals: Numbers = grown * constants.rate
         if law.noise:
-            totals = self.noise.bounded(name, timestamps, law.period_us)
-            totals -= constants.noise_before
-            totals *= constants.noise_size
-            totals += grown
-            totals *= constants.rate
-        else:
-            totals = grown * constants.rate
+            totals += self.noise.bounded(name, timestamps, law.period_us, constants.noise)
         return np.maximum(totals, 0.0, out=totals)
 
     def _constants_of(self, law: Counter, name: str) -> "_Constants":
@@ -73,13 +68,19 @@ class CounterTotals:
             scores = normal_quantile(uniform(own))
             rate = law.rate * np.exp(law.spread * scores - law.spread**2 / 2)
         before = self.noise.bounded_at(name, self.births, law.period_us) if law.noise else 0.0
-        return _Constants(rate, size, before)
+        return _Constants(rate, rate * size, before)
 
 
 @dataclass(frozen=True, slots=True)
 class _Constants:
-    """What of a counter does not change per series: its rate, the size A of its noise, b(birth)."""
+    """What of a counter does not change per series: its rate, rate · A, and b(birth)."""
 
     rate: Any
     noise_size: Any
     noise_before: Any
+
+    def noise(self, noise: Numbers) -> Numbers:
+        """What noise adds to the total."""
+        noise -= self.noise_before
+        noise *= self.noise_size
+        return noise

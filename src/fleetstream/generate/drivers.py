@@ -40,8 +40,10 @@ class DriverRows:
         driver = self.driver
         offsets, rows = self._zones
         local = _local(times[:, np.newaxis], offsets)
-        hours = (local - MONDAY) / HOUR % WEEK_HOURS
-        curves = np.interp(hours, np.arange(WEEK_HOURS + 1), weekly(driver))
+        _, hours, parts = _place(local)
+        curve = weekly(driver)
+        curves = curve[hours]
+        curves += parts * (curve[hours + 1] - curves)
         if len(driver.months) > 1:
             curves *= _monthly(driver, times)[:, np.newaxis]
         if driver.growth is not None:
@@ -125,14 +127,20 @@ def _local(times: Times, utc_offsets: npt.NDArray[np.int64]) -> Numbers:
 def _area(driver: Driver, local: Numbers) -> Numbers:
     """The area below the weekly curve until times in local seconds since the Unix epoch."""
     curve, whole = weekly(driver), _areas(driver)
-    hours = (local - MONDAY) / HOUR
-    weeks = np.floor(hours / WEEK_HOURS)
-    hours -= weeks * WEEK_HOURS
-    cells = np.minimum(hours.astype(np.intp), WEEK_HOURS - 1)
-    part = hours - cells
-    within = part * (curve[cells] + part * (curve[cells + 1] - curve[cells]) / 2)
-    area: Numbers = (weeks * whole[-1] + whole[cells] + within) * HOUR
+    weeks, hours, parts = _place(local)
+    within = parts * (curve[hours] + parts * (curve[hours + 1] - curve[hours]) / 2)
+    area: Numbers = (weeks * whole[-1] + whole[hours] + within) * HOUR
     return area
+
+
+def _place(local: Numbers) -> tuple[Numbers, Rows, Numbers]:
+    """The week of local times, the full hour in it, and the part of the hour since then."""
+    since = (local - MONDAY) / HOUR
+    weeks = np.floor(since / WEEK_HOURS)
+    since -= weeks * WEEK_HOURS
+    hours = np.minimum(since.astype(np.intp), WEEK_HOURS - 1)
+    since -= hours
+    return weeks, hours, since
 
 
 @cache

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised with every change that changes values; stored in manifests."""
 
 Bits = npt.NDArray[np.uint64]

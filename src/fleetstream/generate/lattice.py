@@ -1,12 +1,12 @@
 """Noise that is smooth over time, interpolated between hashed values at multiples of a period.
 
-Between the points i and i + 1 of the lattice, the weight w = f²(3 − 2f) of the later point goes
-from 0 to 1 as the fraction f of the period does.
+Between two points of a lattice, the weight w = f²(3 − 2f) of the later one goes from 0 to 1 as the
+fraction f of their distance does.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +24,20 @@ from fleetstream.model.normal import normal_quantile
 
 Times = npt.NDArray[np.int64]
 
+FINER = 4
+"""How many points of an octave's lattice there are for each of the octave before."""
+
+POINTS, VALUES = 8, 16_384
+"""Points that are made at once at least, so that live sweeps make some rarely, unless that were
+more values than these."""
+
 
 class SmoothNoise:
     """The noise of some keys. Times and periods are in microseconds.
 
     The values at the points of a lattice that were used last are remembered, since times that
-    follow each other lie between the same points: two values per key and octave where times come
-    one by one, and never more than twice as many as there were times.
+    follow each other lie between the same points: no more than a few for each of the times, or
+    :data:`POINTS`, however far apart the times are.
     """
 
     def __init__(self, keys: Bits) -> None:
@@ -40,30 +47,45 @@ class SmoothNoise:
     def normal(self, name: str, times: Times, period: int, octaves: int = 1) -> Numbers:
         """Standard normal noise of shape (times, keys), exactly normal at every time.
 
-        Octave j has the period / 4ʲ and the standard deviation ∝ 2⁻ʲ, so the spectrum falls roughly
-        with the square of the frequency.
+        The values at the points of the finest lattice are a sum over the octaves: each has a
+        quarter of the period and half the standard deviation of the one before, so the spectrum
+        falls roughly with the square of the frequency.
         """
-        scale = math.sqrt(sum(4.0**-octave for octave in range(octaves)))
-        total: Numbers = np.zeros((len(times), len(self._keys)))
-        for octave in range(octaves):
-            key, length = name_key("smooth", name, str(octave)), period // 4**octave
-            places, weights = _place(times, length)
-            earlier, later = self._around(key, places, length, normal_quantile)
-            sizes = 2.0**-octave / scale / np.sqrt((1 - weights) ** 2 + weights**2)
-            earlier *= (sizes * (1 - weights))[:, np.newaxis]
-            total += earlier
-            later *= (sizes * weights)[:, np.newaxis]
-            total += later
-        return total
+        return self._normal(name, times, period // FINER ** (octaves - 1), octaves)
 
-    def bounded(self, name: str, times: Times, period: int) -> Numbers:
-        """Noise between −1 and 1 of shape (times, keys), whose slope is at most 3 / period."""
+    def _normal(self, name: str, times: Times, distance: int, octaves: int) -> Numbers:
+        """Noise of some octaves, the last of which has points at this distance."""
+        key, share = name_key("smooth", name, str(octaves)), _share(octaves)
+
+        def values(points: Times) -> Numbers:
+            own = normal_quantile(cell_uniforms(self._keys, cell_offsets(key, points)))
+            if octaves > 1:
+                own *= np.sqrt(share)
+                slower = self._normal(name, points * distance, FINER * distance, octaves - 1)
+                slower *= np.sqrt(1 - share)
+                own += slower
+            return own
+
+        places, weights = _place(times, distance)
+        alike = _likeness(octaves)
+        factors = _balanced(weights, alike[places % len(alike)])
+        return self._between(key, distance, places, factors, values)
+
+    def bounded(
+        self, name: str, times: Times, period: int, scaled: "Scaled | None" = None
+    ) -> Numbers:
+        """Noise between −1 and 1 of shape (times, keys), whose slope is at most 3 / period.
+
+        Or what ``scaled`` makes of it, a linear function, which must be the same for each name.
+        """
+        key = name_key("bounded", name)
+
+        def values(points: Times) -> Numbers:
+            own = _between_ones(cell_uniforms(self._keys, cell_offsets(key, points)))
+            return own if scaled is None else scaled(own)
+
         places, weights = _place(times, period)
-        earlier, later = self._around(name_key("bounded", name), places, period, _between_ones)
-        later -= earlier
-        later *= weights[:, np.newaxis]
-        later += earlier
-        return later
+        return self._between(key, period, places, (1 - weights, weights), values)
 
     def bounded_at(self, name: str, times: Times, period: int) -> Numbers:
         """:meth:`bounded` of each key at a time of its own: one value per key."""
@@ -73,26 +95,36 @@ class SmoothNoise:
             _between_ones(uniform(mix(self._keys + cell_offsets(key, each))))
             for each in (places, places + 1)
         )
-        return earlier + weights * (later - earlier)
+        return (1 - weights) * earlier + weights * later
 
-    def _around(
-        self, key: np.uint64, places: Times, period: int, quantile: Callable[[Numbers], Numbers]
-    ) -> tuple[Numbers, Numbers]:
-        """The values at the points ``places`` and at those after them, each (times, keys)."""
+    def _between(
+        self,
+        key: np.uint64,
+        distance: int,
+        places: Times,
+        factors: tuple[Numbers, Numbers],
+        values: Callable[[Times], Numbers],
+    ) -> Numbers:
+        """The sum of the values at the points ``places`` and after them, each with its factor.
+
+        The shape is (times, keys); ``values`` makes those at points, (points, keys).
+        """
         first, last = (int(places.min()), int(places.max())) if len(places) else (0, 0)
-        known = self._known.get((key, period))
+        known = self._known.get((key, distance))
         if known is None or not known.first <= first <= last < known.last:
             if last - first > 2 * len(places):
-                return self._values(key, places, quantile), self._values(key, places + 1, quantile)
-            values = self._values(key, np.arange(first, last + 2), quantile)
-            known = self._known[key, period] = _Points(first, last + 1, values)
+                points, rows = np.unique(np.append(places, places + 1), return_inverse=True)
+                earlier, later = np.split(rows, 2)
+                return _weighted(values(points), earlier, later, *factors)
+            count = max(last + 2 - first, min(POINTS, VALUES // max(len(self._keys), 1)))
+            made = values(np.arange(first, first + count))
+            known = self._known[key, distance] = _Points(first, first + count - 1, made)
         rows = places - known.first
-        return known.values.take(rows, axis=0), known.values.take(rows + 1, axis=0)
+        return _weighted(known.values, rows, rows + 1, *factors)
 
-    def _values(
-        self, key: np.uint64, points: Times, quantile: Callable[[Numbers], Numbers]
-    ) -> Numbers:
-        return quantile(cell_uniforms(self._keys, cell_offsets(key, points)))
+
+Scaled = Callable[[Numbers], Numbers]
+"""Changes values of shape (points, keys)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +136,60 @@ class _Points:
     values: Numbers
 
 
-def _place(times: Times, period: int) -> tuple[Times, Numbers]:
+def _place(times: Times, distance: int) -> tuple[Times, Numbers]:
     """The last point of the lattice until each time, and the weight of the one after it."""
-    places = times // period
-    fraction = (times - places * period) / period
-    return places, fraction * fraction * (3 - 2 * fraction)
+    places = times // distance
+    return places, _weight((times - places * distance) / distance)
+
+
+def _weight(fraction: Numbers) -> Numbers:
+    """The weight of the later point at a fraction of the distance between two points."""
+    weight: Numbers = fraction * fraction * (3 - 2 * fraction)
+    return weight
+
+
+def _weighted(
+    values: Numbers, earlier: Times, later: Times, factor: Numbers, factor_later: Numbers
+) -> Numbers:
+    """The sum of rows and others, each with its factor."""
+    total: Numbers = values.take(earlier, axis=0)
+    total *= factor[:, np.newaxis]
+    second = values.take(later, axis=0)
+    second *= factor_later[:, np.newaxis]
+    total += second
+    return total
+
+
+def _balanced(weight: Numbers, alike: Numbers) -> tuple[Numbers, Numbers]:
+    """The factors of two standard normal values whose sum is to be standard normal.
+
+    They are proportional to 1 − ``weight`` and ``weight``; ``alike`` is the correlation of the two.
+    """
+    other = 1 - weight
+    size = np.sqrt(other * other + weight * weight + 2 * alike * other * weight)
+    return other / size, weight / size
+
+
+def _share(octaves: int) -> float:
+    """The share of the last of some octaves in the variance."""
+    share: float = (FINER - 1) / (FINER**octaves - 1)
+    return share
+
+
+@cache
+def _likeness(octaves: int) -> Numbers:
+    """The correlation between the noise at a point of the finest lattice and at the next.
+
+    One for each of the points from one of the coarsest lattice until before the next.
+    """
+    if octaves == 1:
+        return np.zeros(1)
+    slower = _likeness(octaves - 1)[:, np.newaxis]
+    earlier, later = _balanced(_weight(np.arange(FINER + 1) / FINER), slower)
+    one, other = np.s_[:, :-1], np.s_[:, 1:]
+    alike = earlier[one] * earlier[other] + later[one] * later[other]
+    alike += slower * (earlier[one] * later[other] + later[one] * earlier[other])
+    return (alike * (1 - _share(octaves))).reshape(-1)
 
 
 def _between_ones(uniforms: Numbers) -> Numbers:
