@@ -114,6 +114,7 @@ class Active:
 
     def _changed(self, effect: Effect, values: Numbers, at: "ValuesAt") -> Numbers:
         assert effect.expression is not None
+        values = np.broadcast_to(values, (len(self.times), self.count))
         before = values[:, self.series]
         match effect.operation:
             case "multiply":

@@ -1,6 +1,7 @@
 """The values of one kind of series on a grid of timestamps and series.
 
-All arrays have the shape (timestamps, series).
+Arrays have the shape (timestamps, series). Within an evaluation, the values of a variable have one
+timestamp or one series where all are alike.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,8 @@ class Grid:
     counters: CounterTotals | None = None
     known: dict[tuple[bytes, ...], dict[str, Numbers]] = field(default_factory=dict, compare=False)
     """Values at other times that the last evaluation needed, for what stays the same."""
+    parts: dict[tuple[bytes, ...], "Grid"] = field(default_factory=dict, compare=False)
+    """The series whose values at other times it generated, with what their noise remembers."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -144,7 +147,8 @@ class Evaluator:
     def evaluate(self, grid: Grid, incidents: Sequence[Active] = ()) -> dict[str, Numbers]:
         """All variables and measures by name; words as indices into those of their law.
 
-        ``incidents`` are those that are going on.
+        The values of measures have the shape of the grid. ``incidents`` are those that are going
+        on.
         """
         columns: dict[str, Numbers] = {}
         others = _OtherTimes(self, grid)
@@ -161,7 +165,7 @@ class Evaluator:
             for incident in incidents:
                 values = incident.on_target(self._key, source, values, others.source(source.name))
             if isinstance(source, Measure):
-                columns[source.name] = _stored(values, source)
+                columns[source.name] = _spread(_stored(values, source), grid.shape)
             else:
                 columns[source.name] = _rounded(values, source.decimals)
         return columns
@@ -193,12 +197,12 @@ class Evaluator:
         grown: Mapping[str | None, Numbers],
     ) -> Numbers:
         if isinstance(source, Variable) and source.fixed:
-            return np.broadcast_to(grid.fixed[source.name].astype(np.float64), grid.shape)
+            return grid.fixed[source.name].astype(np.float64)[np.newaxis, :]
         if self._signal is not None and source.name == self._signal_measure:
             return self._signal.values(grid.timestamps, grid.uniforms("value", source.name))
         if source.expression is not None:
             values = source.expression.evaluate(columns)
-            return np.broadcast_to(np.asarray(values, np.float64), grid.shape)
+            return np.array(values, np.float64, ndmin=2, copy=None)
         law = source.value
         assert not isinstance(law, str)
         if isinstance(law, Smooth):
@@ -226,8 +230,9 @@ class _OtherTimes:
     def __init__(self, evaluator: Evaluator, grid: Grid) -> None:
         self._evaluator = evaluator
         self._grid = grid
-        self._before = dict(grid.known)
+        self._known, self._parts = dict(grid.known), dict(grid.parts)
         grid.known.clear()
+        grid.parts.clear()
 
     def driver(self, name: str) -> ValuesAt:
         """A function that returns the values of a driver."""
@@ -236,21 +241,30 @@ class _OtherTimes:
 
     def source(self, name: str) -> ValuesAt:
         """A function that returns the values of a variable or measure."""
-        return lambda times, series: self._columns(times, series)[name]
+        return lambda times, series: _spread(
+            self._columns(times, series)[name], (len(times), len(series))
+        )
 
     def _columns(self, times: Times, series: npt.NDArray[np.intp]) -> dict[str, Numbers]:
         grid = self._grid
         births = None if grid.births is None else grid.births[series]
-        keys = grid.keys[series]
-        place = times.tobytes(), keys.tobytes(), b"" if births is None else births.tobytes()
-        found = grid.known.get(place) or self._before.get(place)
+        which = grid.keys[series].tobytes(), b"" if births is None else births.tobytes()
+        place = times.tobytes(), *which
+        found = grid.known.get(place) or self._known.get(place)
         if found is None:
-            fixed = {name: values[series] for name, values in grid.fixed.items()}
-            drivers = {name: view.part(series) for name, view in grid.drivers.items()}
-            part = grid_of(keys, fixed, births, drivers, ())
+            part = grid.parts.get(which) or self._parts.get(which) or self._part(series)
+            grid.parts[which] = part
             found = self._evaluator.evaluate(replace(part, timestamps=times))
         grid.known[place] = found
         return found
+
+    def _part(self, series: npt.NDArray[np.intp]) -> Grid:
+        """Some of the series, at no timestamps yet."""
+        grid = self._grid
+        fixed = {name: values[series] for name, values in grid.fixed.items()}
+        drivers = {name: view.part(series) for name, view in grid.drivers.items()}
+        births = None if grid.births is None else grid.births[series]
+        return grid_of(grid.keys[series], fixed, births, drivers, ())
 
 
 def _counters(grid: Grid) -> CounterTotals:
@@ -274,6 +288,11 @@ def _clock(name: str, grid: Grid) -> Numbers:
     age = (grid.timestamps[:, np.newaxis] - grid.births) / MICROSECONDS
     since: Numbers = np.maximum(age, 0.0)  # cells before the birth are left out later
     return since
+
+
+def _spread(values: Numbers, shape: tuple[int, int]) -> Numbers:
+    """Values for each timestamp and series."""
+    return values if values.shape == shape else np.broadcast_to(values, shape)
 
 
 def _stored(values: Numbers, measure: Measure) -> Numbers:
