@@ -19,13 +19,14 @@ options, `--help-all` all of them.
 
 `fleetstream COMMAND [OPTIONS]` runs a command, `fleetstream --version` prints the version. Options
 may be written `--option VALUE` or `--option=VALUE`, in any order. A percentage is a number from 0
-to 100 with or without a percent sign; a duration has a unit (`250ms`, `30s`, `5m`, `24h`, `7d`); a
+to 100 with or without a percent sign; a duration has a unit (`250ms`, `30s`, `24h`, `7d`, `1h30m`); a
 time is written in ISO 8601 (UTC unless it says otherwise) or as an age: `24h` is a day ago, `+10m`
 in ten minutes.
 
 Exit codes: 0 everything was delivered, also when stopped by Ctrl-C; 1 some records were not
 delivered, and the summary says how many, why, and where they are; 2 wrong usage; 3 the target
-cannot be used, and nothing was written; 130 stopped by Ctrl-C before anything began.
+cannot be used, and nothing was written; 74 the output could not be printed, as on a full disk; 130
+stopped by Ctrl-C before anything began; 141 the output was a pipe that was closed.
 """
 
 

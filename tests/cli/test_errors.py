@@ -119,6 +119,22 @@ BAD_INPUT = {
         ["--include-regions", "eu-west-1"],
         "unknown arguments: --include-regions eu-west-1. Did you mean --include-region?",
     ),
+    "an option that is like none": (["--verbose"], "unknown arguments: --verbose."),
+    "a form without a preview": (["--format", "json"], "--format is the form of --dry-run"),
+    "a preview of an unknown target": (["--dry-run", "--to", "foo"], "There is no target 'foo'"),
+    "a preview of two targets": (
+        ["--dry-run", "-r", "us-east-1", "--to", "null:"],
+        "--region has no meaning for the target 'null:'",
+    ),
+    "no folder of undelivered records": (
+        ["--undelivered", ""],
+        "--undelivered is empty; name a folder",
+    ),
+    "a part too many": (["--seed", "7", "--shard", "4/3"], "There is no part 4 of 3; the first"),
+    "far more processes than cores": (
+        ["--to", "null:", "--processes", "1000000"],
+        "--processes is 1,000,000, but this machine has",
+    ),
     "a history in the future": (["--start", "+1h"], "--start is in the future"),
     "an end without a start": (["--end", "1h"], "--end needs --start, which is not given."),
     "more disorder than there is data": (

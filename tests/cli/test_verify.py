@@ -142,6 +142,14 @@ def test_the_options_of_a_run_do_as_well_as_its_manifest(tmp_path: Path) -> None
     assert main([*verify, "--seed", "8"]) == 1
 
 
+def test_a_manifest_that_is_named_twice_counts_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verify = ingest(tmp_path, "fleet", *SMALL, *STRETCH, "--end", "2026-11-01T00:05:00Z")
+    assert main([*verify, verify[1]]) == 0
+    assert "with 1,300 expected from 5 sweeps" in capsys.readouterr().out
+
+
 def test_a_table_of_several_runs_needs_all_their_manifests(tmp_path: Path) -> None:
     target = ("--to", f"duckdb:{tmp_path / 'fleet.duckdb'}")
     for name, region in (("east", "us-east-2"), ("west", "us-west-2")):

@@ -38,7 +38,7 @@ MISTAKES = [
     (
         'noun = "states"',
         'noun = "states"\ninterval = "30"',
-        "36:12: expected a duration such as 30s, 5m or 24h.",
+        "36:12: expected a duration such as 30s, 24h or 1h30m.",
     ),
     ("minimum = 1", "minimum = 4", "4:1: the default of a parameter must be from its minimum"),
     ("[kinds.states]", "[kinds.states", "34:14: not valid TOML: Expected ']'"),

@@ -87,7 +87,7 @@ def specs(draw: st.DrawFn, *, resolved: bool = False) -> RunSpec:
                 "record_model": st.sampled_from(RecordModel),
                 "concurrency": st.integers(1, 10**6),
                 "give_up_after": st.floats(0, 10**9),
-                "undelivered": WORDS,
+                "undelivered": WORDS.filter(bool),
                 "duplicate": PERCENTAGES,
             },
         )

@@ -150,6 +150,23 @@ def test_durations_are_written_in_the_largest_unit(seconds: float, text: str) ->
     assert notation.write_duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1h30m", 5_400), ("1m30ms", 60.03), ("1.5h30m", 7_200), ("1d2h3m4s5ms", 93_784.005)],
+)
+def test_the_parts_of_a_duration_add_up(text: str, seconds: float) -> None:
+    assert notation.read_duration(text) == seconds
+    assert notation.read_moment(f"+{text}") - now() == pytest.approx(
+        seconds * MICROSECONDS, abs=5 * MICROSECONDS
+    )
+
+
+@pytest.mark.parametrize("text", ["1h30", "h", "1h 30m", "-5s", "100us", "1e3s", "٣s", ""])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="write numbers with a unit"):
+        notation.read_duration(text)
+
+
 @pytest.mark.parametrize("text", ["24h", "-24h"])
 def test_an_age_is_before_now_with_or_without_a_sign(text: str) -> None:
     before = now()
@@ -183,7 +200,7 @@ def test_an_age_is_before_now_with_or_without_a_sign(text: str) -> None:
         ("max_lag", "1.0001s", "write whole milliseconds"),
         ("max_lag", "9" * 400 + "d", "the longest duration is"),
         ("give_up_after", "9" * 400 + "d", "the longest duration is"),
-        ("give_up_after", "5", "write it with a unit"),
+        ("give_up_after", "5", "write numbers with a unit"),
         ("start", "yesterday", "is not a time"),
         ("start", "-1x", "is not a time"),
         ("start", "1950-01-01", "from 1970 to 9999"),

@@ -4,12 +4,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 USAGE = 2
 """Exit code for wrong usage."""
 
 OUTPUT_CLOSED = 128 + 13
 """Exit code where the output was a pipe that was closed: that of an end by SIGPIPE."""
+
+OUTPUT_LOST = 74
+"""Exit code where the output cannot be written, as on a full disk: EX_IOERR of sysexits.h."""
 
 INTERRUPTED = 128 + 2
 """Exit code where Ctrl-C came while nothing was being written: that of an end by SIGINT."""
@@ -44,6 +48,7 @@ class _WithoutPandas:
 
 def entry() -> None:
     """The program: run the command of the command line and exit with its code."""
+    _open_standard_streams()
     sys.meta_path.insert(0, _WithoutPandas)
     code = _exit_code(sys.argv[1:])
     # The command has said how it ended; another Ctrl-C must not replace its exit code.
@@ -56,13 +61,40 @@ def _exit_code(arguments: Sequence[str]) -> int:
     try:
         return _run(arguments)
     except BrokenPipeError:
-        # Python would report the closed pipe again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return OUTPUT_CLOSED
+    except OSError as error:
+        if _output_works():
+            raise
+        _discard_output()
+        print(f"Error: The output cannot be written: {error.strerror}.", file=sys.stderr)
+        return OUTPUT_LOST
     except KeyboardInterrupt:
         # A run that writes handles signals itself.
         print("Stopped.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _open_standard_streams() -> None:
+    """Open those that are closed, so that no file that a run writes gets their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115 - open until the program ends
+            setattr(sys, name, stream)
+
+
+def _output_works() -> bool:
+    """Whether another line can be printed."""
+    try:
+        print(flush=True)
+    except OSError:
+        return False
+    return True
+
+
+def _discard_output() -> None:
+    """Discard what could not be printed, which Python would try and report again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: Sequence[str]) -> int:

@@ -162,15 +162,12 @@ def show_end(
     history: "History",
     summary: "Summary",
 ) -> None:
-    """Show the summary, and write it and the report where the options say."""
+    """Write the summary and the report where the options say, and then show the summary.
+
+    So both are kept where standard output is a pipe that was closed.
+    """
     from fleetstream.report.summary import show_summary, write_summary
 
-    if options.log_format == "json":
-        from fleetstream.report.log import log_end
-
-        log_end(summary)
-    else:
-        show_summary(summary)
     if options.summary is not None:
         with _reported_if_lost("summary", options.summary):
             write_summary(options.summary, summary)
@@ -182,6 +179,12 @@ def show_end(
                 options.report,
                 report_content(facts, summary, history.samples, _in_force(options, spec)),
             )
+    if options.log_format == "json":
+        from fleetstream.report.log import log_end
+
+        log_end(summary)
+    else:
+        show_summary(summary)
 
 
 @contextmanager

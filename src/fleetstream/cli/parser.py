@@ -139,6 +139,7 @@ def _unknown(unknown: Sequence[str], known: Sequence[str]) -> str:
 def _suggestions(unknown: Sequence[str], known: Sequence[str]) -> Iterator[str]:
     options = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
     for option in options[:1]:
-        near = difflib.get_close_matches(option, known, n=1)
+        begun = [name for name in known if name.startswith(option)]
+        near = begun or difflib.get_close_matches(option, known, n=1, cutoff=0.7)
         if near:
             yield f" Did you mean {near[0]}?"

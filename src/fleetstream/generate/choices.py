@@ -57,7 +57,8 @@ class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """As :meth:`bounds`, at least one row. Raises ValueError where that is impossible."""
         if not 1 <= self.number <= self.count:
             raise ValueError(
-                f"There is no part {self.number} of {self.count}; parts are numbered from 1."
+                f"There is no part {self.number} of {self.count}; the first of two parts is 1/2, "
+                "the last 2/2."
             )
         if self.count > rows:
             raise ValueError(

@@ -196,6 +196,6 @@ def _plain(message: str) -> str:
         return " or ".join(_TYPE_NAMES.get(name, name) for name in names)
 
     if " matching regex " in message:  # durations are the only texts of which a form is asked
-        return "expected a duration such as 30s, 5m or 24h"
+        return "expected a duration such as 30s, 24h or 1h30m"
     plain = re.sub(r"`([^`]*)`", named, message)
     return plain.replace("Expected", "expected").replace(", got ", ", but this is ")

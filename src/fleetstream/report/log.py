@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,11 +65,12 @@ def log_end(summary: "Summary") -> None:
 
 
 def _write(log_format: LogFormat, event: str, **figures: Any) -> None:
-    """Write a line to standard error, at once."""
+    """Write a line to standard error, at once; where that is impossible, the run goes on."""
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     line = {"timestamp": now, "level": "info", "event": event, **figures}
     text = json.dumps(line) if log_format == "json" else " ".join(map(_pair, line.items()))
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _pair(item: tuple[str, Any]) -> str:

@@ -121,6 +121,11 @@ def _joined(one: TimeSeries, other: TimeSeries) -> TimeSeries | None:
     return TimeSeries(one.first, step, one.count + other.count)
 
 
+def read_manifests(paths: Iterable[Path]) -> list[Manifest]:
+    """The manifests in files, each file once. Raises ValueError as :func:`read_manifest` does."""
+    return [read_manifest(path) for path in {path.resolve(): path for path in paths}.values()]
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest in a file. Raises ValueError where there is none of this generator version."""
     try:

@@ -25,7 +25,7 @@ from fleetstream.generate.moments import (
     iso,
     now,
 )
-from fleetstream.model.durations import UNITS, milliseconds
+from fleetstream.model.durations import PATTERN, UNITS, milliseconds
 
 LONGEST_INTERVAL = 366 * 86_400 * MICROSECONDS
 
@@ -49,7 +49,8 @@ def at_least(least: int) -> Callable[[str], int]:
     return read
 
 
-_DISTANCE = re.compile(r"([-+])(\d+(?:\.\d+)?(?:ms|s|m|h|d))")
+_DISTANCE = re.compile(rf"([-+])({PATTERN})")
+_AGE = re.compile(rf"([-+]?)({PATTERN})")
 
 
 def read_incident(text: str) -> ScheduledIncident:
@@ -195,7 +196,7 @@ def read_incident_choice(text: str) -> IncidentChoice:
 
 
 def read_duration(text: str) -> float:
-    """Seconds, from a number with a unit (ms, s, m, h or d), or from 0."""
+    """Seconds, from numbers with a unit (d, h, m, s or ms), or from 0."""
     return float(milliseconds(text) / 1_000)
 
 
@@ -238,7 +239,7 @@ def read_moment(text: str) -> int:
 
     An age is a duration: 24h or -24h is a day ago, +10m in ten minutes.
     """
-    age = re.fullmatch(r"([-+]?)(\d+(?:\.\d+)?(?:ms|s|m|h|d))", text)
+    age = _AGE.fullmatch(text)
     if age:
         distance = int(milliseconds(age[2]) * MILLISECOND)
         microseconds = now() + (distance if age[1] == "+" else -distance)

@@ -1,5 +1,6 @@
 """Runs: everything is checked and opened, then carried out, then accounted for."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,9 @@ from fleetstream.targets.sink import Sink, TimelySink
 
 PROGRESS_SECONDS = 0.25
 """Seconds between two calls of a progress callback."""
+
+MOST_PROCESSES_PER_CORE = 16
+"""More than these would only take memory from each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +198,21 @@ def resumed_run(path: Path, **changes: Any) -> Run:
 def worker_pool(spec: RunSpec, sink: Sink) -> tuple[WorkerPool | None, int]:
     """The pool that shares the work, None for this process alone, and the number of workers.
 
-    Raises ValueError where the target takes only one process, or a library is missing.
+    Raises ValueError where the target takes only one process, where there would be far more
+    processes than cores, or a library is missing.
     """
     if spec.ray is None:
         if spec.processes > 1 and sink.exclusive:
             raise ValueError(
                 f"{sink.name} can be written by one process only, but --processes is "
                 f"{spec.processes}; leave it out."
+            )
+        cores = len(os.sched_getaffinity(0))
+        if spec.processes > MOST_PROCESSES_PER_CORE * cores:
+            raise ValueError(
+                f"--processes is {spec.processes:,}, but this machine has {cores:,} "
+                f"{'core' if cores == 1 else 'cores'}; choose at most "
+                f"{MOST_PROCESSES_PER_CORE * cores:,}, or 0 for one per core."
             )
         count = 1 if sink.exclusive else spec.worker_count
         return (ProcessPool() if count > 1 else None), count

@@ -111,6 +111,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         if self.sin_signal_cpu and self.saw_signal_cpu:
             raise ValueError("Give either --sin-signal-cpu or --saw-signal-cpu, not both.")
+        if not self.undelivered:
+            raise ValueError("--undelivered is empty; name a folder, or leave it out.")
         self._check_schedule()
         self._check_workers()
         for frequency in (self.sin_frq_cpu, self.saw_frq_cpu):

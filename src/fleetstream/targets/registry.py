@@ -139,9 +139,9 @@ def target_urls() -> str:
 
 
 def check_limits(options: TargetOptions, model: RecordModel, generator: "Generator") -> None:
-    """Raises ValueError where a target cannot hold what a generator makes."""
-    target = targets().get(options.scheme)
-    if target is None or target.problems is None:
+    """Raises ValueError where a target is unknown or cannot hold what a generator makes."""
+    target = _target(options)
+    if target.problems is None:
         return
     for problem in target.problems(generator, model):
         raise ValueError(problem)

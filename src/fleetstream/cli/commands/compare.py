@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     from fleetstream.report.migration import print_migration, show_migration
     from fleetstream.report.verification import VerificationProgress
     from fleetstream.run.control import Control
-    from fleetstream.run.manifest import read_manifest
+    from fleetstream.run.manifest import read_manifests
     from fleetstream.targets.registry import TargetOptions
     from fleetstream.targets.sink import TargetUnusable
     from fleetstream.verify import Expectation, compare_targets, opened_targets
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     destination = TargetOptions(**run_options(options))
     if destination.to is None:
         raise ValueError("Name the destination with --to.")
-    manifests = [read_manifest(path) for path in options.manifests]
+    manifests = read_manifests(options.manifests)
     expectation = Expectation(manifests)
     source = _source(options, manifests)
     control = Control()

@@ -86,7 +86,6 @@ def configure(parser: CommandParser) -> None:
     preview.add_argument(
         "--format",
         choices=("text", "json"),
-        default="text",
         help=help_if(parser.full_help, "the form of --dry-run (default: text)"),
     )
 
@@ -94,6 +93,11 @@ def configure(parser: CommandParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _preview(options)
+    if options.format is not None:
+        raise ValueError(
+            "--format is the form of --dry-run; add that, or choose the form of a run's lines with "
+            "--log-format."
+        )
     from fleetstream.targets.sink import TargetUnusable
 
     check_writable("--summary", options.summary)

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _manifests(options: argparse.Namespace) -> "list[Manifest]":
     """What was written: as manifests say, or as the options do."""
-    from fleetstream.run.manifest import Manifest, read_manifest
+    from fleetstream.run.manifest import Manifest, read_manifests
     from fleetstream.run.schedule import planned_timestamps
 
     given = run_options(options)
@@ -89,7 +89,7 @@ def _manifests(options: argparse.Namespace) -> "list[Manifest]":
                 f"{option.name} cannot be given with a manifest, since the manifest has it; leave "
                 "it out."
             )
-    manifests = [read_manifest(path) for path in options.manifests]
+    manifests = read_manifests(options.manifests)
     model = given.get("record_model")
     if model is not None and any(each.spec.record_model != model for each in manifests):
         raise ValueError(

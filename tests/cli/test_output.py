@@ -1,0 +1,43 @@
+"""Output that cannot be printed: one sentence, a code of its own, and no run that is harmed."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import FLEETSTREAM
+
+RUN = f"{FLEETSTREAM} ingest --include-region eu-central-1 --seed 7 --autostop 1"
+
+
+def ran(shell: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", shell], capture_output=True, text=True, cwd=folder, check=False
+    )
+
+
+@pytest.mark.parametrize("arguments", ["--version", "ingest --help", "model list"])
+def test_a_full_disk(arguments: str, tmp_path: Path) -> None:
+    done = ran(f"{FLEETSTREAM} {arguments} >/dev/full", tmp_path)
+    assert done.stderr == "Error: The output cannot be written: No space left on device.\n"
+    assert done.returncode == 74
+
+
+def test_standard_streams_that_are_closed(tmp_path: Path) -> None:
+    done = ran(f"{RUN} <&- >&- 2>&-", tmp_path)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "fleetstream-7.json").read_text())["finished"]
+
+
+def test_a_log_that_cannot_be_written_does_not_end_the_run(tmp_path: Path) -> None:
+    done = ran(f"{RUN} 2>/dev/full", tmp_path)
+    assert done.returncode == 0
+    assert "Delivered      260 records" in done.stdout
+
+
+def test_a_reader_that_leaves_takes_no_report_away(tmp_path: Path) -> None:
+    done = ran(f"{RUN} --summary run.json --report run.html | true", tmp_path)
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "run.json").read_text())["seed"] == 7
+    assert (tmp_path / "run.html").stat().st_size > 0
