@@ -80,7 +80,7 @@ class Active:
     names: Mapping[str, Numbers]
     times: Times
     rows: npt.NDArray[np.intp]
-    delays: "dict[str, list[DelayedAlike]]" = field(default_factory=dict)
+    delays: "dict[str, list[DelayedTogether]]" = field(default_factory=dict)
     """What is known about delays, by their expression."""
 
     def on_driver(self, driver: str, values: Numbers, at: "ValuesAt") -> Numbers:
@@ -134,13 +134,18 @@ class Active:
         values = np.zeros(self.where.shape)
         text = effect.delay or ""
         if text not in self.delays:
-            self.delays[text] = [*self._groups(effect)]
-        for group in self.delays[text]:
-            values[group.cells] = at(group.times, group.series)[group.places]
+            self.delays[text] = [*self._delayed_together(effect)]
+        for part in self.delays[text]:
+            found = at(part.times, self.series[part.columns])
+            values[:, part.columns] = np.take_along_axis(found, part.places, axis=0)
         return values
 
-    def _groups(self, effect: Effect) -> "Iterator[DelayedAlike]":
-        """The series that are delayed alike, which are evaluated together."""
+    def _delayed_together(self, effect: Effect) -> "Iterator[DelayedTogether]":
+        """The affected series in parts, each of which is evaluated at all times that it needs.
+
+        Series that are delayed alike need the same times; others share a part with them as long as
+        it is small, since a call costs more than some values that nothing needs.
+        """
         assert effect.expression is not None
         _, firsts = np.unique(self.rows, return_index=True)
         amounts = effect.expression.evaluate(self.names)
@@ -151,29 +156,52 @@ class Active:
         # One column of bytes per row, which are compared faster than arrays are.
         stamped = np.ascontiguousarray(times.T).view(f"V{times.itemsize * len(times)}")[:, 0]
         _, firsts, groups = np.unique(stamped, return_index=True, return_inverse=True)
-        alike = times[:, firsts]
-        of = groups[self.rows]
-        for group in range(alike.shape[1]):
-            during = np.flatnonzero(alike[:, group] != NOWHERE)
-            if len(during):
-                columns = np.flatnonzero(of == group)
-                distinct, places = np.unique(alike[during, group], return_inverse=True)
-                yield DelayedAlike(np.ix_(during, columns), distinct, places, self.series[columns])
+        alike, of = times[:, firsts], groups[self.rows]
+        for some in _small_parts(_different(alike), np.bincount(of)):
+            needed, places = np.unique(alike[:, some], return_inverse=True)
+            if needed[0] == NOWHERE:
+                needed, places = needed[1:], np.maximum(places - 1, 0)
+            columns = np.flatnonzero((of >= some.start) & (of < some.stop))
+            if len(needed):
+                places = places.reshape(len(times), -1)[:, of[columns] - some.start]
+                yield DelayedTogether(columns, needed, places)
 
 
 @dataclass(frozen=True, slots=True)
-class DelayedAlike:
-    """The cells of some series that have the values of other ``times``, which are distinct.
+class DelayedTogether:
+    """Affected series, by their ``columns``, that have the values of other ``times``.
 
-    ``cells`` selects the affected ones, ``places`` has the place of the other time of each of their
-    times, and ``series`` the places of the series.
+    ``places`` has which of these times each cell has, of shape (times, columns).
     """
 
-    cells: tuple[npt.NDArray[np.intp], ...]
+    columns: npt.NDArray[np.intp]
     times: Times
     places: npt.NDArray[np.intp]
-    series: npt.NDArray[np.intp]
 
+
+def _different(times: Times) -> npt.NDArray[np.intp]:
+    """How many different times each column has."""
+    ordered = np.sort(times, axis=0)
+    different: npt.NDArray[np.intp] = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
+    return different
+
+
+def _small_parts(times: npt.NDArray[np.intp], series: npt.NDArray[np.intp]) -> Iterator[slice]:
+    """Consecutive groups whose times and series make at most :data:`TOGETHER` cells, if possible.
+
+    ``times`` and ``series`` are the numbers of each group.
+    """
+    first, height, width = 0, 0, 0
+    for place, (more, wider) in enumerate(zip(times.tolist(), series.tolist(), strict=True)):
+        if place > first and (height + more) * (width + wider) > TOGETHER:
+            yield slice(first, place)
+            first, height, width = place, 0, 0
+        height, width = height + more, width + wider
+    yield slice(first, len(times))
+
+
+TOGETHER = 16_384
+"""Cells at other times that are computed together, although not all of them are needed."""
 
 NOWHERE = -1
 """Stands for a time at which no incident is going on."""
