@@ -14,7 +14,7 @@ from fleetstream.generate.keys import Numbers
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans
 from fleetstream.generate.moments import LATEST, MICROSECONDS
-from fleetstream.generate.occurrences import IncidentSource, Occurrences
+from fleetstream.generate.occurrences import IncidentSource, Occurrences, Places, numbered
 from fleetstream.model import Measure, Variable
 from fleetstream.model.incidents import Effect
 
@@ -48,21 +48,43 @@ class IncidentView:
         if not len(series):
             return None
         rows, columns = np.unique(self.of[series], return_inverse=True)
-        number = np.full((len(times), len(rows)), -1)
-        column_of = dict(zip(rows.tolist(), range(len(rows)), strict=True))
-        for place, row in enumerate(found.rows.tolist()):
-            if row in column_of:
-                during = (times >= found.starts[place]) & (times < found.ends[place])
-                number[during, column_of[row]] = place
+        number = _numbers(times, found, numbered(rows, self.source.count), len(rows))
         cells = number[:, columns]
         elapsed = (times[:, np.newaxis] - found.starts[cells]) / MICROSECONDS
-        spans = (found.ends - found.starts)[cells] / MICROSECONDS
-        names = {
-            "severity": found.severities[cells],
-            "elapsed": elapsed,
-            "progress": elapsed / np.maximum(spans, 1e-6),
-        }
+        names = {"severity": found.severities[cells], "elapsed": elapsed}
+        if any(
+            each.expression and "progress" in each.expression.names for each in self.source.effects
+        ):
+            spans = (found.ends - found.starts)[cells] / MICROSECONDS
+            names["progress"] = elapsed / np.maximum(spans, 1e-6)
         return Active(self.source.effects, len(self.of), series, cells >= 0, names, times, columns)
+
+
+def _numbers(
+    times: Times, found: Occurrences, column_of: Places, columns: int
+) -> npt.NDArray[np.intp]:
+    """The number of the incident that is going on at each time in each column, −1 for none.
+
+    ``column_of`` has the column of each row, −1 for rows without one.
+    """
+    places = column_of[found.rows]
+    order = np.argsort(times, kind="stable")
+    firsts, lasts = (
+        np.searchsorted(times, moments, sorter=order) for moments in (found.starts, found.ends)
+    )
+    ordered = np.full((len(times), columns), -1)
+    concerned = np.flatnonzero((places >= 0) & (firsts < lasts))
+    for number, first, last, place in zip(
+        concerned.tolist(),
+        firsts[concerned].tolist(),
+        lasts[concerned].tolist(),
+        places[concerned].tolist(),
+        strict=True,
+    ):
+        ordered[first:last, place] = number
+    numbers = np.empty_like(ordered)
+    numbers[order] = ordered
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +158,7 @@ class Active:
         if text not in self.delays:
             self.delays[text] = [*self._delayed_together(effect)]
         for part in self.delays[text]:
-            found = at(part.times, self.series[part.columns])
+            found = at(part.times, self.series[part.columns], effect.target is not None)
             values[:, part.columns] = np.take_along_axis(found, part.places, axis=0)
         return values
 
@@ -150,7 +172,8 @@ class Active:
         _, firsts = np.unique(self.rows, return_index=True)
         amounts = effect.expression.evaluate(self.names)
         seconds = np.broadcast_to(amounts, self.where.shape)[:, firsts]
-        shifts = np.nan_to_num(np.rint(seconds * MICROSECONDS)).clip(-LATEST, LATEST)
+        shifts = np.rint(seconds * MICROSECONDS)
+        shifts = np.where(np.isnan(shifts), 0.0, shifts).clip(-LATEST, LATEST)
         times = (self.times[:, np.newaxis] - shifts.astype(np.int64)).clip(0, LATEST)
         times[~self.where[:, firsts]] = NOWHERE
         # One column of bytes per row, which are compared faster than arrays are.
@@ -200,11 +223,14 @@ def _small_parts(times: npt.NDArray[np.intp], series: npt.NDArray[np.intp]) -> I
     yield slice(first, len(times))
 
 
-TOGETHER = 16_384
+TOGETHER = 8_192
 """Cells at other times that are computed together, although not all of them are needed."""
 
 NOWHERE = -1
 """Stands for a time at which no incident is going on."""
 
-ValuesAt = Callable[[Times, npt.NDArray[np.intp]], Numbers]
-"""Returns values at other times, of shape (times, series), of series at some places."""
+ValuesAt = Callable[[Times, Places, bool], Numbers]
+"""Returns values at other times, of shape (times, series), of series at some places.
+
+The last argument says whether nothing else is wanted of these series at these times.
+"""

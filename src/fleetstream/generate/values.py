@@ -40,6 +40,10 @@ TIMESTAMP_DECIMALS = 3
 """Decimals of the seconds of a TIMESTAMP measure; all generated timestamps are milliseconds."""
 
 
+OtherCells = tuple[bytes, bytes, str | None]
+"""Other times, places of series, and the only value that is wanted of them, None for all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Some series of a kind at some timestamps (microseconds).
@@ -59,10 +63,10 @@ class Grid:
     incidents: Sequence[IncidentView] = ()
     noise: SmoothNoise | None = None
     counters: CounterTotals | None = None
-    known: dict[tuple[bytes, ...], dict[str, Numbers]] = field(default_factory=dict, compare=False)
+    known: dict[OtherCells, dict[str, Numbers]] = field(default_factory=dict, compare=False)
     """Values at other times that the last evaluation needed, for what stays the same."""
-    parts: dict[tuple[bytes, ...], "Grid"] = field(default_factory=dict, compare=False)
-    """The series whose values at other times it generated, with what their noise remembers."""
+    parts: "dict[bytes, Grid]" = field(default_factory=dict, compare=False)
+    """The series that it needed at other times, with what their noise remembers."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -128,8 +132,7 @@ class Evaluator:
         names = {name for each in expressions for name in each.names}
         self._followed = names & kind.driver_names
         self._clocks = names & CLOCKS
-        laws = [each.value for each in kind.evaluation_order]
-        self._counted = {law.driver for law in laws if isinstance(law, Counter)}
+        self._needs: dict[str, frozenset[str]] = {}
 
     def fixed(self, identities: Bits) -> dict[str, npt.NDArray[np.generic]]:
         """What :attr:`Grid.fixed` holds for series of these identities."""
@@ -144,23 +147,32 @@ class Evaluator:
                 fixed[source.name] = _rounded(values, source.decimals)
         return fixed
 
-    def evaluate(self, grid: Grid, incidents: Sequence[Active] = ()) -> dict[str, Numbers]:
+    def evaluate(
+        self, grid: Grid, incidents: Sequence[Active] = (), only: str | None = None
+    ) -> dict[str, Numbers]:
         """All variables and measures by name; words as indices into those of their law.
 
         The values of measures have the shape of the grid. ``incidents`` are those that are going
-        on.
+        on. With ``only``, there is just the value of that name and what it is calculated from.
         """
         columns: dict[str, Numbers] = {}
         others = _OtherTimes(self, grid)
-        for name in self._followed:
+        sources, followed = self._kind.evaluation_order, self._followed
+        if only is not None:
+            needed = self._needed(only)
+            sources = [each for each in sources if each.name in needed]
+            followed = followed & needed
+        for name in followed:
             columns[name] = grid.drivers[name].values(grid.timestamps)
             for incident in incidents:
                 columns[name] = incident.on_driver(name, columns[name], others.driver(name))
         for name in self._kind.integer_names:
             columns[name] = grid.fixed[name].astype(np.float64)[np.newaxis, :]
         columns |= {name: _clock(name, grid) for name in self._clocks}
-        grown = {driver: _counters(grid).grown(driver, grid.timestamps) for driver in self._counted}
-        for source in self._kind.evaluation_order:
+        laws = (each.value for each in sources)
+        counted = {law.driver for law in laws if isinstance(law, Counter)}
+        grown = {driver: _counters(grid).grown(driver, grid.timestamps) for driver in counted}
+        for source in sources:
             values = self._values(source, grid, columns, grown)
             for incident in incidents:
                 values = incident.on_target(self._key, source, values, others.source(source.name))
@@ -169,6 +181,15 @@ class Evaluator:
             else:
                 columns[source.name] = _rounded(values, source.decimals)
         return columns
+
+    def _needed(self, name: str) -> frozenset[str]:
+        """A variable or measure, and all names that it is calculated from."""
+        if not self._needs:
+            for each in self._kind.evaluation_order:
+                names = each.expression.names if each.expression else frozenset[str]()
+                above = (self._needs.get(other, frozenset[str]()) for other in names)
+                self._needs[each.name] = frozenset({each.name}).union(names, *above)
+        return self._needs[name]
 
     def missing(
         self, grid: Grid, incidents: Sequence[Active] = ()
@@ -236,34 +257,38 @@ class _OtherTimes:
 
     def driver(self, name: str) -> ValuesAt:
         """A function that returns the values of a driver."""
-        view = self._grid.drivers[name]
-        return lambda times, series: view.part(series).values(times)
+        return lambda times, series, _alone: self._part(series).drivers[name].values(times)
 
     def source(self, name: str) -> ValuesAt:
         """A function that returns the values of a variable or measure."""
-        return lambda times, series: _spread(
-            self._columns(times, series)[name], (len(times), len(series))
+        return lambda times, series, alone: _spread(
+            self._columns(times, series, name if alone else None)[name], (len(times), len(series))
         )
 
-    def _columns(self, times: Times, series: npt.NDArray[np.intp]) -> dict[str, Numbers]:
-        grid = self._grid
-        births = None if grid.births is None else grid.births[series]
-        which = grid.keys[series].tobytes(), b"" if births is None else births.tobytes()
-        place = times.tobytes(), *which
-        found = grid.known.get(place) or self._known.get(place)
-        if found is None:
-            part = grid.parts.get(which) or self._parts.get(which) or self._part(series)
-            grid.parts[which] = part
-            found = self._evaluator.evaluate(replace(part, timestamps=times))
-        grid.known[place] = found
-        return found
+    def _columns(
+        self, times: Times, series: npt.NDArray[np.intp], only: str | None
+    ) -> dict[str, Numbers]:
+        known, place = self._grid.known, (times.tobytes(), series.tobytes(), only)
+        if place not in known:
+            found = self._known.get(place)
+            if found is None:
+                part = replace(self._part(series), timestamps=times)
+                found = self._evaluator.evaluate(part, only=only)
+            known[place] = found
+        return known[place]
 
     def _part(self, series: npt.NDArray[np.intp]) -> Grid:
-        """Some of the series, at no timestamps yet."""
+        """Some series, without incidents."""
+        place, parts = series.tobytes(), self._grid.parts
+        if place not in parts:
+            parts[place] = self._parts.get(place) or self._made_part(series)
+        return parts[place]
+
+    def _made_part(self, series: npt.NDArray[np.intp]) -> Grid:
         grid = self._grid
+        births = None if grid.births is None else grid.births[series]
         fixed = {name: values[series] for name, values in grid.fixed.items()}
         drivers = {name: view.part(series) for name, view in grid.drivers.items()}
-        births = None if grid.births is None else grid.births[series]
         return grid_of(grid.keys[series], fixed, births, drivers, ())
 
 
