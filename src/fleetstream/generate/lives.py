@@ -169,12 +169,18 @@ def _cells_between(keys: Bits, mean_gap: int, begin: int, end: int) -> EventCell
     return event_cells(keys, length, begin // length, (end - 1) // length)
 
 
-def event_cells(keys: Bits, length: int, first: int, last: int) -> EventCells:
-    """The events of keys in the cells from ``first`` to ``last``, of ``length`` microseconds."""
+def events_in(keys: Bits, length: int, first: int, last: int) -> Times:
+    """:attr:`EventCells.events` of keys in the cells from ``first`` to ``last``."""
     events = np.full((last - first + 1, len(keys)), NEVER)
     for place, cell in enumerate(range(first, last + 1)):
         happens, at = _events(keys, cell, length)
         events[place, happens] = at[happens]
+    return events
+
+
+def event_cells(keys: Bits, length: int, first: int, last: int) -> EventCells:
+    """The events of keys in the cells from ``first`` to ``last``, of ``length`` microseconds."""
+    events = events_in(keys, length, first, last)
     before, found = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
     missing = np.arange(len(keys))
     for back in range(1, CELLS_BACK + 1):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import CELLS_PER_EVENT, NEVER, Booleans, event_cells
+from fleetstream.generate.lives import CELLS_PER_EVENT, NEVER, Booleans, events_in
 from fleetstream.model.incidents import Effect, Incident, Rate
 
 Places = npt.NDArray[np.intp]
@@ -166,11 +166,12 @@ class IncidentRows:
 
     def _occurrences(self, rate: Rate, length: int, first: int, last: int) -> Occurrences:
         """The incidents that begin in the cells from ``first`` to ``last``."""
-        keys = self.keys + name_key("incident", self.name)
-        events = event_cells(keys, length, first, last).events
-        rows, places = np.nonzero((events.T != NEVER) & self.drawn[:, np.newaxis])
-        tokens, starts = mix((first + places).astype(np.uint64)), events[places, rows]
-        own = keys[rows] + tokens
+        drawn = np.flatnonzero(self.drawn)
+        keys = self.keys[drawn] + name_key("incident", self.name)
+        events = events_in(keys, length, first, last)
+        columns, places = np.nonzero(events.T != NEVER)
+        tokens, starts = mix((first + places).astype(np.uint64)), events[places, columns]
+        rows, own = drawn[columns], keys[columns] + tokens
         draws = uniform(mix(own + name_key("duration")))
         spans = rate.shortest_us + draws * (rate.longest_us - rate.shortest_us)
         ends = starts + spans.astype(np.int64)
