@@ -7,6 +7,7 @@ from docs.building.values import kind_parts
 from fleetstream.cli import main
 from fleetstream.generate.generator import Generator
 from fleetstream.model import DEFAULT_MODEL, Model, builtin_models, load_model
+from fleetstream.report.model import described_choices
 
 from docs.building import DOCS
 
@@ -90,6 +91,7 @@ def _levels(model: Model) -> list[str]:
             count = ", ".join(str(member["name"]) for member in level.members)
         else:
             count = f"`{level.members or level.count}`"
+        count = "; ".join([count, *described_choices(level)])
         life = []
         if level.life is not None:
             if level.life.lifetime:

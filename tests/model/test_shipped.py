@@ -1,5 +1,7 @@
 """What the shipped models promise about their values."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,12 @@ def week(kind: str, interval: str = "10m", **options: str) -> pd.DataFrame:
         .read_all()
         .to_pandas()
     )
+
+
+def day_of(kind: str, day: str, interval: str, **options: Any) -> pd.DataFrame:
+    end = f"{day[:-2]}{int(day[-2:]) + 1:02}"
+    run = fleetstream.telemetry(kind, seed=3, start=day, end=end, interval=interval, **options)
+    return run.read_all().to_pandas()
 
 
 def test_the_realistic_fleet_has_the_schema_of_the_sample_fleet() -> None:
@@ -77,3 +85,58 @@ def test_latency_grows_with_utilization_as_in_a_queue() -> None:
         busy, calm = load > load.quantile(0.95), load < load.quantile(0.3)
         assert service["latency_p50"][busy].median() > 1.05 * service["latency_p50"][calm].median()
         assert (service["latency_p99"] > service["latency_p50"]).all()
+
+
+def test_meters_that_heat_with_electricity_draw_more_in_winter_only() -> None:
+    def means(day: str) -> "pd.Series[float]":
+        rows = day_of("meter", day, "15m", model="smart-meters", include="tariff=household")
+        return rows.groupby("heating")["power"].mean()
+
+    winter, summer = means("2026-01-13"), means("2026-07-14")
+    assert winter["electric"] > 1.5 * winter["heat-pump"] > 3 * winter["gas"]
+    assert summer.max() < 1.6 * summer.min()
+
+
+def test_meters_with_solar_panels_feed_in_by_day() -> None:
+    rows = day_of("meter", "2026-07-14", "15m", model="smart-meters")
+    fed = rows.groupby("roof")["feed_in"]
+    assert fed.max()["plain"] == 0
+    assert fed.mean()["solar"] > 100
+    assert (rows["feed_in"][rows["time"].dt.hour < 4] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "scale", "dimension", "level"),
+    [
+        ("iot-trucks", "truck", {"trucks": 2_000}, "model", "truck"),
+        ("iot-trucks", "truck", {"trucks": 2_000}, "freight", "truck"),
+        ("smart-meters", "meter", {"streets": 200}, "heating", "meter"),
+        ("smart-meters", "meter", {"streets": 200}, "roof", "meter"),
+    ],
+)
+def test_options_are_chosen_by_their_shares(
+    model: str, kind: str, scale: dict[str, int], dimension: str, level: str
+) -> None:
+    (described,) = [each for each in load_model(model).levels if each.name == level]
+    words = fleetstream.series(kind, model=model, set=scale).column(dimension).to_pylist()
+    for option in described.choices[dimension]:
+        found = words.count(option["name"]) / len(words)
+        assert found == pytest.approx(float(option["share"]), abs=0.015)
+
+
+def test_pauses_of_garbage_collection_add_up() -> None:
+    """The mean pause of any stretch is about that of the law, between median and 99 %."""
+    rows = day_of("instance", "2026-11-03", "10m", model="web-shop", incidents="off")
+    pauses = load_model("web-shop").kinds["instance"].measure("gc_pause_seconds_quantile_0_5")
+    assert pauses is not None
+    mean = pauses.value.of.mean  # type: ignore[union-attr]
+    for _, instance in rows.groupby("instance"):
+        low, high = (
+            instance["gc_pause_seconds_quantile_0_5"],
+            instance["gc_pause_seconds_quantile_0_99"],
+        )
+        assert (low < high).all()
+        count = instance["gc_pause_seconds_count"].iloc[[0, -1]].diff().iloc[1]
+        total = instance["gc_pause_seconds_sum"].iloc[[0, -1]].diff().iloc[1]
+        if count > 1_000:
+            assert total / count == pytest.approx(mean, rel=0.05)

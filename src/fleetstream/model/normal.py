@@ -26,7 +26,10 @@ _FIRST = (1023 + SMALLEST) << CELL_BITS
 
 
 SHARE_CELLS = 2**12
-"""Cells of the table of shares, of equal width between the scores −6 and 6."""
+"""Cells of the table of shares, of equal width."""
+
+HIGHEST_SCORE = 6.0
+"""The table of shares is between minus this score and it."""
 
 
 def normal_quantile(uniform: Numbers) -> Numbers:
@@ -45,19 +48,26 @@ def normal_quantile(uniform: Numbers) -> Numbers:
 def normal_share(scores: Numbers) -> Numbers:
     """The shares of a standard normal law below ``scores``, strictly in (0, 1).
 
-    Interpolated in a table with an error below 1e-6.
+    Interpolated in a table with an error below 1e-6. Its knots are equally far apart, so the place
+    of a score is calculated, in a fraction of the time that a search takes.
     """
-    knots, shares = _shares()
-    found: Numbers = np.interp(scores, knots, shares)
+    knots, shares, slopes = _shares()
+    found: Numbers = np.clip(scores, -HIGHEST_SCORE, HIGHEST_SCORE)
+    places = ((found + HIGHEST_SCORE) * (SHARE_CELLS / (2 * HIGHEST_SCORE))).astype(np.intp)
+    np.minimum(places, SHARE_CELLS - 1, out=places)
+    found -= knots.take(places)
+    found *= slopes.take(places)
+    found += shares.take(places)
     return found
 
 
 @cache
-def _shares() -> tuple[Numbers, Numbers]:
-    """Scores, and the shares below them."""
-    knots = np.linspace(-6, 6, SHARE_CELLS + 1)
+def _shares() -> tuple[Numbers, Numbers, Numbers]:
+    """Scores, the shares below them, and how fast these grow from each to the next."""
+    knots = np.linspace(-HIGHEST_SCORE, HIGHEST_SCORE, SHARE_CELLS + 1)
     law = NormalDist()
-    return knots, np.array([law.cdf(knot) for knot in knots.tolist()])
+    shares = np.array([law.cdf(knot) for knot in knots.tolist()])
+    return knots, shares, np.diff(shares) / np.diff(knots)
 
 
 @cache
