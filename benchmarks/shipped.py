@@ -25,6 +25,7 @@ LIVE_STEP = 60_000_000
 ABOUT_AS_LARGE = {
     DEFAULT_MODEL: {},
     "aws-devops-realistic": {},
+    "anomalies": {"series_count": 1_000},
     "iot-trucks": {"trucks": 500},
     "kubernetes": {"nodes": 400, "pods": 400},
     "smart-meters": {"streets": 200},
