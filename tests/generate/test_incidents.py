@@ -222,3 +222,29 @@ def test_a_bad_incident(case: str) -> None:
     text["incidents"]["trouble"].update(change)
     with pytest.raises(msgspec.ValidationError, match=sentence):
         msgspec.convert(text, Model)
+
+
+@pytest.mark.parametrize("life", [{}, LIFE], ids=["forever", "with lives"])
+def test_delays_are_the_same_however_many_series_are_computed_together(
+    life: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sweep by sweep with what is remembered between sweeps, each alone, and all in one batch."""
+    names = ("stuck", "other times", "stuck counter", "wrong clock", "other load")
+    text = document([EFFECTS[name] for name in names], level="slot", every="3h", longest="40m")
+    text["incidents"]["more"] = {**text["incidents"]["trouble"], "effects": [EFFECTS["stuck"]]}
+    text["levels"][1]["life"] = life
+    model = msgspec.convert(text, Model)
+    stamps = range(START, START + 90 * STEP, STEP)
+
+    def made() -> Generator:
+        return Generator(model, 3, step=STEP, parameters={"slots": 12})
+
+    labels = made().labels(stamps.start, stamps.stop)
+    assert len({label.severity for label in labels}) > 10
+    together = cells(made(), stamps)
+    live = made()
+    assert {cell: value for one in stamps for cell, value in cells(live, [one]).items()} == together
+    for size in (1, 100):
+        monkeypatch.setattr("fleetstream.generate.incidents.TOGETHER", size)
+        assert cells(made(), stamps) == together
+    assert cells(made(), stamps[::-1]) == together
