@@ -108,8 +108,12 @@ def java_text(value: float) -> str:
 def test_doubles_are_written_with_their_shortest_digits(
     fleet: Endpoint, values: list[float]
 ) -> None:
-    listed = ", ".join(map(double, [0.0, *values]))
-    assert answers(fleet, f"SELECT {listed}") == [tuple(map(java_text, [0.0, *values]))]
+    doubles = [0.0, *values]
+    rows = ", ".join(f"({number}, {double(value)})" for number, value in enumerate(doubles))
+    result = answers(
+        fleet, f"SELECT x, CAST(x AS varchar) FROM (VALUES {rows}) AS t(n, x) ORDER BY n"
+    )
+    assert result == [(java_text(value), java_text(value)) for value in doubles]
 
 
 def equal(left: Any, right: Any) -> bool | None:

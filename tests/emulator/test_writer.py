@@ -50,8 +50,9 @@ def read(store: TimestreamStore, value: bytes = b"1", host: bytes = b"a") -> Pen
 
 
 def stored(store: TimestreamStore) -> list[tuple[Any, ...]]:
+    names = [column.name for column in store.columns("database", "table")]
     with store.cursor() as cursor:
-        return cursor.sql(f"SELECT * FROM {store.relation('database', 'table')}").fetchall()
+        return cursor.sql(f"SELECT * FROM {store.relation('database', 'table', names)}").fetchall()
 
 
 def test_records_of_an_existing_table_are_stored(store: TimestreamStore) -> None:

@@ -180,6 +180,13 @@ class QueryExecution:
                 columns = [pa.array(column) for column in zip(*rows, strict=True)]
                 yield JsonRows(columns, types)
             return
+        if statement.aggregated:
+            # DuckDB plans this query once, and one that gives Arrow data twice, which takes more
+            # time than what Arrow saves for each of the rows.
+            self._cursor.execute(statement.sql)
+            while fetched := self._cursor.fetchmany(_BATCH_ROWS):
+                yield JsonRows([pa.array(column) for column in zip(*fetched, strict=True)], types)
+            return
         with self._cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches:
             for batch in batches:
                 yield JsonRows(batch.columns, types)

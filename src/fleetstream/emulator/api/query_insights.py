@@ -10,6 +10,7 @@ import duckdb
 
 from fleetstream.emulator.errors import ResourceNotFoundException
 from fleetstream.emulator.sql import TimeRange
+from fleetstream.emulator.store.catalog import TIME_COLUMN
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.unload import Unload
 
@@ -50,7 +51,7 @@ def _nanoseconds(of: TimeRange, store: TimestreamStore, cursor: duckdb.DuckDBPyC
     now = f"make_timestamp_ns({store.now()})"
     start = f"greatest({', '.join(of.starts)})" if of.starts else f"coalesce(min(time), {now})"
     end = f"least({', '.join(of.ends)})" if of.ends else f"greatest(max(time), {now})"
-    relation = store.relation(of.database, of.table, series=False)
+    relation = store.relation(of.database, of.table, [TIME_COLUMN.name])
     source = "" if of.starts and of.ends else f" FROM {relation}"
     sql = f"SELECT greatest(epoch_ns({end}) - epoch_ns({start}), 0){source}"
     nanoseconds: int = cursor.execute(sql).fetchall()[0][0]

@@ -33,7 +33,7 @@ from fleetstream.emulator.scheduled.definition import ExecutionStats, RunSummary
 from fleetstream.emulator.scheduled.result_mapping import ResultMapping
 from fleetstream.emulator.scheduled.scheduled_runtime import with_runtime
 from fleetstream.emulator.scheduled.shapes import TimestreamConfiguration
-from fleetstream.emulator.sql import TranslatedStatement, translate
+from fleetstream.emulator.sql import TranslatedStatement, as_texts, translate
 from fleetstream.emulator.store.store import TimestreamStore
 from fleetstream.emulator.store.writer import Writer
 
@@ -159,7 +159,7 @@ class ScheduledQueryRunner:
                 ):
                     for batch in batches:
                         task.check()
-                        columns = [column.to_pylist() for column in batch.columns]
+                        columns = [as_texts(column).to_pylist() for column in batch.columns]
                         yield [
                             dict(zip(names, values, strict=True))
                             for values in zip(*columns, strict=True)

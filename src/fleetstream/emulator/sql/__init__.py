@@ -10,6 +10,7 @@ from fleetstream.emulator.sql.conversion import cast_sql
 from fleetstream.emulator.sql.dialect import TimestreamDialect
 from fleetstream.emulator.sql.errors import token_column
 from fleetstream.emulator.sql.failures import failure_message
+from fleetstream.emulator.sql.result_texts import as_texts
 from fleetstream.emulator.sql.statements import translate, translate_query
 from fleetstream.emulator.sql.translation import (
     CatalogReader,
@@ -60,6 +61,7 @@ __all__ = [
     "TimestreamDialect",
     "TranslatedQuery",
     "TranslatedStatement",
+    "as_texts",
     "cast_sql",
     "column_info",
     "failure_message",

@@ -32,9 +32,8 @@ from fleetstream.emulator.sql.types import (
     as_array,
     common_type,
 )
-from fleetstream.emulator.store.catalog import ColumnRole, TableColumn
+from fleetstream.emulator.store.catalog import TIME_COLUMN
 
-_POINT_ROLES: frozenset[ColumnRole] = frozenset({"time", "measure_value"})
 _JOINS = {"": "JOIN", "LEFT": "LEFT JOIN", "RIGHT": "RIGHT JOIN", "FULL": "FULL JOIN"}
 
 
@@ -122,7 +121,6 @@ class FromTranslator:
         catalog = self._context.catalog
         database, table = find_table(catalog, node)
         alias = self._context.new_alias()
-        stored = catalog.columns(database, table)
         columns = tuple(
             QueryColumn(
                 column.name,
@@ -130,22 +128,19 @@ class FromTranslator:
                 COLUMN_TYPES[column.type],
                 (database, table),
             )
-            for column in stored
+            for column in catalog.columns(database, table)
         )
-        points = [column for column in stored if column.role in _POINT_ROLES]
-        source = StoredSource(
-            database,
-            table,
-            _select(stored, catalog.relation(database, table), alias),
-            _select(points, catalog.relation(database, table, series=False), alias),
-            tuple(
-                column.sql
-                for column, of in zip(columns, stored, strict=True)
-                if of.role not in _POINT_ROLES
-            ),
-        )
+
+        def read(used: Sequence[QueryColumn]) -> str:
+            names = [str(column.name) for column in used] or [TIME_COLUMN.name]
+            listed = (f"{quote_identifier(name)} AS {internal_name(name)}" for name in names)
+            relation = catalog.relation(database, table, names)
+            return f"(SELECT {', '.join(listed)} FROM {relation}) AS {alias}"
+
+        placeholder = f"{self._context.mark}_{alias}_"
+        source = StoredSource(database, table, placeholder, columns, read)
         self._add_relation(node, table, columns, stored=source)
-        return source.sql
+        return placeholder
 
     def _derived_table(
         self, node: exp.Expr, query: TranslatedQuery, name: str | None = None
@@ -211,14 +206,6 @@ class FromTranslator:
         # Only the name of a stored table can follow that of its database.
         database = stored.database if stored is not None and not node.alias else None
         self._scope.relations.append(Relation(node.alias or name, columns, database, stored))
-
-
-def _select(columns: Sequence[TableColumn], relation: str, alias: str) -> str:
-    """The columns of a stored table under the names that they have in a translation."""
-    listed = ", ".join(
-        f"{quote_identifier(column.name)} AS {internal_name(column.name)}" for column in columns
-    )
-    return f"(SELECT {listed} FROM {relation}) AS {alias}"
 
 
 def _element_columns(sql: str, element: SqlType) -> list[QueryColumn]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -17,26 +17,28 @@ from fleetstream.emulator.sql.types import RowType
 class StoredSource:
     """A stored table in FROM.
 
+    DuckDB takes most of the time of a small query to bind columns, so only those that the query
+    uses are read. They are known when the query is translated.
+
     Attributes:
         database: The name of its database.
         table: Its name.
-        sql: What reads it.
-        points_sql: What reads it without the columns of its series, which is faster.
-        series_columns: The columns that ``points_sql`` does not have, as expressions.
+        placeholder: What stands for it in a query until then.
+        columns: Its columns.
+        read: Makes the SQL that reads some of them.
 
     """
 
     database: str
     table: str
-    sql: str
-    points_sql: str
-    series_columns: tuple[str, ...]
+    placeholder: str
+    columns: tuple[QueryColumn, ...]
+    read: Callable[[Sequence[QueryColumn]], str]
 
-    def simplified(self, query: str) -> str:
-        """A query that reads the table, without the columns of its series if it uses none."""
-        if any(column in query for column in self.series_columns):
-            return query
-        return query.replace(self.sql, self.points_sql)
+    def put_into(self, query: str) -> str:
+        """A query with the SQL that reads the table in place of the placeholder."""
+        used = [column for column in self.columns if column.sql in query]
+        return query.replace(self.placeholder, self.read(used))
 
 
 @dataclass(frozen=True)

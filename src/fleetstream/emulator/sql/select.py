@@ -70,7 +70,7 @@ class SelectTranslator:
         )
         for relation in self._scope.relations:
             if relation.stored is not None:
-                sql = relation.stored.simplified(sql)
+                sql = relation.stored.put_into(sql)
         return TranslatedQuery(sql, tuple(columns))
 
     def _from(self, node: exp.Select, expressions: ExpressionTranslator) -> str:

@@ -12,6 +12,7 @@ from fleetstream.emulator.sql.catalog_statements import translate_describe, tran
 from fleetstream.emulator.sql.conversion import cast_sql
 from fleetstream.emulator.sql.dialect import TimestreamDialect
 from fleetstream.emulator.sql.errors import query_error, token_column
+from fleetstream.emulator.sql.functions import AGGREGATES
 from fleetstream.emulator.sql.queries import QueryTranslator
 from fleetstream.emulator.sql.translation import (
     CatalogReader,
@@ -20,7 +21,7 @@ from fleetstream.emulator.sql.translation import (
     TranslatedStatement,
     TranslationContext,
 )
-from fleetstream.emulator.sql.types import text_type
+from fleetstream.emulator.sql.types import result_type
 
 _FIRST_TOKENS = frozenset({"SELECT", "VALUES", "WITH", "SHOW", "DESCRIBE", "DESC", "("})
 _MAX_CACHED_CHARACTERS = 10_000
@@ -105,9 +106,21 @@ def _parse_error(error: ParseError) -> str:
 def _translate_query(tree: exp.Expr, context: TranslationContext) -> TranslatedStatement:
     query = QueryTranslator(context).translate(tree, None)
     texts = ", ".join(
-        f"{cast_sql(column.sql, column.type, text_type(column.type))} AS {column.sql}"
+        f"{cast_sql(column.sql, column.type, result_type(column.type))} AS {column.sql}"
         for column in query.columns
     )
     return TranslatedStatement(
-        query.columns, sql=f"SELECT {texts} FROM ({query.sql})", parameters=dict(context.parameters)
+        query.columns,
+        sql=f"SELECT {texts} FROM ({query.sql})",
+        parameters=dict(context.parameters),
+        aggregated=_is_aggregated(tree),
+    )
+
+
+def _is_aggregated(tree: exp.Expr) -> bool:
+    """Whether there is a GROUP BY, or an aggregate function without OVER."""
+    return any(
+        isinstance(node, exp.Group)
+        or (str(node.this).lower() in AGGREGATES and not isinstance(node.parent, exp.Window))
+        for node in tree.find_all(exp.Group, exp.Anonymous)
     )

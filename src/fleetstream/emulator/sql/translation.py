@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any, Protocol
 
 from fleetstream.emulator.quoting import quote_identifier
@@ -30,8 +31,8 @@ class CatalogReader(Protocol):
     def now(self) -> int:
         """The time of queries, in nanoseconds since 1970."""
 
-    def relation(self, database: str, table: str, *, series: bool = True) -> str:
-        """A DuckDB subquery that reads a table, or only its times and values."""
+    def relation(self, database: str, table: str, columns: Sequence[str]) -> str:
+        """A DuckDB subquery that reads some columns of a table."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class TranslationContext:
         now: The time of the query, in nanoseconds since 1970.
         parameters: Types of the query's parameters, as far as they are known.
         volatile: Whether the translation contains a random call, which DuckDB refuses inside TRY.
+        mark: What no text of the statement can contain.
 
     """
 
@@ -68,6 +70,7 @@ class TranslationContext:
     now: int = field(init=False)
     parameters: dict[str, SqlType] = field(default_factory=dict)
     volatile: bool = False
+    mark: str = field(default_factory=token_hex)
     _aliases: int = 0
 
     def __post_init__(self) -> None:
@@ -130,9 +133,12 @@ class TranslatedStatement:
 
     Attributes:
         columns: The columns of the result.
-        sql: DuckDB's SQL, whose result has every scalar value as text; None for SHOW and DESCRIBE.
+        sql: DuckDB's SQL, whose result has every scalar value as text, but for doubles, which
+            ``as_texts`` converts; None for SHOW and DESCRIBE.
         rows: The result of SHOW and DESCRIBE.
         parameters: Names and types of the parameters of a prepared query.
+        aggregated: Whether the result is expected to have few rows, for the rows of tables are
+            aggregated.
 
     """
 
@@ -140,3 +146,4 @@ class TranslatedStatement:
     sql: str | None = None
     rows: Sequence[Sequence[Any]] = ()
     parameters: Mapping[str, SqlType] | None = None
+    aggregated: bool = False

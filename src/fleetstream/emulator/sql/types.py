@@ -135,6 +135,11 @@ def column_info(name: str | None, of: SqlType) -> dict[str, Any]:
     return {"Type": of.describe()} if name is None else {"Name": name, "Type": of.describe()}
 
 
+def result_type(of: SqlType) -> SqlType:
+    """The type in which a column of a result leaves DuckDB: text, or double (``result_texts``)."""
+    return DOUBLE if of == DOUBLE else text_type(of)
+
+
 def text_type(of: SqlType) -> SqlType:
     """The type with VARCHAR in place of every scalar type: the form in which results are sent."""
     if isinstance(of, TimeSeriesType):

@@ -29,7 +29,12 @@ from fleetstream.emulator.store.capacity import StoreCapacity
 from fleetstream.emulator.store.catalog import Catalog, TableColumn, TableDefinition
 from fleetstream.emulator.store.pending_records import PendingRecords
 from fleetstream.emulator.store.snapshot import Snapshots
-from fleetstream.emulator.store.table_columns import TIME_SQL, create_tables, drop_tables
+from fleetstream.emulator.store.table_columns import (
+    TIME_SQL,
+    StoredRelation,
+    create_tables,
+    drop_tables,
+)
 from fleetstream.emulator.store.table_data import TableData
 
 Result = TypeVar("Result")
@@ -51,15 +56,6 @@ BUFFERED_PART = 0.02
 
 class StoreUnusable(Exception):
     """The store's file cannot be opened; the message says why."""
-
-
-class _ReadableTable(NamedTuple):
-    """What readers see of a table, as of the last commit."""
-
-    columns: tuple[TableColumn, ...]
-    relation_sql: str
-    points_sql: str
-    measures_sql: str
 
 
 class _Buffer(NamedTuple):
@@ -107,7 +103,7 @@ class TimestreamStore:
         )
         self.catalog = Catalog(self._connection)
         self._tables: dict[int, TableData] = {}
-        self._readable: dict[int, _ReadableTable] = {}
+        self._readable: dict[int, StoredRelation] = {}
         self._buffered = path is None
         self._buffers: dict[int, _Buffer] = {}
         self._lock = threading.Lock()
@@ -149,17 +145,18 @@ class TimestreamStore:
         """
         return self._find(database, table).columns
 
-    def relation(self, database: str, table: str, *, series: bool = True) -> str:
-        """A DuckDB subquery with a table's columns under their names.
+    def relation(self, database: str, table: str, columns: Sequence[str]) -> str:
+        """A DuckDB subquery with some of a table's columns, under their names.
 
-        Without ``series``, it has only times and values, and is faster. It has no records
-        whose retention has ended. Raises ResourceNotFoundException if the table
-        does not exist.
+        It has no records whose retention has ended. Raises ResourceNotFoundException if the table
+        does not exist, or not any more with these columns.
         """
         definition = self.catalog.table(database, table)
         earliest = definition.expiry(self.clock.now())
-        readable = self._readable[definition.id]
-        sql = readable.relation_sql if series else readable.points_sql
+        try:
+            sql = self._readable[definition.id].sql(columns)
+        except LookupError as error:
+            raise ResourceNotFoundException(f"The table {table} has been replaced.") from error
         return f"({sql} WHERE {TIME_SQL} >= make_timestamp_ns({earliest}))"
 
     def now(self) -> int:
@@ -277,7 +274,7 @@ class TimestreamStore:
             ) from error
         self._buffers = {}
 
-    def _find(self, database: str, table: str) -> _ReadableTable:
+    def _find(self, database: str, table: str) -> StoredRelation:
         return self._readable[self.catalog.table(database, table).id]
 
     def _data(self, table: TableDefinition) -> TableData:
@@ -295,9 +292,7 @@ class TimestreamStore:
         if readable is not None and len(readable.columns) == columns.count:
             # Columns are only ever added.
             return
-        self._readable[table.id] = _ReadableTable(
-            columns.visible, columns.relation_sql, columns.points_sql, columns.measures_sql
-        )
+        self._readable[table.id] = columns.relation()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -9,6 +9,8 @@ case-sensitive in Timestream.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import duckdb
@@ -30,7 +32,7 @@ SINGLE_VALUE_PREFIX = "measure_value::"
 """Prefix of the columns of single-measure values; their type in lower case follows."""
 
 TIME_SQL = "p.time"
-"""A record's time, in the query of ``StoredColumns.relation_sql``."""
+"""A record's time, in the query of ``StoredRelation.sql``."""
 
 _MAX_COLUMNS: dict[ColumnRole, tuple[int, str]] = {
     "dimension": (limits.DIMENSIONS_PER_TABLE, "dimensions"),
@@ -62,6 +64,35 @@ def drop_tables(connection: duckdb.DuckDBPyConnection, table: TableDefinition) -
     connection.execute(f"DROP TABLE data.series_{table.id}; DROP TABLE data.points_{table.id};")
 
 
+@dataclass(frozen=True)
+class StoredRelation:
+    """A table as queries read it, with its columns as of the last commit.
+
+    Attributes:
+        columns: The columns, in Timestream's order.
+        measures_sql: A query for each measure name and type, with the dimensions that it was
+            written with.
+
+    """
+
+    columns: tuple[TableColumn, ...]
+    measures_sql: str
+    _points_table: str
+    _series_table: str
+    _sources: Mapping[str, str]
+
+    def sql(self, names: Sequence[str]) -> str:
+        """A query for some of the columns, under their names; it has no WHERE.
+
+        Without columns of the series, it is faster. Raises LookupError if there is no such column.
+        """
+        sources = {name: self._sources[name] for name in names}
+        listed = ", ".join(f"{sql} AS {quote_identifier(name)}" for name, sql in sources.items())
+        join = f" JOIN {self._series_table} AS s USING (series)"
+        has_series = any(sql.startswith("s.") for sql in sources.values())
+        return f"SELECT {listed} FROM {self._points_table} AS p{join if has_series else ''}"
+
+
 class StoredColumns:
     """One table's columns; used by the writer thread only."""
 
@@ -83,39 +114,22 @@ class StoredColumns:
         return len(self._stored) + 2
 
     @property
-    def visible(self) -> tuple[TableColumn, ...]:
-        """The table's columns as queries see them, in Timestream's order."""
+    def _visible(self) -> tuple[TableColumn, ...]:
         dimensions = [stored.column for stored in self.with_role("dimension")]
         values = [stored.column for stored in self.with_role("measure_value")]
         return (*dimensions, MEASURE_NAME_COLUMN, TIME_COLUMN, *values)
 
-    @property
-    def points_sql(self) -> str:
-        """A query for times and values only, which needs no series; it has no WHERE."""
-        values = (
-            f", p.{stored.sql} AS {quote_identifier(stored.column.name)}"
-            for stored in self.with_role("measure_value")
-        )
-        time = quote_identifier(TIME_COLUMN.name)
-        return f"SELECT {TIME_SQL} AS {time}{''.join(values)} FROM {self.points_table} AS p"
-
-    @property
-    def relation_sql(self) -> str:
-        """A query whose columns are the visible ones, under their names; it has no WHERE."""
+    def relation(self) -> StoredRelation:
+        """The table as queries read it."""
         sources = {MEASURE_NAME_COLUMN.name: "s.measure_name", TIME_COLUMN.name: TIME_SQL}
         for name, stored in self._stored.items():
             sources[name] = f"{'s' if stored.column.role == 'dimension' else 'p'}.{stored.sql}"
-        columns = ", ".join(
-            f"{sources[c.name]} AS {quote_identifier(c.name)}" for c in self.visible
-        )
-        return (
-            f"SELECT {columns} FROM {self.points_table} AS p"
-            f" JOIN {self.series_table} AS s USING (series)"
+        return StoredRelation(
+            self._visible, self._measures_sql, self.points_table, self.series_table, sources
         )
 
     @property
-    def measures_sql(self) -> str:
-        """A query for each measure name and type, with the dimensions that it was written with."""
+    def _measures_sql(self) -> str:
         dimensions = "".join(
             f"CASE WHEN bool_or(s.{stored.sql} IS NOT NULL) THEN {quote(stored.column.name)} END, "
             for stored in self.with_role("dimension")
