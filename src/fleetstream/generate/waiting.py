@@ -12,6 +12,9 @@ import pyarrow as pa
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans
 
+GONE = np.iinfo(np.int64).min
+"""The time of rows that have gone, but not been taken out yet."""
+
 
 class Arrival(IntEnum):
     """How a row arrives; rows that arrive in the same sweep are sent in this order.
@@ -48,6 +51,15 @@ class Arrivals:
             return None
         return Arrivals(self.batch.filter(pa.array(wanted)), self.times[wanted], self.kinds[wanted])
 
+    def without(self, unwanted: Booleans) -> "Arrivals | None":
+        """Those that are not unwanted, among others at the time :data:`GONE`; None for none."""
+        if not unwanted.any():
+            return self
+        left = len(unwanted) - np.count_nonzero(unwanted)
+        if left < len(unwanted) / 2:
+            return self.where(~unwanted)
+        return Arrivals(self.batch, np.where(unwanted, GONE, self.times), self.kinds)
+
     def ordered(self, sweeps: Times) -> "Arrivals":
         """The same in the order in which they are sent: by sweep, then as they arrive.
 
@@ -74,21 +86,30 @@ class Arrivals:
 
 
 class WaitingRows:
-    """Rows of a chunk that are held back, each until it arrives."""
+    """Rows of a chunk that are held back, each until it arrives.
+
+    They are in few parts, each more than twice as large as the next, so that little is copied and
+    not much has to be looked at in every sweep.
+    """
 
     def __init__(self) -> None:
         self._parts: list[Arrivals] = []
 
     def hold(self, rows: Arrivals) -> None:
         """Rows begin to wait."""
-        self._parts.append(rows)
+        merged = [rows]
+        while self._parts and len(self._parts[-1].times) <= 2 * sum(len(x.times) for x in merged):
+            merged.insert(0, self._parts.pop())
+        joined = Arrivals.joined(merged)
+        assert joined is not None
+        self._parts.append(joined)
 
     def due(self, until: int) -> Arrivals | None:
         """What arrives until a time; it waits until it is removed."""
-        parts = (each.where(each.times <= until) for each in self._parts)
+        parts = (each.where((each.times != GONE) & (each.times <= until)) for each in self._parts)
         return Arrivals.joined([each for each in parts if each is not None])
 
     def remove_due(self, until: int) -> None:
         """What arrives until a time waits no longer."""
-        parts = (each.where(each.times > until) for each in self._parts)
+        parts = (each.without(each.times <= until) for each in self._parts)
         self._parts = [each for each in parts if each is not None]

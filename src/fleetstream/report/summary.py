@@ -76,8 +76,8 @@ class Summary(msgspec.Struct, frozen=True):
     ``generated`` is the sum of ``stored``, ``rejected`` and ``undelivered``. ``unchanged`` counts
     stored records that the target had already. ``seconds`` is the duration of the run, ``started``
     its beginning (ISO 8601, UTC). ``skipped`` counts sweeps left out because they could not start
-    in time; ``replaced`` counts workers that were lost; ``disorder`` counts records sent late, out
-    of order or twice on purpose. ``command`` repeats the run, ``query`` shows what it wrote and
+    in time; ``replaced`` counts workers that were lost; ``disorder`` counts records sent later, out
+    of order or twice. ``command`` repeats the run, ``query`` shows what it wrote and
     ``verification`` verifies it; all three are for a shell. ``ended_by`` says why the run ended
     early, null where the user stopped it. ``undelivered_files`` contain the records that were not
     stored; ``lost`` counts rows that could not be kept either, by their Unix time in microseconds,
