@@ -26,6 +26,7 @@ from fleetstream.targets.parquet.file_format import NO_VALUE
 from fleetstream.targets.registry import TargetOptions, open_reader, open_sink
 from fleetstream.targets.sink import Delivery, Request, Sink, Unavailable
 from tests.targets.cases import SCHEMAS
+from tests.targets.commands import exit_code
 from tests.telemetry import SECOND, generator
 
 MIDNIGHT = 1_793_491_200_000_000
@@ -314,10 +315,6 @@ def test_a_place_that_cannot_hold_files(
     file = tmp_path / "file"
     file.touch()
     to, *rest = (argument.format(file=file) for argument in arguments)
-    try:
-        ended = main([*RUN, "--to", to, *rest])
-    except SystemExit as leaving:
-        ended = int(leaving.code or 0)
-    assert ended == code
+    assert exit_code(*RUN, "--to", to, *rest) == code
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [file]

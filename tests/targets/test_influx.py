@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,12 +33,10 @@ from tests.recording import serving
 from tests.servers.influx_server import InfluxDB
 from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.targets.cases import SCHEMAS
+from tests.targets.commands import SMALL, STRETCH, await_, exit_code
 from tests.targets.test_contract import NOW, history, opened, sweeps, write
 from tests.terminal import FLEETSTREAM
 from tests.wire import Record, expected
-
-SMALL = ("--include-region", "eu-central-1", "--seed", "7")
-STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:03:00Z", "--interval", "60s")
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -449,24 +446,16 @@ def test_what_could_not_be_delivered_is_replayed(
     """The server is killed in mid-run; what it missed is in it after a replay, and all else."""
     options = ("--give-up-after", "1s", "--interval", "250ms", "--manifest", "run.json")
     with InfluxDB(tmp_path) as server:
+        target = ("--to", f"influx:{server.url}", "-d", "fleet")
         run = subprocess.Popen(
-            [
-                FLEETSTREAM,
-                "ingest",
-                *SMALL,
-                "--to",
-                f"influx:{server.url}",
-                "-d",
-                "fleet",
-                *options,
-            ],
+            [FLEETSTREAM, "ingest", *SMALL, *target, *options],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        time.sleep(4)
-        server.process.kill()
+        await_(lambda: bool(server.query("SELECT value FROM cpu_user LIMIT 1")))
+        server.kill()
         printed, _ = run.communicate(timeout=60)
     assert run.returncode == 1, printed
     assert "connection refused" in printed
@@ -541,11 +530,7 @@ def test_what_is_no_target_gets_a_sentence(
     arguments: tuple[str, ...], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     to, *rest = arguments
-    try:
-        ended = main(["ingest", "--autostop", "1", "--to", to, *rest])
-    except SystemExit as leaving:
-        ended = int(leaving.code or 0)
-    assert ended == code
+    assert exit_code("ingest", "--autostop", "1", "--to", to, *rest) == code
     assert sentence in capsys.readouterr().err
 
 

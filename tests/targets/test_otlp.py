@@ -2,8 +2,6 @@
 
 import gzip
 import re
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -35,15 +33,12 @@ from fleetstream.targets.sink import (
 from tests.otlp_messages import held, single_records
 from tests.servers.otlp_collector import Collector
 from tests.servers.otlp_receiver import RECEIVERS, Answer, AnswerTo, Receiver
-from tests.servers.programs import await_attempt
 from tests.targets.cases import SCHEMAS
+from tests.targets.commands import SMALL, STRETCH, exit_code, run_through_crash
 from tests.targets.http_servers import Origin, running
 from tests.targets.test_contract import NOW, history, opened, records, sweeps
-from tests.terminal import FLEETSTREAM
 from tests.wire import expected
 
-SMALL = ("--include-region", "eu-central-1", "--seed", "7")
-STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:03:00Z", "--interval", "60s")
 BEGIN = 1_793_491_200_000_000
 """2026-11-01 in microseconds."""
 
@@ -311,16 +306,8 @@ def test_requests_that_are_too_large_are_sent_in_parts(transport: str, model: Re
 def test_what_is_no_target_gets_a_sentence(
     to: str, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended(["ingest", "--autostop", "1", "--to", to]) == code
+    assert exit_code("ingest", "--autostop", "1", "--to", to) == code
     assert sentence in capsys.readouterr().err
-
-
-def ended(arguments: list[str]) -> int:
-    """The exit code of a command."""
-    try:
-        return main(arguments)
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
 
 
 @pytest.mark.parametrize(
@@ -344,7 +331,7 @@ def test_settings_that_are_not_understood(
 ) -> None:
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", text)
     for url in ("http://127.0.0.1:1", "grpc://127.0.0.1:1"):
-        assert ended(["ingest", "--autostop", "1", "--to", f"otlp:{url}"]) == 3
+        assert exit_code("ingest", "--autostop", "1", "--to", f"otlp:{url}") == 3
         message = capsys.readouterr().err
         assert sentence in message
         assert "s3cret" not in message
@@ -353,7 +340,7 @@ def test_settings_that_are_not_understood(
 def test_times_that_otlp_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
     with RECEIVERS["http"](lambda _: Answer()) as receiver:
         far = ("--start", "2300-01-01", "--end", "2300-01-02", "--interval", "1h")
-        assert ended(["ingest", *SMALL, *far, "--to", f"otlp:{receiver.url}"]) == 3
+        assert exit_code("ingest", *SMALL, *far, "--to", f"otlp:{receiver.url}") == 3
     assert "OTLP counts nanoseconds since 1970" in capsys.readouterr().err
 
 
@@ -363,7 +350,7 @@ def test_what_was_written_cannot_be_verified(
     monkeypatch.chdir(tmp_path)
     with RECEIVERS["http"](lambda _: Answer()) as receiver:
         assert main(["ingest", *SMALL, *STRETCH, "--to", f"otlp:{receiver.url}"]) == 0
-        assert ended(["verify", "fleetstream-7.json"]) == 2
+        assert exit_code("verify", "fleetstream-7.json") == 2
     assert "cannot be read back" in capsys.readouterr().err
 
 
@@ -420,20 +407,14 @@ def test_a_run_outlives_a_crash_of_the_collector(
     """Killed and started again in mid-run: nothing is lost, and only retries are there twice."""
     live = ("--interval", "50ms", "--autostop", "30", "--manifest", "run.json")
     with Collector(tmp_path) as server:
-        target = ("--to", f"otlp:{url_of(server, transport)}", "--processes", "2", "-c", "2")
-        run = subprocess.Popen(
-            [FLEETSTREAM, "ingest", *SMALL, *live, *target],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+        printed = run_through_crash(
+            tmp_path,
+            *live,
+            *("--to", f"otlp:{url_of(server, transport)}", "--processes", "2", "-c", "2"),
+            server=server,
+            port=server.ports[transport == "grpc"],
+            begun=lambda: sum(1 for each in server.requests() if each.resource_metrics) > 10,
         )
-        await_(lambda: sum(1 for each in server.requests() if each.resource_metrics) > 10)
-        server.kill()
-        await_attempt(server.ports[transport == "grpc"])
-        server.start()
-        printed, _ = run.communicate(timeout=60)
-        assert run.returncode == 0, printed
         assert "Retried" in printed, printed
         stored = held(server.requests(), OtlpNaming(SCHEMAS, "fleetstream"), RecordModel.SINGLE)
         sent = sum(
@@ -445,13 +426,6 @@ def test_a_run_outlives_a_crash_of_the_collector(
     assert len(stored) == 30 * 260
     # Each of four senders may have waited for the answer to a request, of 260 values at most.
     assert len(stored) <= sent <= len(stored) + 4 * 260
-
-
-def await_(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @TRANSPORTS

@@ -1,8 +1,6 @@
 """PostgreSQL: its tables, what it refuses, and runs during which it is away."""
 
 import re
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -18,14 +16,10 @@ from fleetstream.generate.schema import batch_schema
 from fleetstream.targets.registry import TargetOptions, open_sink
 from fleetstream.targets.sink import TargetLost, TargetUnusable, Unavailable
 from tests.servers.postgresql_server import PostgreSQL
-from tests.servers.programs import await_attempt
 from tests.targets.cases import SCHEMAS, through_reader
+from tests.targets.commands import SMALL, STRETCH, exit_code, run_through_crash
 from tests.targets.test_contract import history, opened, records, sweeps, wild, write
 from tests.telemetry import EVENTS, MODEL
-from tests.terminal import FLEETSTREAM
-
-SMALL = ("--include-region", "eu-central-1", "--seed", "7")
-STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:03:00Z", "--interval", "60s")
 
 NewTable = Callable[[], TargetOptions]
 
@@ -51,19 +45,15 @@ def test_a_run_outlives_a_crash_of_the_server(
     live = ("--interval", "50ms", "--autostop", "40", "--manifest", "run.json")
     disorder = ("--duplicate", "5%", "--out-of-order", "5%")
     with PostgreSQL() as server:
-        target = ("--to", server.url, "--processes", "2")
-        run = subprocess.Popen(
-            [FLEETSTREAM, "ingest", *SMALL, *live, *disorder, *target],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+        printed = run_through_crash(
+            tmp_path,
+            *live,
+            *disorder,
+            *("--to", server.url, "--processes", "2"),
+            server=server,
+            port=server.port,
+            begun=lambda: _series(server) == 260,
         )
-        _await(lambda: _series(server) == 260)
-        server.kill()
-        await_attempt(server.port)
-        server.start()
-        printed, _ = run.communicate(timeout=60)
-        assert run.returncode == 0, printed
         assert re.search(r"Retried +\d+ × no connection", printed), printed
         assert main(["verify", "run.json"]) == 0
     assert "10,400 expected from 40 sweeps" in capsys.readouterr().out
@@ -75,13 +65,6 @@ def _series(server: PostgreSQL) -> int:
         return 0
     ((series,),) = server.query("SELECT count(DISTINCT series_id) FROM telemetry_values")
     return int(series)
-
-
-def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("damage", ["value", "row", "series"])
@@ -261,10 +244,7 @@ def test_a_table_of_another_shape_is_left_alone(server: PostgreSQL, place: NewTa
 def test_what_is_no_target_gets_a_sentence(
     url: str, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        ended = main(["ingest", "--autostop", "1", "--to", url])
-    except SystemExit as leaving:
-        ended = int(leaving.code or 0)
+    ended = exit_code("ingest", "--autostop", "1", "--to", url)
     printed = capsys.readouterr().err
     assert ended == code, printed
     assert sentence in printed

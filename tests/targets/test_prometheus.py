@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -30,18 +29,14 @@ from fleetstream.targets.sink import (
 )
 from fleetstream.targets.victoria_metrics import window_of
 from tests.remote_write import Sample, decoded
-from tests.servers.programs import await_attempt
 from tests.servers.prometheus_server import Prometheus
 from tests.servers.victoria_metrics import VictoriaMetrics
 from tests.targets.cases import SCHEMAS
+from tests.targets.commands import SMALL, STRETCH, exit_code, run_through_crash
 from tests.targets.http_servers import Origin, Received, running
 from tests.targets.test_contract import history, opened, sweeps, wild, write
 from tests.telemetry import EVENTS
-from tests.terminal import FLEETSTREAM
 from tests.wire import expected
-
-SMALL = ("--include-region", "eu-central-1", "--seed", "7")
-STRETCH = ("--start", "2026-11-01", "--end", "2026-11-01T00:03:00Z", "--interval", "60s")
 
 
 @contextmanager
@@ -177,29 +172,17 @@ def test_a_run_outlives_a_crash_of_prometheus(
     monkeypatch.chdir(tmp_path)
     live = ("--interval", "50ms", "--autostop", "40", "--manifest", "run.json")
     with Prometheus(tmp_path, version=version) as server:
-        target = ("--to", f"prometheus:{server.url}", "--processes", "2")
-        run = subprocess.Popen(
-            [FLEETSTREAM, "ingest", *SMALL, *live, *target],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+        printed = run_through_crash(
+            tmp_path,
+            *live,
+            *("--to", f"prometheus:{server.url}", "--processes", "2"),
+            server=server,
+            port=server.port,
+            begun=lambda: len(server.query("cpu_user_ratio")) == 10,
         )
-        _await(lambda: len(server.query("cpu_user_ratio")) == 10)
-        server.kill()
-        await_attempt(server.port)
-        server.start()
-        printed, _ = run.communicate(timeout=60)
-        assert run.returncode == 0, printed
         assert "Retried" in printed, printed
         assert main(["verify", "run.json"]) == 0
     assert "10,400 expected from 40 sweeps" in capsys.readouterr().out
-
-
-def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -356,11 +339,7 @@ def test_credentials(
 def test_what_is_no_target_gets_a_sentence(
     to: str, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        ended = main(["ingest", "--autostop", "1", "--to", to])
-    except SystemExit as leaving:
-        ended = int(leaving.code or 0)
-    assert ended == code
+    assert exit_code("ingest", "--autostop", "1", "--to", to) == code
     assert sentence in capsys.readouterr().err
 
 
