@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ def run(
 def fleetstream(
     *arguments: str, folder: str | None = None, environment: Mapping[str, str] | None = None
 ) -> Usage:
-    """Run a command of fleetstream."""
-    return run("-m", "fleetstream", *arguments, folder=folder, environment=environment)
+    """Run a command of fleetstream, in a folder that is removed again if none is given."""
+    with tempfile.TemporaryDirectory() as own:
+        return run("-m", "fleetstream", *arguments, folder=folder or own, environment=environment)
 
 
 def without_start(measured: Callable[[int], Usage], few: int, many: int) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """Prometheus remote write into an endpoint that keeps nothing, and rows into a real PostgreSQL."""
 
-import tempfile
 from collections.abc import Iterator
 
 from tests.servers.postgresql_server import PostgreSQL
@@ -41,12 +40,10 @@ def _remote_write(url: str) -> float:
     """Values per CPU second, without what the first sweep and the start take."""
 
     def measured(sweeps: int) -> Usage:
-        with tempfile.TemporaryDirectory() as folder:
-            return fleetstream(
-                *("ingest", "--to", f"prometheus:{url}", "--quiet"),
-                *("--host-scale", str(SCALE), "--autostop", str(sweeps)),
-                folder=folder,
-            )
+        return fleetstream(
+            *("ingest", "--to", f"prometheus:{url}", "--quiet"),
+            *("--host-scale", str(SCALE), "--autostop", str(sweeps)),
+        )
 
     cpu, _ = without_start(measured, FEW, SWEEPS)
     return (SWEEPS - FEW) * SCALE * 26_260 / cpu
@@ -56,13 +53,11 @@ def _rows(server: PostgreSQL, tables: Iterator[int]) -> tuple[float, float]:
     """Rows per second, and per second of CPU time, without the start; into tables of their own."""
 
     def measured(hours: int) -> Usage:
-        with tempfile.TemporaryDirectory() as folder:
-            return fleetstream(
-                *("ingest", "--to", server.url, "-t", f"fleet{next(tables)}", "--quiet"),
-                *("--seed", "7", "--record-model", "multi", "--interval", "60s"),
-                *("--start", "2026-11-01", "--end", f"2026-11-01T{hours:02}:00"),
-                folder=folder,
-            )
+        return fleetstream(
+            *("ingest", "--to", server.url, "-t", f"fleet{next(tables)}", "--quiet"),
+            *("--seed", "7", "--record-model", "multi", "--interval", "60s"),
+            *("--start", "2026-11-01", "--end", f"2026-11-01T{hours:02}:00"),
+        )
 
     cpu, wall = without_start(measured, FEWER_HOURS, HOURS)
     rows = (HOURS - FEWER_HOURS) * ROWS

@@ -1,6 +1,5 @@
 """The write path: against the straightforward tool, and against the floor."""
 
-import tempfile
 import time
 from collections.abc import Iterator
 
@@ -52,24 +51,20 @@ def results(url: str) -> Iterator[Result]:
 
 def _influx(url: str) -> float:
     """The same, as gzipped line protocol."""
-    with tempfile.TemporaryDirectory() as folder:
-        used = fleetstream(
-            *("ingest", "--to", f"influx:{url}?version=3", "-d", "db", "--quiet"),
-            *("--record-model", "multi", "--host-scale", "100", "--autostop", str(SWEEPS)),
-            folder=folder,
-        )
+    used = fleetstream(
+        *("ingest", "--to", f"influx:{url}?version=3", "-d", "db", "--quiet"),
+        *("--record-model", "multi", "--host-scale", "100", "--autostop", str(SWEEPS)),
+    )
     return SWEEPS * 100 * 26_260 / used.cpu
 
 
 def _otlp(url: str, compression: str) -> float:
     """The same, as OTLP metrics."""
-    with tempfile.TemporaryDirectory() as folder:
-        used = fleetstream(
-            *("ingest", "--to", f"otlp:{url}", "--quiet"),
-            *("--host-scale", "100", "--autostop", str(SWEEPS)),
-            folder=folder,
-            environment={"OTEL_EXPORTER_OTLP_COMPRESSION": compression},
-        )
+    used = fleetstream(
+        *("ingest", "--to", f"otlp:{url}", "--quiet"),
+        *("--host-scale", "100", "--autostop", str(SWEEPS)),
+        environment={"OTEL_EXPORTER_OTLP_COMPRESSION": compression},
+    )
     return SWEEPS * 100 * 26_260 / used.cpu
 
 
@@ -87,13 +82,10 @@ def _ours(url: str, model: RecordModel) -> float:
     scale = SCALES[model]
 
     def measured(sweeps: int) -> Usage:
-        with tempfile.TemporaryDirectory() as folder:
-            return fleetstream(
-                *("ingest", "-r", "us-east-1", "-url", url, "-d", "db", "-t", "tb", "--quiet"),
-                *("--record-model", model, "--host-scale", str(scale)),
-                *("--autostop", str(sweeps)),
-                folder=folder,
-            )
+        return fleetstream(
+            *("ingest", "-r", "us-east-1", "-url", url, "-d", "db", "-t", "tb", "--quiet"),
+            *("--record-model", model, "--host-scale", str(scale), "--autostop", str(sweeps)),
+        )
 
     cpu, _ = without_start(measured, FEW, SWEEPS)
     return (SWEEPS - FEW) * scale * 26_260 / cpu
