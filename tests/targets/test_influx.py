@@ -523,7 +523,11 @@ def test_credentials(tmp_path: Path, environment: dict[str, str], code: int) -> 
         (("influx:http://127.0.0.1:1", "-d", "x", "-r", "r"), 2, "--region has no meaning"),
         (("influx:http://h", "-d", "x", "--read-url", "h:1"), 2, "--read-url 'h:1' is not the URL"),
         (("influx:http://h", "-d", "x", "--read-url", "http://u:p@h"), 2, "--read-url contains a"),
-        (("influx:http://127.0.0.1:1", "-d", "x"), 3, "does not answer (connection refused)"),
+        (
+            ("influx:http://127.0.0.1:1", "-d", "x"),
+            3,
+            "does not answer as InfluxDB does (connection refused)",
+        ),
     ],
 )
 def test_what_is_no_target_gets_a_sentence(

@@ -333,7 +333,11 @@ def test_credentials(
         ("prometheus:", 2, "needs the URL of a server"),
         ("prometheus:localhost:9090", 2, "needs the URL of a server"),
         ("prometheus:http://me:pw@127.0.0.1:1", 2, "leave it out, and set PROMETHEUS_USERNAME"),
-        ("prometheus:http://127.0.0.1:1", 3, "does not answer (connection refused)"),
+        (
+            "prometheus:http://127.0.0.1:1",
+            3,
+            "does not answer as remote write does (connection refused)",
+        ),
     ],
 )
 def test_what_is_no_target_gets_a_sentence(

@@ -33,26 +33,30 @@ ANSWER_TIMEOUT = 30
 MAX_ANSWER = 2**20
 """Bytes of an answer's body that are accepted by default."""
 
+NOT_UNDERSTOOD = "answer not understood"
+
+_TLS = "TLS failed"
+
 _FAULTS = {
     # CURLE_WEIRD_SERVER_REPLY has the number of an older error of FTP.
     pycurl.E_OPERATION_TIMEDOUT: "no answer in time",
     pycurl.E_URL_MALFORMAT: "URL not understood",
     pycurl.E_COULDNT_RESOLVE_HOST: "host name not found",
     pycurl.E_COULDNT_RESOLVE_PROXY: "proxy name not found",
-    pycurl.E_SSL_CONNECT_ERROR: "TLS failed",
-    pycurl.E_PEER_FAILED_VERIFICATION: "TLS failed",
-    pycurl.E_SSL_CACERT_BADFILE: "TLS failed",
-    pycurl.E_SSL_CERTPROBLEM: "TLS failed",
-    pycurl.E_SSL_CIPHER: "TLS failed",
-    pycurl.E_SSL_ISSUER_ERROR: "TLS failed",
+    pycurl.E_SSL_CONNECT_ERROR: _TLS,
+    pycurl.E_PEER_FAILED_VERIFICATION: _TLS,
+    pycurl.E_SSL_CACERT_BADFILE: _TLS,
+    pycurl.E_SSL_CERTPROBLEM: _TLS,
+    pycurl.E_SSL_CIPHER: _TLS,
+    pycurl.E_SSL_ISSUER_ERROR: _TLS,
     pycurl.E_GOT_NOTHING: "connection cut",
     pycurl.E_SEND_ERROR: "connection cut",
     pycurl.E_RECV_ERROR: "connection cut",
     pycurl.E_PARTIAL_FILE: "answer cut short",
-    pycurl.E_FTP_WEIRD_SERVER_REPLY: "answer not understood",
-    pycurl.E_UNSUPPORTED_PROTOCOL: "answer not understood",
-    pycurl.E_FILESIZE_EXCEEDED: "answer not understood",
-    pycurl.E_WRITE_ERROR: "answer not understood",
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: NOT_UNDERSTOOD,
+    pycurl.E_UNSUPPORTED_PROTOCOL: NOT_UNDERSTOOD,
+    pycurl.E_FILESIZE_EXCEEDED: NOT_UNDERSTOOD,
+    pycurl.E_WRITE_ERROR: NOT_UNDERSTOOD,
 }
 """What a failed exchange is called, by libcurl's error code."""
 
@@ -186,6 +190,30 @@ class _Settings(NamedTuple):
         handle.setopt(pycurl.HTTPHEADER, [b"Expect:", *fields])
 
 
+def foreign(answer: HttpAnswer) -> str | None:
+    """What shows that another program than the service has answered; None where nothing does.
+
+    That is a web page, as of a proxy, or what Go's servers, nginx and Apache answer to a request
+    without TLS at a port of TLS.
+    """
+    text = answer.body[:1_000].lstrip().lower()
+    if answer.status == HTTPStatus.BAD_REQUEST and (b"https" in text or b"ssl-enabled" in text):
+        return "the port is one of TLS"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return f"a web page, HTTP {answer.status}"
+    return None
+
+
+def described(fault: Unavailable) -> str:
+    """A fault for people: its kind, and what TLS or the answer has to do with it."""
+    detail = str(fault)
+    if fault.kind not in (_TLS, NOT_UNDERSTOOD) or detail == fault.kind:
+        return fault.kind
+    if "wrong version number" in detail:
+        detail = "the port is one without TLS"
+    return f"{fault.kind}: {detail}"
+
+
 def named_ca_bundle() -> str | None:
     """The trusted certificates that an environment variable names.
 
@@ -223,6 +251,8 @@ def _fault(handle: "pycurl.Curl", error: "pycurl.error") -> Unavailable:
     if code == pycurl.E_COULDNT_CONNECT:
         refused = handle.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED
         return Unavailable("connection refused" if refused else "network error", message)
+    if code == pycurl.E_RECV_ERROR and " alert " in message:  # of TLS 1.3, behind the handshake
+        return Unavailable(_TLS, message)
     return Unavailable(_FAULTS.get(code, "network error"), message)
 
 

@@ -17,6 +17,7 @@ from fleetstream.generate.schema import TIME, dimension_names
 from fleetstream.model import DataType
 from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, constant_words, value_column
+from fleetstream.targets.http import described
 from fleetstream.targets.influx.line_protocol import VALUE_FIELD
 from fleetstream.targets.influx.server import InfluxDatabase, InfluxServer
 from fleetstream.targets.sink import TargetUnusable, Unavailable
@@ -135,7 +136,7 @@ class InfluxReader:
         try:
             answer = self._server.query(statement, accept)
         except Unavailable as error:
-            raise TargetUnusable(f"{self.name} cannot be queried: {error.kind}.") from error
+            raise TargetUnusable(f"{self.name} cannot be queried: {described(error)}.") from error
         if answer.status != HTTPStatus.OK:
             message = answer.body[:200].decode(errors="replace").strip()
             raise TargetUnusable(f"{self.name} cannot be queried: HTTP {answer.status}, {message}")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode
 
 from fleetstream.targets.authorization import authorization
 from fleetstream.targets.endpoint import http_url
-from fleetstream.targets.http import HttpAnswer, HttpClient
+from fleetstream.targets.http import NOT_UNDERSTOOD, HttpAnswer, HttpClient, described, foreign
 from fleetstream.targets.sink import TargetUnusable, TimeWindow, Unavailable
 from fleetstream.targets.victoria_metrics import window_of
 
@@ -85,19 +85,18 @@ class InfluxServer:
         return self.database.version or VERSIONS[0]
 
     def open(self) -> None:
-        """Find out the version and check that the database exists. Raises TargetUnusable.
+        """Find out the version and check that the database can be used. Raises TargetUnusable.
 
         VictoriaMetrics takes what version 1 takes, and has no databases: their name is a label.
         """
         try:
-            if self.database.version is None:
-                self.database = replace(self.database, version=self._found_version())
+            self.database = replace(self.database, version=self._found_version())
             self._authorization = authorization("INFLUX", _SCHEMES.get(self.version, "Token"))
-            if self.window is None:
-                self._check_database()
+            self._check_database()
         except Unavailable as error:
             raise TargetUnusable(
-                f"InfluxDB at {self.database.url} does not answer ({error.kind}); {self._remedy()}"
+                f"The server at {self.database.url} does not answer as InfluxDB does "
+                f"({described(error)}); {self._remedy()}"
             ) from error
 
     def write(self, body: bytes) -> HttpAnswer:
@@ -152,7 +151,13 @@ class InfluxServer:
         return self.window is not None
 
     def _found_version(self) -> int:
+        """The version that is named, else that the server reports. Raises Unavailable."""
         answer = self.http.exchange("GET", f"{self.database.url}/ping", {}, with_headers=True)
+        other = foreign(answer)
+        if other:
+            raise Unavailable(NOT_UNDERSTOOD, other)
+        if self.database.version is not None:
+            return self.database.version
         text = answer.headers.get("x-influxdb-version", "").removeprefix("v")
         number = text.partition(".")[0]
         if number not in map(str, VERSIONS):
@@ -167,7 +172,7 @@ class InfluxServer:
     def _check_database(self) -> None:
         """Raises TargetUnusable where the database does not exist or cannot be used.
 
-        Version 3 creates databases when they are written to.
+        Version 3 creates databases when they are written to, and VictoriaMetrics has none.
         """
         if self.version == 1:
             answer = self.query("SHOW DATABASES")
@@ -188,6 +193,8 @@ class InfluxServer:
         refusal = self.refusal(answer) if answer.status != HTTPStatus.NOT_FOUND else None
         if refusal:
             raise TargetUnusable(refusal)
+        if self.window is not None:
+            return
         if self.database.name not in names and not self._is_victoria_metrics():
             raise TargetUnusable(
                 f"InfluxDB at {self.database.url} has no {self._noun} {self.database.name!r}; "

@@ -1,7 +1,10 @@
 """OTLP over gRPC (OTLP specification, "OTLP/gRPC"). Messages are sent as bytes."""
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else faults that are handled here are logged too
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -73,7 +76,7 @@ class GrpcExporter:
             raise TargetUnusable(
                 f"The server at {self.url} does not answer as OTLP over gRPC does "
                 f"({_first_line(str(error))}); check the URL and the network. OTLP over HTTP is "
-                "otlp:http://HOST:4318."
+                "otlp:http://HOST:4318, and over gRPC with TLS otlp:grpcs://HOST:4317."
             ) from error
 
     def packed(self, body: bytes) -> bytes:

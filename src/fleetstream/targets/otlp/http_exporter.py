@@ -8,7 +8,7 @@ from google.rpc.status_pb2 import Status
 from isal import isal_zlib
 
 from fleetstream._version import __version__
-from fleetstream.targets.http import HttpAnswer, HttpClient
+from fleetstream.targets.http import NOT_UNDERSTOOD, HttpAnswer, HttpClient, described, foreign
 from fleetstream.targets.otlp.exporter import (
     EMPTY,
     MAX_WAIT,
@@ -64,9 +64,9 @@ class HttpExporter:
         except TargetLost as error:
             raise TargetUnusable(str(error)) from error
         except (Throttled, Unavailable) as error:
-            kind = error.kind if isinstance(error, Unavailable) else "throttled"
+            why = described(error) if isinstance(error, Unavailable) else "throttled"
             raise TargetUnusable(
-                f"The server at {self.url} does not answer as OTLP over HTTP does ({kind}); check "
+                f"The server at {self.url} does not answer as OTLP over HTTP does ({why}); check "
                 "the URL and the network. OTLP over gRPC is otlp:grpc://HOST:4317."
             ) from error
 
@@ -79,6 +79,9 @@ class HttpExporter:
     def export(self, message: bytes) -> Accepted:
         answer = self._http.exchange("POST", self.url, self._headers, message, with_headers=True)
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            other = foreign(answer)
+            if other:
+                raise Unavailable(NOT_UNDERSTOOD, other)
             return accepted(answer.body) if _is_protobuf(answer) else Accepted()
         raise self._failure(answer)
 
@@ -104,6 +107,9 @@ class HttpExporter:
             return Unavailable(f"HTTP {status}", reason)
         if status < HTTPStatus.BAD_REQUEST:
             return Unavailable(f"HTTP {status}", reason)
+        other = foreign(answer)
+        if other:
+            return Unavailable(NOT_UNDERSTOOD, other)
         return RequestRefused(reason, too_large=status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 

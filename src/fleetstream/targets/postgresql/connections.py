@@ -81,7 +81,9 @@ class Connections:
                 yield cursor
         except dbapi.Error as error:
             self.discard()
-            raise TargetUnusable(f"{self.url} cannot be used: {message(error)}.") from error
+            text = message(error)
+            hint = " Set PGPASSWORD or use ~/.pgpass." if "password" in text else ""
+            raise TargetUnusable(f"{self.url} cannot be used: {text}.{hint}") from error
 
     def explained(self, error: dbapi.Error) -> Exception:
         """The exception to raise for an error of a request; closes this thread's connection."""

@@ -13,7 +13,7 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, quoted
-from fleetstream.targets.http import HttpAnswer
+from fleetstream.targets.http import HttpAnswer, described
 from fleetstream.targets.prometheus.naming import JOB, NAME, Metric, Naming
 from fleetstream.targets.prometheus.server import PrometheusServer, reason
 from fleetstream.targets.sink import TargetUnusable, Unavailable
@@ -189,7 +189,7 @@ class PrometheusReader:
             return self._server.get(path, query)
         except Unavailable as error:
             raise TargetUnusable(
-                f"The server at {self._server.base} cannot be queried: {error.kind}."
+                f"The server at {self._server.base} cannot be queried: {described(error)}."
             ) from error
 
     def _checked(self, answer: HttpAnswer) -> HttpAnswer:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from fleetstream._version import __version__
 from fleetstream.targets.authorization import authorization
 from fleetstream.targets.endpoint import http_url
-from fleetstream.targets.http import HttpAnswer, HttpClient
+from fleetstream.targets.http import NOT_UNDERSTOOD, HttpAnswer, HttpClient, described, foreign
 from fleetstream.targets.sink import TargetUnusable, TimeWindow, Unavailable
 from fleetstream.targets.victoria_metrics import window_of
 
@@ -70,10 +70,13 @@ class PrometheusServer:
         self._headers = self.credentials()
         try:
             answer = self.write(_EMPTY, version=2)
+            other = foreign(answer)
+            if other:
+                raise Unavailable(NOT_UNDERSTOOD, other)
         except Unavailable as error:
             raise TargetUnusable(
-                f"The server at {self.url} does not answer ({error.kind}); check the URL and the "
-                "network."
+                f"The server at {self.url} does not answer as remote write does "
+                f"({described(error)}); check the URL and the network."
             ) from error
         refusal = self.refusal(answer)
         if refusal:

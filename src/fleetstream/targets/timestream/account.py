@@ -134,6 +134,9 @@ class Account:
             ) from error
         except aws.BotoCoreError as error:
             raise TargetUnusable(f"The target cannot be used: {error}") from error
+        received = answer["ResponseMetadata"]
+        if "html" in received["HTTPHeaders"].get("content-type", ""):
+            raise TargetUnusable(self._other_server(received["HTTPStatusCode"]))
         self.window = _window_of(answer.get("Table", {}))
 
     def endpoint(self) -> str:
@@ -199,6 +202,8 @@ class Account:
     def _explain(self, error: aws.ClientError) -> str:
         """The error message for a refused DescribeTable."""
         table, code = self.table, error.response["Error"]["Code"]
+        if code.isdigit():  # botocore has found none of the service's in the answer
+            return self._other_server(code)
         if code == "ResourceNotFoundException":
             if not self._database_exists():
                 return (
@@ -210,6 +215,12 @@ class Account:
                 f"{self.region}; create it first, or name another with --table-name."
             )
         return explain_code(code, error.response["Error"].get("Message", ""), table)
+
+    def _other_server(self, status: object) -> str:
+        return (
+            f"The server at {urlsplit(self._client.meta.endpoint_url).netloc} does not answer as "
+            f"Amazon Timestream does (HTTP {status}); check the endpoint URL."
+        )
 
     def _database_exists(self) -> bool:
         try:
