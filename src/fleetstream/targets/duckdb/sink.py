@@ -34,8 +34,12 @@ since progress shows with every insert. It takes about 0.1 s."""
 LONGEST_WAIT = 1.0
 """Seconds that values wait for more before they are inserted with the next batch."""
 
-SETTINGS: dict[str, str | bool | int | float | list[str]] = {"preserve_insertion_order": False}
-"""Without an order to keep, DuckDB inserts on all cores."""
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "preserve_insertion_order": False,
+    "checkpoint_threshold": "64MB",
+}
+"""Without an order to keep, DuckDB inserts on all cores. Each checkpoint compresses again what has
+not filled a row group yet, and with the default of 16 MB most inserts would cause one."""
 
 DEFAULT_SCHEMA = "main"
 DEFAULT_TABLE = "telemetry"
