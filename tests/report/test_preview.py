@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from fleetstream.generate.choices import RecordModel
-from fleetstream.report.preview import preview_json, show_preview
+from fleetstream.generate.generator import Generator
+from fleetstream.model import load_model
+from fleetstream.report.preview import preview, preview_json, show_preview
 from tests.report.runs import SMALL
 from tests.telemetry import generator
 from tests.terminal import FLEETSTREAM, Terminal
@@ -71,3 +73,14 @@ def test_a_reader_that_leaves_ends_the_preview(tmp_path: Path) -> None:
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path)
     assert result.stdout == "141\n"
     assert result.stderr == ""
+
+
+def test_connections_that_are_lost_are_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
+    trucks = Generator(load_model("iot-trucks"), 7)
+    assert preview(trucks, RecordModel.MULTI)["connectivity"]["truck"].startswith("lost every 4h")
+    show_preview(trucks, RecordModel.MULTI)
+    assert "each truck's is lost every 4h, 3.1% of the time" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    connected = Generator(load_model("iot-trucks"), 7, always_connected=True)
+    assert "connectivity" not in preview(connected, RecordModel.MULTI)

@@ -21,8 +21,9 @@ def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
 
     The number of series per kind is under the noun of the kind; under its key are its dimensions,
     and noun and number again, since the key of another kind may be the same word as a noun.
-    ``connectivity`` says by level how series lose their connection.
+    ``connectivity`` says by level how series lose their connection, where they do.
     """
+    connectivity = connectivity_by_level(generator)
     records = _records_per_sweep(generator, record_model)
     return {
         **series_by_noun(generator),
@@ -32,7 +33,7 @@ def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
         "requests_per_sweep": _requests(records),
         "record_model": str(record_model),
         "seed": generator.seed,
-        "connectivity": connectivity_by_level(generator),
+        **({"connectivity": connectivity} if connectivity else {}),
         **{
             key: {
                 "noun": generator.model.kinds[key].noun,
