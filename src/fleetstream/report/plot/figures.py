@@ -109,7 +109,7 @@ def measure_figure(
         measure=measure,
         law=str(signal or law),
         lines=TimeLines(
-            title=f"{labelled(measure)}: {len(titles)} of {len(generator.tables[kind]):,} {noun}",
+            title=f"{labelled(measure)}: {len(titles):,} of {len(generator.tables[kind]):,} {noun}",
             label=labelled(measure),
             times=[to_datetime(timestamp) for timestamp in timestamps],
             names=titles,
