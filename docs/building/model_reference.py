@@ -71,7 +71,9 @@ def page() -> str:
     parts.append(
         "## Expressions\n\nNumbers, names, parentheses, `+ - * / // % **`, the comparisons "
         "`< <= > >= == !=`, which are 1 where they hold and else 0, and the functions "
-        f"{names}. Angles are in radians.\n"
+        f"{names}. Angles are in radians. Comparisons may be chained, as in `0.1 < x < 0.9`; "
+        "conditions are combined by `a * b` (both hold), `max(a, b)` (one of them holds) and "
+        "`1 - a` (it does not hold).\n"
     )
     return "\n".join(parts)
 

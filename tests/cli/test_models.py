@@ -135,7 +135,17 @@ def test_the_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
         manifest = ("--manifest", f"{number}.json", "--to", f"duckdb:{number}.duckdb")
         assert main(["ingest", *model, *stretch, *manifest]) == 0
         assert main(["verify", f"{number}.json"]) == 0
-    assert names == ["pumps", "zones", "mixed", "pumps", "api", "workers", "trackers", "doors"]
+    assert names == [
+        "pumps",
+        "breakers",
+        "zones",
+        "mixed",
+        "pumps",
+        "api",
+        "workers",
+        "trackers",
+        "doors",
+    ]
     capsys.readouterr()
     for text in examples("python"):
         exec(compile(text, "docs/models.md", "exec"), {})

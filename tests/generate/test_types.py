@@ -147,3 +147,28 @@ def with_measure(measure: dict[str, Any]) -> Model:
 def test_the_kind_has_a_measure_of_every_type() -> None:
     """So that tests with this model are about all types."""
     assert len({each.type for each in TYPED.kinds[STATES].measures}) == 5
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["DOUBLE", "BIGINT"])
+@pytest.mark.parametrize("value", ["6 / (x.index - 1)", "6 / sqrt(x.index - 1)"])
+def test_what_is_not_defined_is_missing(kind: str, value: str) -> None:
+    """Of three series, whose expression divides by -1, 0 and 1, or by the root of these."""
+    model = model_of(
+        {
+            "name": "undefined",
+            "shard_level": "x",
+            "levels": [{"name": "x", "count": "3", "label": "{x.index}"}],
+            "kinds": {
+                "x": {
+                    "noun": "things",
+                    "level": "x",
+                    "dimensions": {"x": "{x}"},
+                    "measures": [{"name": "ratio", "type": kind, "value": value}],
+                }
+            },
+        }
+    )
+    (batch,) = Generator(model, 5).batches([TIMESTAMP])
+    first = None if "sqrt" in value else -6
+    assert batch.column("ratio").to_pylist() == [first, None, 6]

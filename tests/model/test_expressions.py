@@ -103,7 +103,7 @@ def test_expressions_compute_what_python_does(text: str) -> None:
         "a @ 9",
         "a[0]",
         "'a'",
-        "a < 1 < 2",
+        "1 < a in a",
         "a in a",
         "a and a",
         "min(*a)",
@@ -186,6 +186,8 @@ def test_what_is_not_a_template(text: str) -> None:
     [
         ("a ** 2", [1.0, 4.0, 9.0]),
         ("(a < 2) + 10 * (a >= 3)", [1, 0, 10]),
+        ("1 < a <= 2", [0, 1, 0]),
+        ("3 > a > 1 < 2", [0, 1, 0]),
         ("where(a == 2, 7, a)", [1, 7, 3]),
         ("clip(a, 1.5, 2.5)", [1.5, 2.0, 2.5]),
         ("exp(log(a))", [1.0, 2.0, 3.0]),

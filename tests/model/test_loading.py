@@ -219,7 +219,30 @@ BAD: dict[str, tuple[Change, str]] = {
     ),
     "words as numbers": (
         lambda d: law(d, law="choice", shares={"A": 1.0}),
-        "'cpu_system' needs the type VARCHAR if and only if its law is a choice",
+        "'cpu_system' needs the type VARCHAR if and only if it has words or its law is a choice",
+    ),
+    "words twice": (
+        lambda d: metrics(d)["measures"][1].update(type="VARCHAR", decimals=0, words=["a", "a"]),
+        "the measure 'cpu_system' has a word twice",
+    ),
+    "words of a number": (
+        lambda d: metrics(d)["measures"][1].update(words=["a", "b"]),
+        "'cpu_system' needs the type VARCHAR if and only if it has words",
+    ),
+    "words beside a choice": (
+        lambda d: (
+            law(d, law="choice", shares={"A": 1.0}) or metrics(d)["measures"][1].update(words=["A"])
+        ),
+        "the measure 'cpu_system' has the words of its law",
+    ),
+    "calculating with words": (
+        lambda d: (
+            metrics(d)["measures"].append(
+                {"name": "state", "type": "VARCHAR", "words": ["a"], "value": "0"}
+            )
+            or metrics(d)["measures"].append({"name": "more", "value": "state + 1"})
+        ),
+        "'more' calculates with 'state', which has no numbers",
     ),
     "fixed variable by expression": (
         lambda d: metrics(d)["variables"][0].update(value="disk_change"),

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -243,7 +244,7 @@ def test_text_that_is_not_understood_has_its_message(option: str, text: str, mes
         ("give_up_after", float("inf")),
         ("give_up_after", float("nan")),
         ("set", {"host_scale": 1.5}),
-        ("include", {"region": "us-east-1"}),
+        ("include", {"region": 7}),
         ("include", ["region"]),
         ("host_scale", 1.5),
         ("include_region", [7]),
@@ -371,6 +372,41 @@ def test_short_forms_are_entries_of_other_options() -> None:
     assert command_arguments(long) == [
         *("--host-scale", "2", "--include-region", "us-east-1", "--include-ms", "zeus,apollo")
     ]
+
+
+def test_objects_of_the_standard_library_stand_for_their_text() -> None:
+    objects = make_spec(
+        model=Path("pumps.toml"),
+        start=datetime(2026, 11, 2, 1, tzinfo=timezone(timedelta(hours=1))),
+        end=date(2026, 11, 3),
+        interval=timedelta(seconds=1.5),
+        give_up_after=timedelta(minutes=3),
+        include={"region": "a,b"},
+        set={"hosts": "3"},
+    )
+    assert objects == make_spec(
+        model="pumps.toml",
+        start="2026-11-02T00:00Z",
+        end="2026-11-03",
+        interval="1500ms",
+        give_up_after="3m",
+        include="region=a,b",
+        set="hosts=3",
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("interval", timedelta(microseconds=1)),
+        ("interval", -timedelta(seconds=1)),
+        ("set", {"hosts": "many"}),
+        ("include", {"region": 7}),
+    ],
+)
+def test_objects_are_checked_as_their_text_is(option: str, value: object) -> None:
+    with pytest.raises(ValueError):
+        make_spec(**{option: value})
 
 
 def test_repeated_options_add_up() -> None:

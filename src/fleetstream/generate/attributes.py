@@ -58,7 +58,8 @@ def choice_columns(level: Level, places: Bits) -> dict[str, Column]:
     for name, options in level.choices.items():
         drawn = uniform(mix(places + name_key("choice", level.name, name)))
         chosen = share_places([float(option[SHARE]) for option in options], drawn)
-        columns |= _columns(f"{level.name}.{name}", options, chosen)
+        attributes = [{key: each[key] for key in each if key != SHARE} for each in options]
+        columns |= _columns(f"{level.name}.{name}", attributes, chosen)
     return columns
 
 
@@ -72,6 +73,6 @@ def _columns(
         name = prefix if attribute == "name" else f"{prefix}.{attribute}"
         if isinstance(example, str):
             columns[name] = coded(values, index)
-        elif isinstance(example, int) and attribute != SHARE:
+        elif isinstance(example, int):
             columns[name] = IntegerColumn(np.array(values, np.int64)[index])
     return columns

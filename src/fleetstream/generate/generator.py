@@ -32,7 +32,6 @@ from fleetstream.generate.topology import SeriesTable, Topology
 from fleetstream.generate.values import Evaluator
 from fleetstream.model import DataType, Measure, Model
 from fleetstream.model.incidents import concerns
-from fleetstream.model.laws import Choice
 
 ROWS = 16_384
 """Rows of a chunk: enough that array operations cost more than calling them, and few enough that
@@ -351,7 +350,11 @@ def _nothing(field: pa.Field, count: int) -> pa.Array:
 
 
 def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Array:
-    """A column in its Arrow type, null where it is missing."""
+    """A column in its Arrow type, null where it is missing or not a finite number."""
+    if measure.expression is not None and not np.isfinite(flat).all():
+        undefined = ~np.isfinite(flat)
+        missing = undefined if missing is None else missing | undefined
+        flat = np.where(undefined, 0.0, flat)
     if measure.type is DataType.DOUBLE:
         return pa.array(flat, mask=missing)
     if measure.type is DataType.BIGINT:
@@ -361,6 +364,5 @@ def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Arra
     if measure.type is DataType.TIMESTAMP:
         milliseconds = np.rint(flat * 1e3).astype(np.int64)
         return pa.array((milliseconds * MILLISECOND).view("datetime64[us]"), mask=missing)
-    assert isinstance(measure.value, Choice)
     words = pa.array(flat.astype(np.int32), mask=missing)
-    return pa.DictionaryArray.from_arrays(words, pa.array(measure.value.words))
+    return pa.DictionaryArray.from_arrays(words, pa.array(measure.texts))

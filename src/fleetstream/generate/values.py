@@ -321,13 +321,15 @@ def _spread(values: Numbers, shape: tuple[int, int]) -> Numbers:
 
 
 def _stored(values: Numbers, measure: Measure) -> Numbers:
-    """The values as they are stored, times in seconds and truth as 1 and 0."""
+    """The values as they are stored, times in seconds, truth as 1 and 0, words as positions."""
     if measure.type is DataType.BOOLEAN:
         truth: Numbers = (values != 0).astype(np.float64)
         return truth
     values = _limited(values, measure)
+    # Unlike minimum and maximum, these limits replace what is not a number.
+    if measure.words:
+        return _rounded(np.fmin(np.fmax(values, 0.0), len(measure.words) - 1), 0)
     if measure.type is DataType.TIMESTAMP:
-        # Unlike minimum and maximum, these replace what is not a number.
         return _rounded(np.fmin(np.fmax(values, 0.0), LATEST_SECONDS), TIMESTAMP_DECIMALS)
     return _rounded(values, measure.decimals)
 

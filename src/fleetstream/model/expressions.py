@@ -1,8 +1,9 @@
 """Expressions in model files: arithmetic over names and numbers, evaluated on NumPy arrays.
 
 The grammar is Python's, restricted to numbers, names (with dots: ``region.cells``), the operators
-``+ - * / // % **``, comparisons (1 where they hold, else 0), parentheses, and the functions in
-:data:`FUNCTIONS`. Nothing else is evaluated, so an expression from a file cannot run code.
+``+ - * / // % **``, comparisons (1 where they hold, else 0; also ``a < b < c``), parentheses, and
+the functions in :data:`FUNCTIONS`. Nothing else is evaluated, so an expression from a file cannot
+run code.
 """
 
 import ast
@@ -80,8 +81,12 @@ class Expression:
         return self._compiled[1]
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """The result for numbers or arrays that broadcast against each other."""
-        return self._compiled[0](values)
+        """The result for numbers or arrays that broadcast against each other.
+
+        It is infinite or not a number where it is not defined, as for the logarithm of 0.
+        """
+        with np.errstate(all="ignore"):
+            return self._compiled[0](values)
 
     @cached_property
     def _compiled(self) -> tuple[Evaluate, frozenset[str]]:
@@ -121,15 +126,24 @@ class _Compiler:
                 function = _OPERATORS[type(op)]
                 first, second = self.compile(left, depth + 1), self.compile(right, depth + 1)
                 return lambda values: function(first(values), second(values))
-            case ast.Compare(left=left, ops=[comparison], comparators=[right]) if (
-                type(comparison) in _COMPARISONS
-            ):
-                compare = _COMPARISONS[type(comparison)]
-                first, second = self.compile(left, depth + 1), self.compile(right, depth + 1)
-                return lambda values: np.int64(1) * compare(first(values), second(values))
+            case ast.Compare(ops=operators) if all(type(op) in _COMPARISONS for op in operators):
+                return self._comparison(node, depth)
             case ast.Call(func=ast.Name(id=called), keywords=[]) if called in FUNCTIONS:
                 return self._call(node, called, depth)
         raise self._not_allowed(node)
+
+    def _comparison(self, node: ast.Compare, depth: int) -> Evaluate:
+        """Each operand is compared with the next; 1 where all comparisons hold."""
+        compares = [_COMPARISONS[type(op)] for op in node.ops]
+        operands = [self.compile(each, depth + 1) for each in (node.left, *node.comparators)]
+
+        def evaluate(values: Mapping[str, Any]) -> Any:
+            found = [operand(values) for operand in operands]
+            pairs = zip(compares, found, found[1:], strict=False)
+            holds = (compare(left, right) for compare, left, right in pairs)
+            return np.int64(1) * reduce(np.logical_and, holds)
+
+        return evaluate
 
     def _call(self, node: ast.Call, called: str, depth: int) -> Evaluate:
         function, least, greatest = FUNCTIONS[called]

@@ -111,8 +111,8 @@ def _check_effect(model: "Model", what: str, level: str, effect: Effect) -> None
         )
     if isinstance(source.value, Choice | Counter) and effect.operation not in ("drop", "delay"):
         raise ValueError(
-            f"{what} changes {effect.target!r}, but counters and words can only be dropped or "
-            "delayed"
+            f"{what} changes {effect.target!r}, but counters and words that a law chooses can only "
+            "be dropped or delayed"
         )
     if isinstance(source, Variable) and source.fixed and effect.delay is not None:
         raise ValueError(f"{what} delays {effect.target!r}, which is the same at any time")

@@ -76,17 +76,23 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ``value`` is a law or an expression over variables and measures of the same series, which are
     rounded to their decimals before they are used, over drivers, over integers of the levels
     (``silo.number``), over ``time`` and, where series come and go, ``age`` and ``birth``. It is
-    limited to ``minimum`` and ``maximum``, and missing with the probability ``missing``. ``unit``
-    follows UCUM where UCUM has the unit.
+    limited to ``minimum`` and ``maximum``, and missing with the probability ``missing``, and where
+    an expression is not defined, as a number divided by 0 is not. ``unit`` follows UCUM where UCUM
+    has the unit.
 
     A BOOLEAN measure is true where its value is not 0, and 1 or 0 where other expressions refer to
     it. The value of a TIMESTAMP measure is a number of seconds since 1970, rounded to milliseconds,
     from 1970 to 2262. Only a DOUBLE has decimals.
+
+    A VARCHAR measure has the texts of its law ``choice``, or of its list ``words``: ``value`` is
+    then the position in the list (from 0), rounded and limited to it. Other expressions cannot
+    refer to a VARCHAR.
     """
 
     name: str
     value: Law | str
     type: DataType = DataType.DOUBLE
+    words: list[str] = []
     unit: str = ""
     decimals: int = 0
     minimum: float | None = None
@@ -96,20 +102,34 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     description: str = ""
 
     def __post_init__(self) -> None:
-        if (self.type is DataType.VARCHAR) != isinstance(self.value, Choice):
-            raise ValueError(
-                f"the measure {self.name!r} needs the type VARCHAR if and only if its law is a "
-                "choice"
-            )
+        self._check_words()
         _check_decimals(self.name, self.decimals)
-        if self.type not in (DataType.DOUBLE, DataType.VARCHAR) and self.decimals:
+        if self.type is not DataType.DOUBLE and self.decimals:
             raise ValueError(f"the {self.type} {self.name!r} cannot have decimals")
-        if (self.minimum, self.maximum) != (None, None) and isinstance(self.value, Choice):
+        if (self.minimum, self.maximum) != (None, None) and self.texts:
             raise ValueError(f"the words of {self.name!r} have no minimum or maximum")
         if (self.minimum, self.maximum) != (None, None) and self.type is DataType.BOOLEAN:
             raise ValueError(f"the BOOLEAN {self.name!r} has no minimum or maximum")
         if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:  # type: ignore[operator]
             raise ValueError(f"the minimum of {self.name!r} is above its maximum")
+
+    def _check_words(self) -> None:
+        if self.words and isinstance(self.value, Choice):
+            raise ValueError(
+                f"the measure {self.name!r} has the words of its law; leave out the list of words"
+            )
+        if len(set(self.words)) < len(self.words):
+            raise ValueError(f"the measure {self.name!r} has a word twice")
+        if (self.type is DataType.VARCHAR) != bool(self.texts):
+            raise ValueError(
+                f"the measure {self.name!r} needs the type VARCHAR if and only if it has words or "
+                "its law is a choice"
+            )
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts that its values are positions in, none where they are numbers."""
+        return self.value.words if isinstance(self.value, Choice) else tuple(self.words)
 
     @cached_property
     def expression(self) -> Expression | None:
@@ -199,7 +219,8 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         }
         for name, names in needs.items():
             for other in names:
-                if isinstance(sources[other].value, Choice):
+                source = sources[other]
+                if isinstance(source, Measure) and source.texts:
                     raise ValueError(f"{name!r} calculates with {other!r}, which has no numbers")
         try:
             return [sources[name] for name in TopologicalSorter(needs).static_order()]

@@ -146,7 +146,9 @@ def _distinct(column: pa.DictionaryArray) -> list[str]:
 
 
 def _measure(measure: Measure) -> Sequence[str]:
-    return measure.name, str(measure.type), measure.unit, str(measure.value), measure.description
+    listed = f", position in {', '.join(measure.words)}" if measure.words else ""
+    value = f"{measure.value}{listed}"
+    return measure.name, str(measure.type), measure.unit, value, measure.description
 
 
 def _variable(variable: Variable) -> Sequence[str]:

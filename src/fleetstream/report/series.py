@@ -10,7 +10,6 @@ from fleetstream.generate.generator import ROWS, Chunk, Generator
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.records import timestamps_of
 from fleetstream.model import DataType, Measure, Model
-from fleetstream.model.laws import Choice
 from fleetstream.model.suggestions import suggested
 
 Values = npt.NDArray[np.float64]
@@ -39,9 +38,7 @@ def first_measure(generator: Generator) -> tuple[str, Measure]:
 
 def words_of(measure: Measure) -> tuple[str, ...]:
     """The words that a measure's values stand for, none where they are numbers."""
-    if isinstance(measure.value, Choice):
-        return measure.value.words
-    return ("false", "true") if measure.type is DataType.BOOLEAN else ()
+    return ("false", "true") if measure.type is DataType.BOOLEAN else measure.texts
 
 
 def unit_of(measure: Measure) -> str:

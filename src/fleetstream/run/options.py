@@ -3,8 +3,11 @@
 Parser, help, reference, manifest check and the command that repeats a run are derived from it.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -105,13 +108,26 @@ class Option:
         return self._with(value)
 
     def value(self, given: Any) -> Any:
-        """What is given for it from Python, with text read as on the command line."""
+        """What is given for it from Python, with text read as on the command line.
+
+        Paths, dates and durations of the standard library stand for their text.
+        """
         if self.read is None:
             return given
+        given = _as_text(given)
+        if self.keyed and isinstance(given, Mapping):
+            return {key: self._entry_value(key, each) for key, each in given.items()}
         if self.repeated:
             several = [given] if isinstance(given, str) else given
             return tuple(self.read(each) if isinstance(each, str) else each for each in several)
         return self.read(given) if isinstance(given, str) else given
+
+    def _entry_value(self, key: str, given: Any) -> Any:
+        """What is given for one entry, with text read as on the command line."""
+        if self.read is None or not isinstance(given, str):
+            return given
+        (value,) = self.read(f"{key}={given}").values()
+        return value
 
     def _entry(self, key: str, value: Any) -> list[str]:
         """What stands for one entry: its short form where it has one."""
@@ -123,6 +139,17 @@ class Option:
     def _with(self, value: Any) -> list[str]:
         text = self.write(value)
         return [f"{self.name}={text}"] if text.startswith("-") else [self.name, text]
+
+
+def _as_text(given: Any) -> Any:
+    """The text of a path, a date or a duration; anything else as it is."""
+    if isinstance(given, os.PathLike):
+        return os.fspath(given)
+    if isinstance(given, date):
+        return given.isoformat()
+    if isinstance(given, timedelta):
+        return f"{Decimal(given // timedelta(microseconds=1)) / 1_000:f}ms"
+    return given
 
 
 def _signal(short: str, shape: str) -> Iterator[Option]:

@@ -168,17 +168,18 @@ class Run:
         return journal, sum(coordinator.kept, start=Kept())
 
 
-def new_run(spec: RunSpec, manifest: Path | None = None) -> Run:
+def new_run(spec: RunSpec, manifest: Path | str | None = None) -> Run:
     """A run that begins anew. ``manifest`` is where its manifest goes, None chooses a name.
 
     Raises ValueError where options contradict each other or name what is unknown, TargetUnusable
     where the target cannot be used.
     """
     spec = spec.resolved()
-    return Run(Manifest(spec=spec), manifest_path(spec, manifest))
+    path = manifest_path(spec, None if manifest is None else Path(manifest))
+    return Run(Manifest(spec=spec), path)
 
 
-def resumed_run(path: Path, **changes: Any) -> Run:
+def resumed_run(path: Path | str, **changes: Any) -> Run:
     """A run that continues the one of the manifest at ``path``, which it keeps up to date.
 
     ``changes`` are options, by field name, that change nothing about the data. Raises as
@@ -190,6 +191,7 @@ def resumed_run(path: Path, **changes: Any) -> Run:
                 f"{BY_FIELD[name].name} cannot be given with --resume, since the manifest has it; "
                 "leave it out."
             )
+    path = Path(path)
     manifest = read_manifest(path)
     manifest.spec = changed(manifest.spec, **changes)
     return Run(manifest, path)

@@ -11,7 +11,6 @@ from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import now
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType, Measure
-from fleetstream.model.laws import Choice
 from fleetstream.targets.columns import MEASURE_NAME, value_column
 
 NUMBER_BYTES, BOOLEAN_BYTES = 8, 1
@@ -89,6 +88,6 @@ def _longest(table: pa.RecordBatch) -> int:
 
 def _measure_size(measure: Measure) -> int:
     value = BOOLEAN_BYTES if measure.type is DataType.BOOLEAN else NUMBER_BYTES
-    if isinstance(measure.value, Choice):
-        value = max(len(word.encode()) for word in measure.value.words)
+    if measure.texts:
+        value = max(len(word.encode()) for word in measure.texts)
     return len(measure.name.encode()) + value
