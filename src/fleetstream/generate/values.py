@@ -222,7 +222,8 @@ class Evaluator:
         if self._signal is not None and source.name == self._signal_measure:
             return self._signal.values(grid.timestamps, grid.uniforms("value", source.name))
         if source.expression is not None:
-            values = source.expression.evaluate(columns)
+            with np.errstate(all="ignore"):  # what is not defined is missing in the end
+                values = source.expression.evaluate(columns)
             return np.array(values, np.float64, ndmin=2, copy=None)
         law = source.value
         assert not isinstance(law, str)

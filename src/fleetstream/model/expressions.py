@@ -81,12 +81,8 @@ class Expression:
         return self._compiled[1]
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """The result for numbers or arrays that broadcast against each other.
-
-        It is infinite or not a number where it is not defined, as for the logarithm of 0.
-        """
-        with np.errstate(all="ignore"):
-            return self._compiled[0](values)
+        """The result for numbers or arrays that broadcast against each other."""
+        return self._compiled[0](values)
 
     @cached_property
     def _compiled(self) -> tuple[Evaluate, frozenset[str]]:
