@@ -322,7 +322,6 @@ def test_a_dry_run_as_json(model: RecordModel, tmp_path: Path) -> None:
         "requests_per_sweep": len(made),
         "record_model": str(model),
         "seed": 5,
-        "connectivity": {},
     }
 
 
