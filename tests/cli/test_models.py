@@ -118,9 +118,19 @@ def _iso(milliseconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03}Z"
 
 
-def examples(language: str) -> list[str]:
-    text = (ROOT / "docs" / "models.md").read_text()
+def examples(language: str, page: str = "docs/models.md") -> list[str]:
+    text = (ROOT / page).read_text()
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_model_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    (text,) = examples("toml", "README.md")
+    Path("pumps.toml").write_text(text)
+    stretch = ("--start", "2026-11-02", "--end", "2026-11-02T01:00", "--interval", "1m")
+    assert main(["ingest", "--model", "pumps.toml", "--seed", "7", *stretch]) == 0
+    assert main(["verify", "fleetstream-7.json"]) == 0
+    assert "Compared 2,400 records" in capsys.readouterr().out
+    assert main(["plot", "--model", "pumps.toml", "--seed", "7", "--duration", "3h"]) == 0
 
 
 def test_the_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
