@@ -149,11 +149,8 @@ def test_the_kind_has_a_measure_of_every_type() -> None:
     assert len({each.type for each in TYPED.kinds[STATES].measures}) == 5
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("kind", ["DOUBLE", "BIGINT"])
-@pytest.mark.parametrize("value", ["6 / (x.index - 1)", "6 / sqrt(x.index - 1)"])
-def test_what_is_not_defined_is_missing(kind: str, value: str) -> None:
-    """Of three series, whose expression divides by -1, 0 and 1, or by the root of these."""
+def ratio(kind: str, value: str) -> list[object]:
+    """A measure of the type of three series."""
     model = model_of(
         {
             "name": "undefined",
@@ -170,5 +167,26 @@ def test_what_is_not_defined_is_missing(kind: str, value: str) -> None:
         }
     )
     (batch,) = Generator(model, 5).batches([TIMESTAMP])
-    first = None if "sqrt" in value else -6
-    assert batch.column("ratio").to_pylist() == [first, None, 6]
+    values: list[object] = batch.column("ratio").to_pylist()
+    return values
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["DOUBLE", "BIGINT"])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("6 / (x.index - 1)", [-6, None, 6]),
+        ("6 / sqrt(x.index - 1)", [None, None, 6]),
+        ("6 * (x.index - 1) / (x.index != 1)", [-6, None, 6]),
+    ],
+)
+def test_what_is_not_defined_is_missing(kind: str, value: str, expected: list[object]) -> None:
+    assert ratio(kind, value) == expected
+
+
+@pytest.mark.filterwarnings("error")
+def test_integers_that_are_too_large_are_missing() -> None:
+    value = "where(x.index == 1, 1e15 * 1e15, 6)"
+    assert ratio("BIGINT", value) == [6, None, 6]
+    assert ratio("DOUBLE", value) == [6, 1e30, 6]

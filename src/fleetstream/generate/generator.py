@@ -37,6 +37,9 @@ ROWS = 16_384
 """Rows of a chunk: enough that array operations cost more than calling them, and few enough that
 the arrays fit the processor's cache."""
 
+MAX_INTEGER = 2.0**63
+"""BIGINTs are below this, and above its negative."""
+
 HISTORY_VALUES, HISTORY_ROWS = 800_000, 131_072
 """Values that are generated at once where there are several timestamps, and rows of a batch then:
 the more, the fewer points of lattices and calls there are per value."""
@@ -350,11 +353,12 @@ def _nothing(field: pa.Field, count: int) -> pa.Array:
 
 
 def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Array:
-    """A column in its Arrow type, null where it is missing or not a finite number."""
-    if measure.expression is not None and not np.isfinite(flat).all():
-        undefined = ~np.isfinite(flat)
-        missing = undefined if missing is None else missing | undefined
-        flat = np.where(undefined, 0.0, flat)
+    """A column in its Arrow type, null where it is missing or no number of the type."""
+    if measure.expression is not None:
+        known = np.abs(flat) < (MAX_INTEGER if measure.type is DataType.BIGINT else np.inf)
+        if not known.all():
+            missing = ~known if missing is None else missing | ~known
+            flat = np.where(known, flat, 0.0)
     if measure.type is DataType.DOUBLE:
         return pa.array(flat, mask=missing)
     if measure.type is DataType.BIGINT:

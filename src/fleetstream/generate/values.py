@@ -147,6 +147,7 @@ class Evaluator:
                 fixed[source.name] = _rounded(values, source.decimals)
         return fixed
 
+    @np.errstate(all="ignore")  # what is not defined is missing in the end
     def evaluate(
         self, grid: Grid, incidents: Sequence[Active] = (), only: str | None = None
     ) -> dict[str, Numbers]:
@@ -222,8 +223,7 @@ class Evaluator:
         if self._signal is not None and source.name == self._signal_measure:
             return self._signal.values(grid.timestamps, grid.uniforms("value", source.name))
         if source.expression is not None:
-            with np.errstate(all="ignore"):  # what is not defined is missing in the end
-                values = source.expression.evaluate(columns)
+            values = source.expression.evaluate(columns)
             return np.array(values, np.float64, ndmin=2, copy=None)
         law = source.value
         assert not isinstance(law, str)

@@ -164,8 +164,8 @@ class _Compiler:
     def _not_allowed(self, node: ast.expr) -> ValueError:
         return ValueError(
             f"{ast.get_source_segment(self._text, node)!r} is not allowed in an expression, which "
-            f"may have numbers, names, + - * / // % **, comparisons, parentheses, and the "
-            f"functions {', '.join(FUNCTIONS)}"
+            f"may have numbers up to 2**53, names, + - * / // % **, comparisons, parentheses, and "
+            f"the functions {', '.join(FUNCTIONS)}"
         )
 
 

@@ -77,8 +77,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rounded to their decimals before they are used, over drivers, over integers of the levels
     (``silo.number``), over ``time`` and, where series come and go, ``age`` and ``birth``. It is
     limited to ``minimum`` and ``maximum``, and missing with the probability ``missing``, and where
-    an expression is not defined, as a number divided by 0 is not. ``unit`` follows UCUM where UCUM
-    has the unit.
+    an expression is not defined, as a number divided by 0 is not, or too large for the type.
+    ``unit`` follows UCUM where UCUM has the unit.
 
     A BOOLEAN measure is true where its value is not 0, and 1 or 0 where other expressions refer to
     it. The value of a TIMESTAMP measure is a number of seconds since 1970, rounded to milliseconds,
