@@ -18,8 +18,9 @@ from tests.chaos.generator import CREDENTIALS, DATABASE, TABLE, Generator, undel
 from tests.servers.emulator_process import EmulatorProcess
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-RECORDS_PER_SWEEP = 2_222
-"""Multi-measure records of the whole fleet."""
+FLEET = Path(__file__).with_name("soak.toml")
+RECORDS_PER_SWEEP = 2_500
+"""One per sensor of the fleet."""
 PROCESSES = "2"
 FAULTS = {
     "throttle": "0.2",
@@ -71,7 +72,8 @@ class Soak:
 
     def _run(self, kills: int, luck: random.Random) -> None:
         run = self._start(
-            *self.target(), "--seed", "7", "--interval", "1s", "--start", START.isoformat(),
+            *self.target(), "--model", str(FLEET), "--seed", "7",
+            "--interval", "1s", "--start", START.isoformat(),
             "--end", (START + timedelta(seconds=self.sweeps)).isoformat(),
         )  # fmt: skip
         self._scale(run)
