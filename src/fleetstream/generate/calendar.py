@@ -16,6 +16,9 @@ HOUR, DAY = 3_600, 86_400
 YEAR_SECONDS = 31_556_952
 """The mean year of the Gregorian calendar."""
 
+CORNERS = 4
+"""Of a trapezium, the form of a holiday."""
+
 
 def growth_factors(growth: Growth, times: Times) -> Numbers:
     """The factor of growth at each time, in microseconds."""
@@ -40,10 +43,6 @@ def holiday_factors(holidays: Sequence[Holidays], local: Numbers) -> Numbers:
             if before % CORNERS or before != np.searchsorted(corners, end):
                 factors *= np.interp(local, corners, heights)
     return factors
-
-
-CORNERS = 4
-"""Of a trapezium, the form of a holiday."""
 
 
 @cache

@@ -16,15 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.lives import Booleans
 from fleetstream.generate.rows import TextColumn
 from fleetstream.model import Model, SeriesKind
 from fleetstream.model.suggestions import suggested
 from fleetstream.model.templates import Template
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +38,16 @@ class DimensionFilter:
     excluded: bool
     is_open: bool = False
 
-    def matching(self, column: TextColumn) -> Flags:
+    def matching(self, column: TextColumn) -> Booleans:
         """Which rows it keeps, by their texts."""
         return self._kept(column.words)[column.codes]
 
-    def matching_array(self, column: pa.DictionaryArray) -> Flags:
+    def matching_array(self, column: pa.DictionaryArray) -> Booleans:
         """As :meth:`matching`, of an array."""
-        kept: Flags = self._kept(column.dictionary.to_pylist())[column.indices.to_numpy()]
+        kept: Booleans = self._kept(column.dictionary.to_pylist())[column.indices.to_numpy()]
         return kept
 
-    def _kept(self, words: Sequence[str]) -> Flags:
+    def _kept(self, words: Sequence[str]) -> Booleans:
         return np.array([(word in self.values) != self.excluded for word in words], np.bool_)
 
     def check_values(self, columns: Sequence[TextColumn]) -> None:

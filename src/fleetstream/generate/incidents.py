@@ -18,6 +18,12 @@ from fleetstream.generate.occurrences import IncidentSource, Occurrences, Places
 from fleetstream.model import Measure, Variable
 from fleetstream.model.incidents import Effect
 
+TOGETHER = 8_192
+"""Cells at other times that are computed together, although not all of them are needed."""
+
+NOWHERE = -1
+"""Stands for a time at which no incident is going on."""
+
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
@@ -222,12 +228,6 @@ def _small_parts(times: npt.NDArray[np.intp], series: npt.NDArray[np.intp]) -> I
         height, width = height + more, width + wider
     yield slice(first, len(times))
 
-
-TOGETHER = 8_192
-"""Cells at other times that are computed together, although not all of them are needed."""
-
-NOWHERE = -1
-"""Stands for a time at which no incident is going on."""
 
 ValuesAt = Callable[[Times, Places, bool], Numbers]
 """Returns values at other times, of shape (times, series), of series at some places.

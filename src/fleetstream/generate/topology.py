@@ -15,8 +15,9 @@ from fleetstream.generate.attributes import (
     place_keys,
 )
 from fleetstream.generate.choices import Shard
-from fleetstream.generate.filters import DimensionFilter, Flags, make_filters
+from fleetstream.generate.filters import DimensionFilter, make_filters
 from fleetstream.generate.keys import Bits, word_keys
+from fleetstream.generate.lives import Booleans
 from fleetstream.generate.rows import (
     Indices,
     IntegerColumn,
@@ -95,7 +96,7 @@ class Topology:
             *_, above, _ = [None, *model.line(level.name)]
             rows = self._expand(level, None if above is None else self._levels[above.name], index)
             self._levels[level.name] = rows
-        self._kept: dict[str, Flags] = {}
+        self._kept: dict[str, Booleans] = {}
         """Which rows of their level are series of the kinds that are filtered themselves."""
         for each in self.filters.of_kinds:
             self._filter_kinds(each)
@@ -395,5 +396,5 @@ def _parameter_values(model: Model, parameters: Mapping[str, int]) -> dict[str, 
     return values
 
 
-def _places(flags: Flags) -> Indices:
+def _places(flags: Booleans) -> Indices:
     return np.flatnonzero(flags).astype(np.int32)

@@ -23,15 +23,13 @@ from fleetstream.generate.keys import (
     uniform,
 )
 from fleetstream.generate.lattice import SmoothNoise, Times
-from fleetstream.generate.lives import BEGINNING
+from fleetstream.generate.lives import BEGINNING, Booleans
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.signals import Signal
 from fleetstream.model import DataType, Measure, SeriesKind, Variable
 from fleetstream.model.dynamics import Counter, RecentQuantile, Smooth
 from fleetstream.model.kinds import BIRTH, CLOCKS, TIME_COLUMN
 from fleetstream.model.laws import Mixture
-
-Booleans = npt.NDArray[np.bool_]
 
 LATEST_SECONDS = 9_223_372_036.0
 """The latest time of a TIMESTAMP measure, in seconds: in 2262, as Amazon Timestream takes it."""

@@ -86,7 +86,7 @@ class Parts:
         self.deliver(source, live_from=live_from, rest=sweeps.rest)
 
     def _source(self, generator: Generator) -> BatchSource:
-        """What makes the batches; in disorder, the end of a series would come too early."""
+        """What makes the batches; ends of series are left out where options disorder them."""
         disorder = self.spec.disorder
         marked = disorder is None and isinstance(self.sink, EndMarkingSink) and self.sink.marks_ends
         if disorder is None and not generator.loses_connections:
