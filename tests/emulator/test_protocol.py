@@ -92,6 +92,15 @@ def test_members_that_are_null_are_as_if_absent(endpoint: Endpoint) -> None:
     assert "must not be null" in answer.json["message"]
 
 
+@pytest.mark.parametrize("end", [b"", b", ", b', "CommonAttributes": {"Version": Infinity}}'])
+def test_a_body_that_breaks_off_behind_an_invalid_value_is_refused(
+    endpoint: Endpoint, end: bytes
+) -> None:
+    answer = post(endpoint.port, "WriteRecords", b'{"DatabaseName": ""' + end)
+    assert answer.error == (400, "SerializationException")
+    assert "not valid JSON" in answer.json["message"]
+
+
 def test_a_body_that_is_too_large_is_refused_unread(endpoint: Endpoint) -> None:
     answer = post(endpoint.port, "WriteRecords", b"", **{"Content-Length": str(2**40)})
     assert answer.error == (413, "RequestEntityTooLargeException")

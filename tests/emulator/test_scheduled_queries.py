@@ -304,11 +304,11 @@ def test_a_run_is_stopped_at_the_query_timeout(tmp_path: Path) -> None:
         arn = scheduling.create(QueryString=endless)
         began = time.monotonic()
         run = scheduling.execute(arn, START)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert run["RunStatus"] == "MANUAL_TRIGGER_FAILURE"
         assert run["FailureReason"].startswith("The query took longer than 0.5 s")
+        assert run["ExecutionStats"]["RecordsIngested"] == 0
         assert scheduling.describe(arn)["State"] == "ENABLED"
-        assert scheduling.times() == []
 
 
 def test_a_target_that_was_deleted_disables_the_query(scheduling: Scheduling) -> None:

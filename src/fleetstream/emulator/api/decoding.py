@@ -46,9 +46,11 @@ def decode(body: bytes | bytearray, shape: type[Shape], path: str = "") -> Shape
     ValidationException if a member is missing or outside the model's constraint.
     """
     try:
-        decoded: Shape = _decoder(cast("Any", shape)).decode(body)
-    except msgspec.ValidationError as error:
-        raise _service_error(str(error), path, body) from error
+        try:
+            decoded: Shape = _decoder(cast("Any", shape)).decode(body)
+        except msgspec.ValidationError as error:
+            # Behind the value it is about, the body may still be no JSON.
+            raise _service_error(str(error), path, body) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerializationException(f"The request's body is not valid JSON: {error}") from error
     return decoded
