@@ -43,7 +43,7 @@ class CounterTotals:
         view = self.drivers[driver]
         if driver not in self._begun:
             self._begun[driver] = view.rows.integral_at(self.births, view.of)
-        integral = view.rows.integral(timestamps).take(view.of, axis=1)
+        integral = view.integral(timestamps)
         integral -= self._begun[driver]
         return integral
 

@@ -355,8 +355,10 @@ def _nothing(field: pa.Field, count: int) -> pa.Array:
 def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Array:
     """A column in its Arrow type, null where it is missing or no number of the type."""
     if measure.expression is not None:
-        known = np.abs(flat) < (MAX_INTEGER if measure.type is DataType.BIGINT else np.inf)
-        if not known.all():
+        limit = MAX_INTEGER if measure.type is DataType.BIGINT else np.inf
+        # The least and the greatest are enough for most arrays, and both are NaN if any value is.
+        if not (-limit < flat.min(initial=0.0) and flat.max(initial=0.0) < limit):
+            known = np.abs(flat) < limit
             missing = ~known if missing is None else missing | ~known
             flat = np.where(known, flat, 0.0)
     if measure.type is DataType.DOUBLE:

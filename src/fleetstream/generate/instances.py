@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
@@ -63,13 +64,14 @@ class Instances:
 
     def flat(self, cells: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         """The cells that are alive, of an array of all cells, in the order of rows."""
-        return cells.reshape(-1) if self.alive is None else cells[self.alive]
+        flat = cells.reshape(-1)
+        return flat if self.alive is None else flat.take(self._places)
 
     def columns(self) -> list[pa.Array]:
         """The dimensions of the cells that are alive, in the order of rows."""
         times, count = self.grid.shape
         if self.alive is not None:
-            rows = np.broadcast_to(np.arange(count), self.alive.shape)[self.alive]
+            rows = self._places % count
             return [_taken(column, rows) for column in self.dimensions]
         if times == 1:
             return self.dimensions
@@ -80,6 +82,12 @@ class Instances:
             rows = np.tile(np.arange(count), longest)
             self._repeated[longest] = [_taken(column, rows) for column in self.dimensions]
         return [column.slice(0, times * count) for column in self._repeated[longest]]
+
+    @cached_property
+    def _places(self) -> Rows:
+        """Where the cells are that are alive; taking them is faster than by truth per cell."""
+        assert self.alive is not None
+        return np.flatnonzero(self.alive)
 
 
 def _taken(column: pa.DictionaryArray, rows: Rows) -> pa.DictionaryArray:

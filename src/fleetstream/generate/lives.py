@@ -13,7 +13,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.generate.keys import Bits, Numbers, cell_uniforms, mix, name_key, uniform
+from fleetstream.generate.keys import (
+    Bits,
+    Numbers,
+    cell_bits,
+    cell_uniforms,
+    mix,
+    name_key,
+    uniform,
+)
 from fleetstream.generate.lattice import Times
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.model.dynamics import Life
@@ -23,6 +31,10 @@ CELLS_PER_EVENT = 4
 
 CELLS_BACK = 64
 """An event is assumed this many cells back; there is none since with probability 1e-8."""
+
+CELLS_AT_ONCE, EVENTS_AT_ONCE = 16, 65_536
+"""Cells of a key, and of all keys, whose events are found at once: nearly every key has one in so
+many."""
 
 BEGINNING = 1_577_836_800 * MICROSECONDS
 """2020-01-01, when series begin that nothing replaces."""
@@ -171,10 +183,12 @@ def _cells_between(keys: Bits, mean_gap: int, begin: int, end: int) -> EventCell
 
 def events_in(keys: Bits, length: int, first: int, last: int) -> Times:
     """:attr:`EventCells.events` of keys in the cells from ``first`` to ``last``."""
-    events = np.full((last - first + 1, len(keys)), NEVER)
-    for place, cell in enumerate(range(first, last + 1)):
-        happens, at = _events(keys, cell, length)
-        events[place, happens] = at[happens]
+    events = np.empty((last - first + 1, len(keys)), np.int64)
+    at_once = _cells_at_once(keys)
+    for start in range(first, last + 1, at_once):
+        cells = np.arange(start, min(start + at_once, last + 1))
+        happens, times = _events(keys, cells, length)
+        events[cells - first] = np.where(happens, times, NEVER)
     return events
 
 
@@ -182,20 +196,28 @@ def event_cells(keys: Bits, length: int, first: int, last: int) -> EventCells:
     """The events of keys in the cells from ``first`` to ``last``, of ``length`` microseconds."""
     events = events_in(keys, length, first, last)
     before, found = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-    missing = np.arange(len(keys))
-    for back in range(1, CELLS_BACK + 1):
-        happens, at = _events(keys[missing], first - back, length)
-        if back == CELLS_BACK:
-            happens[:] = True
-        before[missing[happens]], found[missing[happens]] = at[happens], first - back
-        missing = missing[~happens]
-        if not len(missing):
-            break
+    missing, cell, earliest = np.arange(len(keys)), first, first - CELLS_BACK
+    while len(missing):
+        stop = max(cell - _cells_at_once(keys[missing]), earliest)
+        cells = np.arange(cell - 1, stop - 1, -1)  # the latest first
+        happens, times = _events(keys[missing], cells, length)
+        if stop == earliest:
+            happens[-1] = True
+        there = happens.any(axis=0)
+        rows, latest = missing[there], happens.argmax(axis=0)[there]
+        before[rows], found[rows] = times[latest, np.flatnonzero(there)], cells[latest]
+        missing, cell = missing[~there], stop
     return EventCells(first, events, (before, found))
 
 
-def _events(keys: Bits, cell: int, length: int) -> tuple[Booleans, Times]:
-    """Whether each key has an event in a cell, and when."""
-    bits = mix(keys + mix(np.array([cell], np.int64).astype(np.uint64)))
+def _cells_at_once(keys: Bits) -> int:
+    """Cells for which the events of keys are found at once: few for many keys."""
+    return min(max(EVENTS_AT_ONCE // max(len(keys), 1), 1), CELLS_AT_ONCE)
+
+
+def _events(keys: Bits, cells: Times, length: int) -> tuple[Booleans, Times]:
+    """Whether each key has an event in each of some cells, and when, of shape (cells, keys)."""
+    bits = cell_bits(keys, mix(cells.astype(np.uint64)))
     happens: Booleans = (bits & np.uint64(CELLS_PER_EVENT - 1)) == 0
-    return happens, cell * length + (uniform(mix(bits)) * length).astype(np.int64)
+    within = (uniform(mix(bits)) * length).astype(np.int64)
+    return happens, cells[:, np.newaxis] * length + within

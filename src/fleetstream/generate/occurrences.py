@@ -14,10 +14,19 @@ import numpy.typing as npt
 
 from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import CELLS_PER_EVENT, NEVER, Booleans, events_in
+from fleetstream.generate.lives import (
+    CELLS_PER_EVENT,
+    EVENTS_AT_ONCE,
+    NEVER,
+    Booleans,
+    events_in,
+)
 from fleetstream.model.incidents import Effect, Incident, Rate
 
 Places = npt.NDArray[np.intp]
+
+CELLS_AHEAD = 8
+"""Cells whose incidents are found before their time comes, unless there are many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,8 @@ class IncidentRows:
     keys: Bits
     drawn: Booleans
     scheduled: Occurrences | None = None
-    _memory: dict[tuple[int, int], Occurrences] = field(default_factory=dict, compare=False)
+    _known: dict[range, Occurrences] = field(default_factory=dict, compare=False)
+    """The incidents that were found last, by the cells of time that they begin in."""
 
     @property
     def effects(self) -> Sequence[Effect]:
@@ -157,11 +167,13 @@ class IncidentRows:
 
     def _drawn(self, rate: Rate, begin: int, end: int) -> Occurrences:
         length = max(rate.every_us // CELLS_PER_EVENT, 1)
-        cells = begin // length - 1, (end - 1) // length + 1
-        known = self._memory.get(cells)
-        if known is None:
-            self._memory.clear()
-            known = self._memory[cells] = self._occurrences(rate, length, *cells)
+        first, last = begin // length - 1, (end - 1) // length + 1
+        for cells, known in self._known.items():
+            if first in cells and last in cells:
+                return known.between(begin, end)
+        self._known.clear()
+        cells = range(first, last + 1 + min(CELLS_AHEAD, EVENTS_AT_ONCE // self.count))
+        known = self._known[cells] = self._occurrences(rate, length, cells[0], cells[-1])
         return known.between(begin, end)
 
     def _occurrences(self, rate: Rate, length: int, first: int, last: int) -> Occurrences:

@@ -347,8 +347,7 @@ def _rounded(values: Numbers, decimals: int | None) -> Numbers:
     if decimals is None:
         return values
     scale = 10.0**decimals
-    rounded: Numbers = values * scale
-    np.rint(rounded, out=rounded)
+    rounded: Numbers = np.rint(values * scale if decimals else values)
     if decimals:
         rounded /= scale
     rounded += 0.0  # turns −0.0, which would print as "-0", into 0.0
