@@ -29,16 +29,13 @@ from fleetstream.generate.rows import Indices
 from fleetstream.generate.schema import batch_schema
 from fleetstream.generate.signals import Signal
 from fleetstream.generate.topology import SeriesTable, Topology
-from fleetstream.generate.values import Evaluator
+from fleetstream.generate.values import Evaluator, undefined_values
 from fleetstream.model import DataType, Measure, Model
 from fleetstream.model.incidents import concerns
 
 ROWS = 16_384
 """Rows of a chunk: enough that array operations cost more than calling them, and few enough that
 the arrays fit the processor's cache."""
-
-MAX_INTEGER = 2.0**63
-"""BIGINTs are below this, and above its negative."""
 
 HISTORY_VALUES, HISTORY_ROWS = 800_000, 131_072
 """Values that are generated at once where there are several timestamps, and rows of a batch then:
@@ -221,7 +218,13 @@ class Generator:
         for measure in self.model.kinds[chunk.kind].measures:
             lost = missing(measure)
             lost = None if lost is None else instances.flat(lost)
-            arrays.append(_arrow(measure, instances.flat(values[measure.name]), lost))
+            flat = instances.flat(values[measure.name])
+            if incidents or measure.expression is not None:  # what a law draws is a number
+                undefined = undefined_values(measure, flat)
+                if undefined is not None:
+                    lost = undefined if lost is None else lost | undefined
+                    flat = np.where(undefined, 0.0, flat)
+            arrays.append(_arrow(measure, flat, lost))
         time = instances.times.view("datetime64[us]")
         return pa.RecordBatch.from_arrays(
             [*instances.columns(), pa.array(time), *arrays],
@@ -353,14 +356,7 @@ def _nothing(field: pa.Field, count: int) -> pa.Array:
 
 
 def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Array:
-    """A column in its Arrow type, null where it is missing or no number of the type."""
-    if measure.expression is not None:
-        limit = MAX_INTEGER if measure.type is DataType.BIGINT else np.inf
-        # The least and the greatest are enough for most arrays, and both are NaN if any value is.
-        if not (-limit < flat.min(initial=0.0) and flat.max(initial=0.0) < limit):
-            known = np.abs(flat) < limit
-            missing = ~known if missing is None else missing | ~known
-            flat = np.where(known, flat, 0.0)
+    """A column in its Arrow type, null where it is missing."""
     if measure.type is DataType.DOUBLE:
         return pa.array(flat, mask=missing)
     if measure.type is DataType.BIGINT:

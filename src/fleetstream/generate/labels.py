@@ -130,14 +130,21 @@ def _described(effect: Effect) -> str:
 
 
 def _direction(effect: Effect, severity: float, seconds: float) -> Direction:
-    """Where an effect moves values, from what it does at :data:`MOMENTS` of the incident."""
+    """Where an effect moves values, from what it does at :data:`MOMENTS` of the incident.
+
+    Moments at which what it does is not defined do not count; values are missing there.
+    """
     if effect.expression is None:
         return Direction.MISSING
     if effect.operation in ("replace", "delay"):
         return Direction.REPLACED
     progress = np.linspace(0, 1, MOMENTS, endpoint=False)
     names = {"severity": severity, "progress": progress, "elapsed": progress * seconds}
-    amounts = np.asarray(effect.expression.evaluate(names)) - (effect.operation == "multiply")
+    with np.errstate(all="ignore"):
+        amounts = np.asarray(effect.expression.evaluate(names)) - (effect.operation == "multiply")
+    amounts = amounts[np.isfinite(amounts)]
+    if not len(amounts):
+        return Direction.MISSING
     if np.all(amounts >= 0):
         return Direction.UP
     return Direction.DOWN if np.all(amounts <= 0) else Direction.BOTH

@@ -16,6 +16,7 @@ from fleetstream.generate.lattice import Times
 from fleetstream.generate.lives import Booleans
 from fleetstream.generate.points import Rows, reached_by_incident
 from fleetstream.generate.rows import Indices
+from fleetstream.generate.values import undefined_values
 from fleetstream.model import DataType
 
 
@@ -123,9 +124,11 @@ class _Tally:
         ]
         for name in {name for changed, _ in cells for name in changed}:
             measure = self._measures[name]
-            before = alive & ~_known(absent(measure), grid.shape)
-            there = before & ~_known(lost(measure), grid.shape)
-            difference = real[name] - calm[name]
+            before = alive & ~_cells(absent(measure), grid.shape)
+            before &= ~_cells(undefined_values(measure, calm[name]), grid.shape)
+            there = before & ~_cells(lost(measure), grid.shape)
+            there &= ~_cells(undefined_values(measure, real[name]), grid.shape)
+            difference = np.subtract(real[name], calm[name], where=there, out=np.zeros(grid.shape))
             for changed, where in cells:
                 if name in changed:
                     present = there[where]
@@ -140,5 +143,5 @@ def _during(label: Label, times: Times) -> Rows:
     return np.flatnonzero((times >= label.start) & (times < label.end))
 
 
-def _known(cells: Booleans | None, shape: tuple[int, int]) -> Booleans:
+def _cells(cells: Booleans | None, shape: tuple[int, int]) -> Booleans:
     return np.zeros(shape, np.bool_) if cells is None else cells

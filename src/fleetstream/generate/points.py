@@ -194,9 +194,11 @@ def _plain(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(column.type):
         from pyarrow import compute
 
-        return compute.divide(column.cast(pa.int64()).cast(pa.float64()), float(MICROSECONDS))
+        return compute.divide(
+            column.cast(pa.int64()).cast(pa.float64(), safe=False), float(MICROSECONDS)
+        )
     is_words = pa.types.is_dictionary(column.type)
-    return column.cast(pa.string() if is_words else pa.float64())
+    return column.cast(pa.string() if is_words else pa.float64(), safe=False)
 
 
 def _differ(values: pa.Array, others: pa.Array) -> Booleans:

@@ -34,6 +34,9 @@ from fleetstream.model.laws import Mixture
 LATEST_SECONDS = 9_223_372_036.0
 """The latest time of a TIMESTAMP measure, in seconds: in 2262, as Amazon Timestream takes it."""
 
+MAX_INTEGER = 2.0**63
+"""BIGINTs are below this, and above its negative."""
+
 TIMESTAMP_DECIMALS = 3
 """Decimals of the seconds of a TIMESTAMP measure; all generated timestamps are milliseconds."""
 
@@ -289,6 +292,16 @@ class _OtherTimes:
         fixed = {name: values[series] for name, values in grid.fixed.items()}
         drivers = {name: view.part(series) for name, view in grid.drivers.items()}
         return grid_of(grid.keys[series], fixed, births, drivers, ())
+
+
+def undefined_values(measure: Measure, values: Numbers) -> Booleans | None:
+    """Which values are no numbers of the measure's type, and so missing; None for none."""
+    limit = MAX_INTEGER if measure.type is DataType.BIGINT else np.inf
+    # The least and the greatest are enough for most arrays, and both are NaN if any value is.
+    if -limit < values.min(initial=0.0) and values.max(initial=0.0) < limit:
+        return None
+    undefined: Booleans = ~(np.abs(values) < limit)
+    return undefined
 
 
 def _counters(grid: Grid) -> CounterTotals:

@@ -24,7 +24,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     variable, its ``target``; what is calculated from these changes with them. It does one thing: it
     multiplies the value, adds to it or replaces it by an expression, puts in its place the value
     without incidents of so many seconds earlier (``delay``; later where it is negative), or makes
-    it missing (``drop``). Without a target, it delays or drops all measures of the kind.
+    it missing (``drop``). Without a target, it delays or drops all measures of the kind. A value
+    is also missing where the expression is not defined, or the result too large for its type.
     """
 
     driver: str | None = None

@@ -84,10 +84,10 @@ def _matrix(generator: Generator, chunk: Chunk, measure: str, timestamps: Sequen
 def _numbers(batch: pa.RecordBatch, name: str) -> Values:
     column = batch.column(batch.schema.get_field_index(name))
     if pa.types.is_timestamp(column.type):
-        stored = column.view(pa.int64()).cast(pa.float64()).fill_null(np.nan).to_numpy()
+        stored = column.view(pa.int64()).cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
         before: Values = (timestamps_of(batch) - stored) / MICROSECONDS
         return before
     if pa.types.is_dictionary(column.type):
         column = column.indices
-    numbers: Values = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
+    numbers: Values = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
     return numbers

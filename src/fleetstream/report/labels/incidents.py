@@ -73,10 +73,14 @@ def magnitude_text(magnitude: dict[str, Any]) -> str:
     if magnitude["points"]:
         mean, low, high = (magnitude[name] for name in ("mean", "lowest", "highest"))
         parts.append(f"{mean:.6g} on average, {low:+.6g} to {high:+.6g}")
-        parts.append(f"in {magnitude['points']:,} points" + ("," if magnitude["missing"] else ""))
+        parts.append(f"in {_points(magnitude['points'])}" + ("," if magnitude["missing"] else ""))
     if magnitude["missing"]:
-        parts.append(f"{magnitude['missing']:,} points missing")
+        parts.append(f"{_points(magnitude['missing'])} missing")
     return " ".join(parts)
+
+
+def _points(count: int) -> str:
+    return f"{count:,} point" + ("" if count == 1 else "s")
 
 
 def _write_csv(labels: pa.Table, file: TextIO) -> None:
