@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from fleetstream.generate.lives import Booleans
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.rows import TextColumn
 from fleetstream.model import Model, SeriesKind
 from fleetstream.model.suggestions import suggested

@@ -18,10 +18,9 @@ import pyarrow as pa
 from fleetstream.generate.choices import IncidentChoice, ScheduledIncident, Shard
 from fleetstream.generate.incident_sources import incident_sources
 from fleetstream.generate.instances import Instances, Population
-from fleetstream.generate.keys import Numbers
+from fleetstream.generate.keys import Booleans, Numbers
 from fleetstream.generate.labels import Label, labels_of
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import Booleans
 from fleetstream.generate.lost_connections import lost_connections
 from fleetstream.generate.moments import MILLISECOND
 from fleetstream.generate.occurrences import IncidentSource

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.generate.keys import Numbers
+from fleetstream.generate.keys import Booleans, Numbers
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import Booleans
 from fleetstream.generate.moments import LATEST, MICROSECONDS
 from fleetstream.generate.occurrences import IncidentSource, Occurrences, Places, numbered
 from fleetstream.model import Measure, Variable

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from fleetstream.generate.drivers import DriverView
 from fleetstream.generate.incidents import IncidentView
-from fleetstream.generate.keys import Bits, mix, seeded
+from fleetstream.generate.keys import Bits, Booleans, mix, seeded
 from fleetstream.generate.kind_life import KindLife, driver_view
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import Booleans, Residents, Rows, Slots
+from fleetstream.generate.lives import Residents, Rows, Slots
 from fleetstream.generate.occurrences import IncidentSource
 from fleetstream.generate.topology import Topology
 from fleetstream.generate.values import Evaluator, Grid, grid_of

@@ -24,6 +24,7 @@ GENERATOR_VERSION = 4
 """Raised with every change that changes values; stored in manifests."""
 
 Bits = npt.NDArray[np.uint64]
+Booleans = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from fleetstream.generate.drivers import DriverRows, DriverView
 from fleetstream.generate.instance_names import identifiers, joined
-from fleetstream.generate.keys import Bits, seeded
+from fleetstream.generate.keys import Bits, Booleans, seeded
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import Booleans, Rows, Slots
+from fleetstream.generate.lives import Rows, Slots
 from fleetstream.generate.topology import Topology
 from fleetstream.model import Model
 

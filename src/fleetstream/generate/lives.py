@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fleetstream.generate.keys import (
     Bits,
+    Booleans,
     Numbers,
     cell_bits,
     cell_uniforms,
@@ -42,7 +43,6 @@ BEGINNING = 1_577_836_800 * MICROSECONDS
 NEVER = np.iinfo(np.int64).max
 """The time of what does not happen."""
 
-Booleans = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fleetstream.generate.generator import Chunk, Generator
-from fleetstream.generate.keys import Numbers
+from fleetstream.generate.keys import Booleans, Numbers
 from fleetstream.generate.labels import Label
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import Booleans
 from fleetstream.generate.points import Rows, reached_by_incident
 from fleetstream.generate.rows import Indices
 from fleetstream.generate.values import undefined_values

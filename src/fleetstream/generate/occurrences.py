@@ -12,15 +12,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fleetstream.generate.keys import Bits, Numbers, mix, name_key, uniform
+from fleetstream.generate.keys import Bits, Booleans, Numbers, mix, name_key, uniform
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import (
-    CELLS_PER_EVENT,
-    EVENTS_AT_ONCE,
-    NEVER,
-    Booleans,
-    events_in,
-)
+from fleetstream.generate.lives import CELLS_PER_EVENT, EVENTS_AT_ONCE, NEVER, events_in
 from fleetstream.model.incidents import Effect, Incident, Rate
 
 Places = npt.NDArray[np.intp]

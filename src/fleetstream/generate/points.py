@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.generator import Chunk, Generator
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.labels import Label
-from fleetstream.generate.lives import Booleans
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.records import timestamps_of
 from fleetstream.generate.rows import Indices

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.moments import MILLISECOND
 from fleetstream.generate.schema import TIME, dimension_names, kind_of, measure_fields
 
@@ -140,7 +141,7 @@ class Records:
         return not any(column.null_count for column in self.measure_columns)
 
     @cached_property
-    def present(self) -> npt.NDArray[np.bool_]:
+    def present(self) -> Booleans:
         """Which values are not null, with the shape (rows of the batch, measures)."""
         present = np.ones((self.batch.num_rows, len(self.measure_names)), np.bool_)
         for place, column in enumerate(self.measure_columns):

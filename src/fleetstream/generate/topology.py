@@ -16,8 +16,7 @@ from fleetstream.generate.attributes import (
 )
 from fleetstream.generate.choices import Shard
 from fleetstream.generate.filters import DimensionFilter, make_filters
-from fleetstream.generate.keys import Bits, word_keys
-from fleetstream.generate.lives import Booleans
+from fleetstream.generate.keys import Bits, Booleans, word_keys
 from fleetstream.generate.rows import (
     Indices,
     IntegerColumn,

@@ -15,6 +15,7 @@ from fleetstream.generate.drivers import DriverView
 from fleetstream.generate.incidents import Active, IncidentView, ValuesAt
 from fleetstream.generate.keys import (
     Bits,
+    Booleans,
     Numbers,
     cell_offsets,
     cell_uniforms,
@@ -23,7 +24,7 @@ from fleetstream.generate.keys import (
     uniform,
 )
 from fleetstream.generate.lattice import SmoothNoise, Times
-from fleetstream.generate.lives import BEGINNING, Booleans
+from fleetstream.generate.lives import BEGINNING
 from fleetstream.generate.moments import MICROSECONDS
 from fleetstream.generate.signals import Signal
 from fleetstream.model import DataType, Measure, SeriesKind, Variable

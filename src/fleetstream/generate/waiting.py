@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.lattice import Times
-from fleetstream.generate.lives import Booleans
 
 GONE = np.iinfo(np.int64).min
 """The time of rows that have gone, but not been taken out yet."""

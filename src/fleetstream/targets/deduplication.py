@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from fleetstream.generate.keys import Bits, mix
+from fleetstream.generate.keys import Bits, Booleans, mix
 from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.generate.schema import TIME
 from fleetstream.targets.arrow_cache import ArrayCache, address
@@ -60,7 +59,7 @@ class RecentWrites:
     records of them.
     """
 
-    def __init__(self, may_hold: Callable[[Indices], npt.NDArray[np.bool_]]) -> None:
+    def __init__(self, may_hold: Callable[[Indices], Booleans]) -> None:
         self._may_hold = may_hold
         self._new_timestamps: set[int] = set()
         """Those at which the target held nothing when they first came up."""

@@ -12,10 +12,10 @@ from typing import IO, Protocol
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.records import Indices, RecordRange
 from fleetstream.targets.deduplication import Addition, RecentWrites, add_absent, time_range
 from fleetstream.targets.file_storage import Storage, StoredFile
@@ -178,7 +178,7 @@ class FileSink:
         )
         self._files.append(file)
 
-    def _may_hold(self, timestamps: Indices) -> npt.NDArray[np.bool_]:
+    def _may_hold(self, timestamps: Indices) -> Booleans:
         """Which of these timestamps are in the range of a file."""
         held = np.zeros(len(timestamps), np.bool_)
         for file in self._files:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from fleetstream.generate.keys import Booleans
 from fleetstream.targets.texts import Texts
 
 ByteGrid = npt.NDArray[np.uint8]
@@ -58,15 +59,13 @@ def slot_texts(grid: ByteGrid, slot: Slot) -> Texts:
     return np.ndarray((rows,), f"V{slot.width}", grid.data, slot.start, (width,))
 
 
-def blank(grid: ByteGrid, slots: Sequence[Slot], where: npt.NDArray[np.bool_], fill: str) -> None:
+def blank(grid: ByteGrid, slots: Sequence[Slot], where: Booleans, fill: str) -> None:
     """Overwrite slots with ``fill``; ``where`` has the shape (rows, slots)."""
     for number, slot in enumerate(slots):
         grid[where[:, number], slot.start : slot.stop] = ord(fill)
 
 
-def keep_items(
-    grid: ByteGrid, items: Sequence[Slot], present: npt.NDArray[np.bool_], fill: str
-) -> None:
+def keep_items(grid: ByteGrid, items: Sequence[Slot], present: Booleans, fill: str) -> None:
     """Blank the items of a comma-separated list that are not ``present``.
 
     ``present`` has the shape (rows, items). All items but the first begin with a comma, which is

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.points import POINT_COLUMNS
 from fleetstream.generate.schema import TIME
 
@@ -34,7 +35,7 @@ class LabelledSeries:
     measures: Sequence[str]
     times: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
-    affected: npt.NDArray[np.bool_]
+    affected: Booleans
     incidents: Sequence[Sequence[Sequence[str]]]
 
     def spans(self, measure: int) -> list[Span]:
@@ -57,7 +58,7 @@ class LabelledSeries:
         return joined
 
     @property
-    def present(self) -> npt.NDArray[np.bool_]:
+    def present(self) -> Booleans:
         """Which values are there."""
         return ~np.isnan(self.values)
 

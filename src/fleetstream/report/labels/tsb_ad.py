@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from fleetstream.generate.lives import Booleans
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.points import Rows
 from fleetstream.report.labels.labelled_series import (
     INDEX,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.records import Indices, RecordRange
 from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
@@ -175,7 +175,7 @@ class DuckDBSink:
         self._recent.remember(keys)
         return addition
 
-    def _holds(self, timestamps: Indices) -> npt.NDArray[np.bool_]:
+    def _holds(self, timestamps: Indices) -> Booleans:
         """Which of some timestamps (ascending) the table has records of."""
         assert self._connection is not None
         found = self._connection.execute(

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from fleetstream._version import __version__
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.records import Indices, Records, whole_times
 from fleetstream.model import DataType
 from fleetstream.targets.arrow_cache import ArrayCache, address
@@ -28,7 +28,6 @@ CACHED_BYTES = 256 * 2**20
 CACHED_BLOCK_BYTES = 16 * 2**20
 """Bytes of blocks that are kept, without their positions, which take about twice as much."""
 
-Flags = npt.NDArray[np.bool_]
 Ranges = tuple[Indices, Indices]
 
 _EIGHT = np.arange(8)
@@ -61,7 +60,7 @@ class _Group:
         _put(body, self.places(block.times), times[self.rows[:, block.of_times]])
         _put(body, self.places(block.values), values[self.rows[:, block.of_values], block.columns])
 
-    def end(self, body: Bytes, ended: Flags) -> None:
+    def end(self, body: Bytes, ended: Booleans) -> None:
         """Put flags in place of the values of rows that have ``ended``."""
         block = self.block
         there = np.tile(ended[self.rows], (1, len(block.flag_fields))).ravel()
@@ -69,7 +68,7 @@ class _Group:
         places = self.places(block.flags)[there, np.newaxis] + np.arange(fields.shape[1])
         body[places] = np.tile(fields, (len(self.rows), 1))[there]
 
-    def absent(self, shown: Flags) -> Iterator[Ranges]:
+    def absent(self, shown: Booleans) -> Iterator[Ranges]:
         """Where the points are that are not ``shown`` (rows, metrics), and what has none left."""
         present = shown[self.rows].transpose(0, 2, 1)
         yield self._ranges(self.block.point_ranges, ~present.reshape(len(self.rows), -1))
@@ -81,7 +80,7 @@ class _Group:
         inner = self.starts[:, np.newaxis, np.newaxis] + self.block.lengths
         return np.concatenate([self.lengths, inner.reshape(-1, 3)])
 
-    def _ranges(self, ranges: Indices, removed: Flags) -> Ranges:
+    def _ranges(self, ranges: Indices, removed: Booleans) -> Ranges:
         return tuple(self.places(ends)[removed.ravel()] for ends in ranges.T)  # type: ignore[return-value]
 
 
@@ -129,7 +128,7 @@ class OtlpRenderer:
         self._blocks = ArrayCache[Block](CACHED_BLOCK_BYTES, lambda block: len(block.content))
 
     def body(
-        self, records: Records, rows: slice, shown: Flags | None, ended: Flags | None = None
+        self, records: Records, rows: slice, shown: Booleans | None, ended: Booleans | None = None
     ) -> bytes:
         """The body of some rows.
 

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.records import Indices, RecordRange, Records
 from fleetstream.model import DataType
 from fleetstream.targets.otlp.exporter import Exporter, RequestRefused
 from fleetstream.targets.otlp.naming import Kind, OtlpNaming
-from fleetstream.targets.otlp.rendering import Flags, OtlpRenderer
+from fleetstream.targets.otlp.rendering import OtlpRenderer
 from fleetstream.targets.row_parts import row_parts
 from fleetstream.targets.sink import Delivery, Rejection, Request, TimeWindow
 
@@ -37,9 +38,9 @@ class _Points:
 
     kind: Kind
     metric_of: Indices
-    shown: Flags | None
-    incomplete: Flags | None
-    ended: Flags | None
+    shown: Booleans | None
+    incomplete: Booleans | None
+    ended: Booleans | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,9 @@ def _candidates(records: RecordRange, points: _Points, count: int) -> Indices:
     than are.
     """
     own = records.records.rows[records.start : records.stop]
-    chosen: Flags = np.zeros((records.records.batch.num_rows, len(points.kind.metrics)), np.bool_)
+    chosen: Booleans = np.zeros(
+        (records.records.batch.num_rows, len(points.kind.metrics)), np.bool_
+    )
     chosen[own] = True
     if points.shown is not None:
         chosen &= points.shown
@@ -191,14 +194,14 @@ def _candidates(records: RecordRange, points: _Points, count: int) -> Indices:
     return np.flatnonzero(_of_records(records, points, chosen))
 
 
-def _of_records(records: RecordRange, points: _Points, flags: Flags) -> Flags:
+def _of_records(records: RecordRange, points: _Points, flags: Booleans) -> Booleans:
     """The flags of data points (rows, metrics), by record: of its own, or any of its row."""
     part = slice(records.start, records.stop)
     rows = records.records.rows[part]
     if records.records.model is RecordModel.MULTI:
-        of_rows: Flags = np.logical_or.reduce(flags[rows], axis=1)
+        of_rows: Booleans = np.logical_or.reduce(flags[rows], axis=1)
         return of_rows
-    own: Flags = flags[rows, points.metric_of[records.records.measures[part]]]
+    own: Booleans = flags[rows, points.metric_of[records.records.measures[part]]]
     return own
 
 

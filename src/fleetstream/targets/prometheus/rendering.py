@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.records import Indices, Records, whole_times
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.prometheus.encoding import SeriesEncoder
@@ -32,8 +33,6 @@ _SAMPLE = b"\x12" + bytes([10 + _TIME_BYTES]) + b"\x09" + bytes(8) + b"\x10" + b
 """A sample with a blank value and a blank timestamp, as a field of its series."""
 
 _VALUE_AT, _TIME_AT = 3, 12
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -63,7 +62,7 @@ class RequestRenderer:
         self._encoder = encoder
         self._forms = ArrayCache[_Form](CACHED_BYTES, lambda form: form.body.nbytes)
 
-    def body(self, records: Records, rows: slice, present: Flags | None) -> bytes:
+    def body(self, records: Records, rows: slice, present: Booleans | None) -> bytes:
         """The body of some rows; ``present`` (rows of the batch, measures) None if all values are.
 
         The samples of each series are in the order of time. A row without any value ends its
@@ -82,7 +81,7 @@ class RequestRenderer:
         records: Records,
         rows: slice,
         metrics: list[Metric],
-        present: Flags | None,
+        present: Booleans | None,
     ) -> bytes:
         """The series of numbers, with their samples."""
         values = np.zeros((rows.stop - rows.start, len(metrics)))
@@ -110,7 +109,7 @@ class RequestRenderer:
         records: Records,
         rows: slice,
         metrics: list[Metric],
-        present: Flags | None,
+        present: Booleans | None,
     ) -> Iterator[bytes]:
         """The series of words, each with a sample of 1."""
         times = _varints(records.timestamps[rows]).tobytes()

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.records import RecordRange, Records
 from fleetstream.targets.prometheus.encoding import FirstEncoder, SecondEncoder
 from fleetstream.targets.prometheus.naming import LARGEST_INTEGER, Naming
-from fleetstream.targets.prometheus.rendering import Flags, RequestRenderer
+from fleetstream.targets.prometheus.rendering import RequestRenderer
 from fleetstream.targets.prometheus.server import PrometheusServer, reason
 from fleetstream.targets.row_parts import row_parts
 from fleetstream.targets.sink import (
@@ -139,7 +140,7 @@ class PrometheusSink:
         message = self._renderer.body(records, rows, present)
         return _Body(bytes(cramjam.snappy.compress_raw(message)), inexact)
 
-    def _without_inexact(self, records: Records, exact: Flags) -> tuple[Flags, Flags]:
+    def _without_inexact(self, records: Records, exact: Booleans) -> tuple[Booleans, Booleans]:
         """The values to send, and which records have one that cannot be sent."""
         if self._model is RecordModel.MULTI:
             exact = np.broadcast_to(exact.all(axis=1, keepdims=True), exact.shape)
@@ -189,7 +190,7 @@ class _Search:
             yield from self._send(self._sink.part(part), first, last)
 
 
-def _partly_present(records: Records) -> Flags | None:
+def _partly_present(records: Records) -> Booleans | None:
     """Which values there are; None if each row has all of them or none, as where a series ends."""
     if records.complete:
         return None
@@ -197,9 +198,9 @@ def _partly_present(records: Records) -> Flags | None:
     return None if (present.all(axis=1) | ~present.any(axis=1)).all() else present
 
 
-def _exact(records: Records) -> Flags | None:
+def _exact(records: Records) -> Booleans | None:
     """Which values a double has exactly (rows, measures); None where it has all of them."""
-    exact: Flags | None = None
+    exact: Booleans | None = None
     for place, column in enumerate(records.measure_columns):
         if pa.types.is_integer(column.type):
             filled = (column.fill_null(0) if column.null_count else column).to_numpy()

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.records import Indices, Records
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.texts import Texts, padded
-from fleetstream.targets.timestream.packing import MAX_RECORDS, Flags, Packing
+from fleetstream.targets.timestream.packing import MAX_RECORDS, Packing
 
 CACHED_BYTES = 128 * 2**20
 """Bytes of cached dimension sets: enough for some hundred thousand series."""
@@ -122,7 +123,7 @@ def _columns(records: Records) -> list[pa.DictionaryArray]:
     return [records.dimension(name) for name in records.dimension_names]
 
 
-def _joined(pieces: list[pa.StringArray], empty: Flags) -> pa.StringArray:
+def _joined(pieces: list[pa.StringArray], empty: Booleans) -> pa.StringArray:
     """The JSON of each segment's own dimensions from its pieces.
 
     ``empty`` segments have none, and are left out of the join: Arrow returns null where all pieces

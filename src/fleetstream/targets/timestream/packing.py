@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fleetstream.generate.choices import RecordModel
+from fleetstream.generate.keys import Booleans
 from fleetstream.generate.records import Indices, Records
 from fleetstream.model import DataType
 
 MAX_RECORDS = 100
 """Records per request, at most."""
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -103,39 +102,39 @@ class Packing:
         return np.repeat(np.arange(len(self.segment_starts)), self.segment_lengths)
 
     @cached_property
-    def shared_times(self) -> Flags:
+    def shared_times(self) -> Booleans:
         """Whether all records of a request have the same timestamp."""
         if self.records.timestamp is not None:
             return np.ones(len(self.starts), np.bool_)
         return self.unchanged(self.records.timestamps)
 
     @cached_property
-    def shared_names(self) -> Flags:
+    def shared_names(self) -> Booleans:
         """Whether all records of a request have the same measure; single-measure records only."""
         return self._constant(self.measures)
 
     @cached_property
-    def shared_types(self) -> Flags:
+    def shared_types(self) -> Booleans:
         """Whether all values of a request have the same type; single-measure records only."""
         types = list(DataType)
         codes = [types.index(DataType.of(each.type)) for each in self.records.measure_columns]
         return self._constant(np.array(codes)[self.measures])
 
-    def unchanged(self, values: npt.NDArray[np.integer]) -> Flags:
+    def unchanged(self, values: npt.NDArray[np.integer]) -> Booleans:
         """Whether all records of a request have the same value, given one value per row."""
         of_segments = values[self.segment_rows]
         changes = np.cumsum(of_segments[1:] != of_segments[:-1])
         changes = np.concatenate([[0], changes])
-        same: Flags = changes[self.first_segments] == changes[self.last_segments]
+        same: Booleans = changes[self.first_segments] == changes[self.last_segments]
         return same
 
     def per_request(self, sizes: Indices) -> Indices:
         """The sum over the records of each request of one number per record."""
         return np.add.reduceat(sizes, self.starts)
 
-    def _constant(self, codes: Indices) -> Flags:
+    def _constant(self, codes: Indices) -> Booleans:
         """Whether all records of a request have the same code, given one code per record."""
         lowest = np.minimum.reduceat(codes, self.starts)
         highest = np.maximum.reduceat(codes, self.starts)
-        same: Flags = lowest == highest
+        same: Booleans = lowest == highest
         return same
