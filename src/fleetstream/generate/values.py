@@ -30,7 +30,7 @@ from fleetstream.generate.signals import Signal
 from fleetstream.model import DataType, Measure, SeriesKind, Variable
 from fleetstream.model.dynamics import Counter, RecentQuantile, Smooth
 from fleetstream.model.kinds import BIRTH, CLOCKS, TIME_COLUMN
-from fleetstream.model.laws import Mixture
+from fleetstream.model.laws import Constant, Mixture
 
 LATEST_SECONDS = 9_223_372_036.0
 """The latest time of a TIMESTAMP measure, in seconds: in 2262, as Amazon Timestream takes it."""
@@ -229,6 +229,8 @@ class Evaluator:
             return np.array(values, np.float64, ndmin=2, copy=None)
         law = source.value
         assert not isinstance(law, str)
+        if isinstance(law, Constant):
+            return np.full((1, 1), law.value, np.float64)
         if isinstance(law, Smooth):
             assert grid.noise is not None
             noise = grid.noise.normal(source.name, grid.timestamps, law.period_us, law.octaves)

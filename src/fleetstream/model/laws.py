@@ -104,7 +104,7 @@ class Constant(msgspec.Struct, frozen=True, tag_field="law", tag="constant"):
         return float(value >= self.value)
 
     def __str__(self) -> str:
-        return f"constant {self.value:g}"
+        return f"constant {self.value:.15g}"
 
 
 class LogNormal(msgspec.Struct, frozen=True, tag_field="law", tag="lognormal"):
