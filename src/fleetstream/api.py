@@ -44,7 +44,7 @@ LABEL_COLUMNS = {
     "cause": pa.map_(pa.string(), pa.string()),
     "description": pa.string(),
 }
-"""The columns of :func:`labels`."""
+"""The columns of :func:`labels` that are fields of labels."""
 
 MAGNITUDES = pa.list_(
     pa.struct(
@@ -140,8 +140,9 @@ def labels(
     first moment that is not affected), ``severity`` (0–1), ``effects`` (a list of texts),
     ``directions`` (for each effect ``up``, ``down``, ``both``, ``replaced`` or ``missing``),
     ``parent`` (the id of the incident that it has spread from directly, null if from none),
-    ``root`` and ``cause`` (id and place of the incident where it began, which may be itself), and
-    ``description``.
+    ``root`` and ``cause`` (id and place of the incident where it began, which may be itself),
+    ``description``, and ``measures`` (a list of those that may differ, such as
+    ``service.latency_p50``: the targets of its effects, and what is calculated from these).
 
     With ``magnitudes``, the values of the affected series at the timestamps of the stretch are
     generated with and without incidents, and the column ``magnitudes`` says how they differ: a list
@@ -164,10 +165,29 @@ def labels(
         name: pa.array([_plain(getattr(label, name)) for label in found], kind)
         for name, kind in LABEL_COLUMNS.items()
     }
+    columns["measures"] = pa.array(_measures(generator, found), pa.list_(pa.string()))
     if magnitudes:
         timestamps = planned_timestamps(spec) if read is None else _timestamps(read)
         columns["magnitudes"] = _magnitudes(generator, found, timestamps)
     return pa.table(columns)
+
+
+def _measures(generator: Generator, found: Sequence[Label]) -> list[list[str]]:
+    """The measures that each label's incident acts on, named with their kind, in their order."""
+    from fleetstream.generate.points import reached_by_incident
+
+    kinds = generator.model.kinds
+    reached = {key: reached_by_incident(generator.model, key) for key in kinds}
+    names = {
+        place: [
+            f"{key}.{measure.name}"
+            for key, kind in kinds.items()
+            for measure in kind.measures
+            if measure.name in reached[key].get(place, ())
+        ]
+        for place in {(label.incident, label.spread) for label in found}
+    }
+    return [names[label.incident, label.spread] for label in found]
 
 
 def _magnitudes(

@@ -17,6 +17,7 @@ from fleetstream.cli import main
 
 ROOT = Path(__file__).parents[2]
 SHOP = ("--model", "web-shop", "--seed", "7")
+DAY = {"start": "2026-11-02", "end": "2026-11-03", "interval": "1m"}
 STRETCH = ("--start", "2026-11-02", "--end", "2026-11-03", "--interval", "1m")
 
 
@@ -43,10 +44,32 @@ def test_the_page_shows_what_is_printed() -> None:
         exec(compile(example, "docs/incidents.md", "exec"), {})
 
 
+def test_the_page_has_all_columns() -> None:
+    text = (ROOT / "docs" / "incidents.md").read_text()
+    table = text.split("| column | meaning |\n|---|---|\n")[1].split("\n\n")[0]
+    names = [
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
+    assert names == fleetstream.labels(model="web-shop", seed=7, **DAY).column_names
+
+
+def test_labels_name_the_measures_that_differ() -> None:
+    found = fleetstream.labels(model="web-shop", seed=7, magnitudes=True, **DAY).to_pylist()
+    spread = next(row for row in found if row["parent"] is not None)
+    assert spread["incident"] == "slow-dependency"
+    assert spread["measures"] == [
+        "service.latency_p50",
+        "service.latency_p99",
+        "service.errors_per_second",
+        "service.queue_depth",
+    ]
+    for row in found:
+        differing = [each["measure"] for each in row["magnitudes"]]
+        assert [name for name in row["measures"] if name in differing] == differing
+
+
 def test_all_forms_have_the_same_labels() -> None:
-    table = fleetstream.labels(
-        model="web-shop", seed=7, start="2026-11-02", end="2026-11-03", interval="1m"
-    )
+    table = fleetstream.labels(model="web-shop", seed=7, **DAY)
     assert table.num_rows > 10
     for suffix in ("csv", "json", "parquet"):
         assert printed(*SHOP, *STRETCH, "--out", f"labels.{suffix}") == ""
@@ -56,7 +79,9 @@ def test_all_forms_have_the_same_labels() -> None:
     assert [row["id"] for row in rows] == table["id"].to_pylist()
     assert dict(table["place"][0].as_py()) == rows[0]["place"]
     with Path("labels.csv").open(newline="") as file:
-        assert [row["id"] for row in csv.DictReader(file)] == table["id"].to_pylist()
+        lines = [*csv.DictReader(file)]
+    assert [row["id"] for row in lines] == table["id"].to_pylist()
+    assert [row["measures"].split("; ") for row in lines] == table["measures"].to_pylist()
     assert f"{table.num_rows:,} incidents; times are UTC." in printed(*SHOP, *STRETCH)
 
 

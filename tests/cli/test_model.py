@@ -105,6 +105,23 @@ def test_new_writes_a_model_that_works_at_once(tmp_path: Path) -> None:
     assert len(lines) <= 18
 
 
+@pytest.mark.parametrize("name", builtin_models())
+def test_a_copy_of_a_shipped_model_is_that_model(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "copy.toml"
+    assert f"Wrote {path}." in said(capsys, "new", str(path), "--from", name)
+    assert load_model(path) == load_model(name)
+
+
+def test_a_copy_of_no_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "copy.toml"
+    names = ", ".join(builtin_models())
+    error = said(capsys, "new", str(path), "--from", "mars", code=2)
+    assert f"There is no model 'mars'; choose {names}." in error
+    assert not path.exists()
+
+
 def test_new_replaces_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
     path.write_text("x")

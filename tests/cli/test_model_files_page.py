@@ -34,7 +34,7 @@ def test_commands_print_what_the_page_shows(
 ) -> None:
     """Line by line, as far as the page shows it."""
     monkeypatch.chdir(tmp_path)
-    assert len(STEPS) == 9
+    assert len(STEPS) == 10
     for step in STEPS:
         command, *expected = step.splitlines()
         lines = printed(command, capsys).splitlines()

@@ -54,7 +54,8 @@ def load_model(name: str | Path = DEFAULT_MODEL) -> Model:
     """
     text = str(name)
     if not text.endswith(_SUFFIX):
-        return _builtin(text)
+        content = builtin_content(text, f", or name a file that ends with {_SUFFIX}")
+        return msgspec.toml.decode(content, type=Model)
     content = _bytes(text)
     try:
         document = tomllib.loads(content.decode())
@@ -77,14 +78,16 @@ def positioned(name: str, fault: ModelFault) -> ValueError:
 
 
 @cache
-def _builtin(name: str) -> Model:
+def builtin_content(name: str, otherwise: str = "") -> bytes:
+    """The file of a model that is shipped.
+
+    Raises ValueError where there is none of that name; ``otherwise`` ends its message.
+    """
     if name not in builtin_models():
         raise ValueError(
-            f"There is no model {name!r}; choose {', '.join(builtin_models())}, or name a file "
-            f"that ends with {_SUFFIX}."
+            f"There is no model {name!r}; choose {', '.join(builtin_models())}{otherwise}."
         )
-    content = (files("fleetstream.model") / "builtin" / f"{name}{_SUFFIX}").read_bytes()
-    return msgspec.toml.decode(content, type=Model)
+    return (files("fleetstream.model") / "builtin" / f"{name}{_SUFFIX}").read_bytes()
 
 
 def _bytes(path: str) -> bytes:

@@ -65,11 +65,15 @@ def read_incident(text: str) -> ScheduledIncident:
         name, settings = "", []
     pairs = [setting.partition("=") for setting in settings]
     values = {key: value for key, _, value in pairs}
-    if not name or "=" in name or not all(each[1] for each in pairs) or len(values) < len(pairs):
+    if not name or "=" in name or not all(each[1] for each in pairs):
         raise ValueError(
             f"{text!r} is not an incident; write its name, its place and its time, such as "
             "'memory-leak service=checkout start=+10m for=30m severity=0.7'."
         )
+    if len(values) < len(pairs):
+        keys = [key for key, _, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{text!r} says {twice}= more than once; leave out all but one.")
     for needed in ("start", "for"):
         if needed not in values:
             raise ValueError(f"{text!r} does not say {needed}=; an incident needs start and for.")
@@ -81,7 +85,9 @@ def read_incident(text: str) -> ScheduledIncident:
     return ScheduledIncident(
         name,
         values,
-        read_lag(distance[2]) * (-1 if distance[1] == "-" else 1) if distance else _time(start),
+        read_lag(distance[2]) * (-1 if distance[1] == "-" else 1)
+        if distance
+        else _time(start, "as a distance from the beginning of the run such as +10m"),
         duration,
         None if severity is None else _severity(severity),
         relative=distance is not None,
@@ -244,19 +250,19 @@ def read_moment(text: str) -> int:
         distance = int(milliseconds(age[2]) * MILLISECOND)
         microseconds = now() + (distance if age[1] == "+" else -distance)
     else:
-        microseconds = _time(text)
+        microseconds = _time(text, "as an age such as 24h")
     if not 0 <= microseconds < LATEST:
         raise ValueError(f"{text} is not in the years from 1970 to 9999.")
     return microseconds
 
 
-def _time(text: str) -> int:
-    """Microseconds of Unix time, from ISO 8601."""
+def _time(text: str, otherwise: str) -> int:
+    """Microseconds of Unix time, from ISO 8601; ``otherwise`` is how else it may be written."""
     try:
         return from_datetime(datetime.fromisoformat(text))
     except ValueError:
         raise ValueError(
-            f"{text!r} is not a time; write it as 2026-11-01T00:00:00Z, or as an age such as 24h."
+            f"{text!r} is not a time; write it as 2026-11-01T00:00:00Z, or {otherwise}."
         ) from None
 
 

@@ -17,6 +17,7 @@ Examples:
   fleetstream model list
   fleetstream model show aws-devops --set host_scale=2
   fleetstream model new my.toml
+  fleetstream model new my-shop.toml --from web-shop
   fleetstream model check my.toml
   fleetstream model schema > model.schema.json
 """
@@ -42,6 +43,12 @@ def configure(parser: CommandParser) -> None:
     check.set_defaults(act=_check)
     new = actions.add_parser("new", help="write a model file to begin with")
     new.add_argument("file", metavar="FILE", type=Path, help="the TOML file, which must not exist")
+    new.add_argument(
+        "--from",
+        dest="original",
+        metavar="NAME",
+        help="a shipped model to copy (default: a commented model of a few lines)",
+    )
     new.set_defaults(act=_new)
     schema = actions.add_parser("schema", help="print the JSON Schema of model files, for editors")
     schema.set_defaults(act=_schema)
@@ -86,13 +93,16 @@ def _check(options: argparse.Namespace) -> int:
 
 def _new(options: argparse.Namespace) -> int:
     from fleetstream.model.json_schema import starting_point
+    from fleetstream.model.loader import builtin_content
 
     path: Path = options.file
     if path.suffix != ".toml":
         raise ValueError(f"{path} does not end with .toml, as the names of model files do.")
+    original = options.original
+    content = starting_point().encode() if original is None else builtin_content(original)
     try:
-        with path.open("x") as file:
-            file.write(starting_point())
+        with path.open("xb") as file:
+            file.write(content)
     except FileExistsError as error:
         raise ValueError(f"{path} exists; name another file.") from error
     except (OSError, ValueError) as error:

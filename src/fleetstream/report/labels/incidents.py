@@ -96,7 +96,7 @@ def _cells(labels: pa.Table) -> Iterator[list[Any]]:
             plain[name] = " ".join(f"{level}={text}" for level, text in plain[name].items())
         if "magnitudes" in plain:
             plain["magnitudes"] = map(magnitude_text, plain["magnitudes"])
-        for name in {"effects", "directions", "magnitudes"} & plain.keys():
+        for name in {"effects", "directions", "measures", "magnitudes"} & plain.keys():
             plain[name] = "; ".join(plain[name])
         yield list(plain.values())
 
