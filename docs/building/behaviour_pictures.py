@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,26 @@ COLOURS, DOTS_PER_INCH = 64, 90
 SEARCHED = 180 * DAY
 """How much time is searched for an incident to show."""
 
+COMPARED = 16
+"""Occurrences of an incident of which one is shown."""
+
 EXHIBIT_POINTS = 240
+
+EXHIBITED = {
+    ("aws-devops-realistic", "traffic-surge"): "network_bytes_in",
+    ("aws-devops-realistic", "expired-certificate"): "network_bytes_in",
+    ("aws-devops-realistic", "zone-outage"): "network_bytes_in",
+    ("aws-devops-realistic", "silo-outage"): "network_bytes_in",
+    ("aws-devops-realistic", "cpu-saturation"): "cpu_user",
+    ("aws-devops-realistic", "bad-deployment"): "task_completed",
+    ("aws-devops-realistic", "noisy-neighbour"): "latency_per_read",
+    ("aws-devops-realistic", "stuck-sensor"): "cpu_user",
+    ("kubernetes", "noisy-neighbour"): "node_cpu_utilization",
+    ("kubernetes", "clock-skew"): "node_load1",
+    ("web-shop", "traffic-surge"): "requests_per_second",
+    ("web-shop", "region-outage"): "requests_per_second",
+}
+"""The measures that are drawn of some incidents, where another one changes more."""
 
 
 @dataclass(frozen=True)
@@ -225,12 +245,12 @@ def _finish(axes: Axes, title: str, across: str, up: str) -> None:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """An incident of a model in the measure that shows it best."""
+    """An incident of a model in the measure that shows it best, of a series by its ``row``."""
 
     label: Label
     kind: str
     measure: Measure
-    place: str
+    row: int
     timestamps: range
     values: Values
     without: Values
@@ -242,7 +262,12 @@ def models_with_incidents() -> list[str]:
 
 @cache
 def exhibits(model: str) -> dict[str, Exhibit]:
-    """The most severe occurrence of each kind of incident of a model, by its name."""
+    """A severe occurrence of each kind of incident of a model, by its name.
+
+    It is that of at most :data:`COMPARED` about as severe as the most severe one which changes the
+    measure most. Those that others overlap are left out: what they do to values is not in the label
+    that is shaded.
+    """
     labels = generator(model, IncidentChoice.ON).labels(BEGIN, BEGIN + SEARCHED)
     found = {}
     for name in load_model(model).incidents:
@@ -251,12 +276,37 @@ def exhibits(model: str) -> dict[str, Exhibit]:
             for each in labels
             if each.incident == name and each.start > BEGIN + DAY and each.parent is None
         ]
-        for label in sorted(of_kind, key=lambda each: -each.severity):
-            shown = _exhibit(model, label)
-            if shown is not None:
-                found[name] = shown
-                break
+        of_kind.sort(key=lambda each: -each.severity)
+        shown = (_exhibit(model, label) for label in of_kind)
+        alone = (each for each in shown if each is not None and _is_alone(model, each, labels))
+        compared = [*islice(alone, COMPARED)]
+        alike = [
+            each
+            for each in compared
+            if each.measure == compared[0].measure
+            and each.label.severity > compared[0].label.severity - 0.1
+        ]
+        if alike:
+            found[name] = max(alike, key=_change)
     return found
+
+
+def _change(exhibit: Exhibit) -> float:
+    """By how much an incident changes values on average, 0 where it makes them missing."""
+    changes = np.abs(exhibit.values - exhibit.without)
+    return float(np.nan_to_num(changes).mean())
+
+
+def _is_alone(model: str, exhibit: Exhibit, labels: Sequence[Label]) -> bool:
+    """Whether no other incident happens to the series of an exhibit while it is shown."""
+    source, shown = generator(model, IncidentChoice.ON), exhibit.timestamps
+    above = source.model.above(source.model.kinds[exhibit.kind].level)
+    for label in labels:
+        if label.start < shown.stop and label.end > shown.start and label.id != exhibit.label.id:
+            level = source.model.incidents[label.incident].level
+            if level in above and source.rows_above(exhibit.kind, level)[exhibit.row] == label.row:
+                return False
+    return True
 
 
 def _exhibit(model: str, label: Label) -> Exhibit | None:
@@ -281,11 +331,11 @@ def _exhibit(model: str, label: Label) -> Exhibit | None:
                 for each in (real, calm)
             )
             direct = any(each.endswith(f" {key}.{measure.name}") for each in label.effects)
-            score = _visibility(values, without) * (1_000 if direct else 1)
+            chosen = EXHIBITED.get((model, label.incident)) == measure.name
+            score = _visibility(values, without) * (1_000 if direct else 1) * (1e9 if chosen else 1)
             if score > best:
-                title = real.tables[key].titles(below[0] + 1)[below[0]]
                 best = score
-                shown = Exhibit(label, key, measure, title, timestamps, values, without)
+                shown = Exhibit(label, key, measure, below[0], timestamps, values, without)
     return shown
 
 
