@@ -55,14 +55,24 @@ class IncidentView:
         rows, columns = np.unique(self.of[series], return_inverse=True)
         number = _numbers(times, found, numbered(rows, self.source.count), len(rows))
         cells = number[:, columns]
-        elapsed = (times[:, np.newaxis] - found.starts[cells]) / MICROSECONDS
-        names = {"severity": found.severities[cells], "elapsed": elapsed}
-        if any(
-            each.expression and "progress" in each.expression.names for each in self.source.effects
-        ):
-            spans = (found.ends - found.starts)[cells] / MICROSECONDS
-            names["progress"] = elapsed / np.maximum(spans, 1e-6)
+        names = self._names(times, found, cells)
         return Active(self.source.effects, len(self.of), series, cells >= 0, names, times, columns)
+
+    def _names(
+        self, times: Times, found: Occurrences, cells: npt.NDArray[np.intp]
+    ) -> dict[str, Numbers]:
+        """What the effects' expressions use of the incident in each cell."""
+        expressions = [each.expression for each in self.source.effects if each.expression]
+        used = frozenset[str]().union(*(each.names for each in expressions))
+        names: dict[str, Numbers] = {}
+        if "severity" in used:
+            names["severity"] = found.severities[cells]
+        if not used.isdisjoint({"elapsed", "progress"}):
+            names["elapsed"] = (times[:, np.newaxis] - found.starts[cells]) / MICROSECONDS
+        if "progress" in used:
+            spans = (found.ends - found.starts)[cells] / MICROSECONDS
+            names["progress"] = names["elapsed"] / np.maximum(spans, 1e-6)
+        return names
 
 
 def _numbers(
