@@ -151,6 +151,7 @@ def test_the_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
         "zones",
         "mixed",
         "pumps",
+        "noises",
         "api",
         "workers",
         "trackers",
