@@ -54,8 +54,7 @@ def load_model(name: str | Path = DEFAULT_MODEL) -> Model:
     """
     text = str(name)
     if not text.endswith(_SUFFIX):
-        content = builtin_content(text, f", or name a file that ends with {_SUFFIX}")
-        return msgspec.toml.decode(content, type=Model)
+        return _builtin(text)
     content = _bytes(text)
     try:
         document = tomllib.loads(content.decode())
@@ -78,6 +77,11 @@ def positioned(name: str, fault: ModelFault) -> ValueError:
 
 
 @cache
+def _builtin(name: str) -> Model:
+    content = builtin_content(name, f", or name a file that ends with {_SUFFIX}")
+    return msgspec.toml.decode(content, type=Model)
+
+
 def builtin_content(name: str, otherwise: str = "") -> bytes:
     """The file of a model that is shipped.
 
