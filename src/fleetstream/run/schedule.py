@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fleetstream.generate.moments import MICROSECONDS, iso, next_multiple, now
+from fleetstream.generate.moments import LATEST, MICROSECONDS, iso, next_multiple, now
 from fleetstream.run.clock import Clock, GridClock, HistoryClock, LiveClock, ResumedClock
 from fleetstream.run.manifest import Manifest
 from fleetstream.run.spec import DEFAULT_INTERVAL, RunSpec
@@ -63,7 +63,7 @@ def planned_timestamps(spec: RunSpec, sweeps: int | None = None) -> range:
     """The timestamps of a resolved run, at most the first ``sweeps`` of them.
 
     A run without an interval is taken to sweep once per second. Raises ValueError for a run without
-    end where ``sweeps`` does not limit it.
+    end where ``sweeps`` does not limit it, and for one that goes on after the year 9999.
     """
     step = spec.interval or MICROSECONDS
     first = next_multiple(now() if spec.start is None else spec.start, step)
@@ -72,6 +72,8 @@ def planned_timestamps(spec: RunSpec, sweeps: int | None = None) -> range:
         limits.append(spec.end)
     if not limits:
         raise ValueError("The run has no end; give --end or --autostop.")
+    if min(limits) > LATEST:
+        raise ValueError("The run would go on after the year 9999; choose a shorter one.")
     return range(first, min(limits), step)
 
 

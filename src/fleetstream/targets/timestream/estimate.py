@@ -77,8 +77,7 @@ def estimate(
     names of database and table count into the bytes; ``disorder`` changes which records are sent
     together, and how many twice. ``track`` is called with the samples to count, and yields them.
     """
-    size = batch_timestamps or 1
-    groups = [timestamps[start : start + size] for start in range(0, len(timestamps), size)]
+    groups = _Groups(timestamps, batch_timestamps or 1)
     samples = _samples(generator, groups)
     workers = [
         _Worker(
@@ -100,6 +99,23 @@ def estimate(
             )
     generated = sum(len(groups[sample]) for sample in samples)
     return _scaled(counts, generated, len(timestamps))
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Timestamps in groups of ``size``; the last one may be smaller.
+
+    Groups are made when they are asked for, since there may be billions.
+    """
+
+    timestamps: Sequence[int]
+    size: int
+
+    def __len__(self) -> int:
+        return -(-len(self.timestamps) // self.size)
+
+    def __getitem__(self, place: int) -> Sequence[int]:
+        return self.timestamps[place * self.size : (place + 1) * self.size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +143,17 @@ class _Worker:
             yield from self.disordered.rest()
 
 
-def _samples(generator: Generator, groups: Sequence[Sequence[int]]) -> list[int]:
+def _samples(generator: Generator, groups: _Groups) -> list[int]:
     """Which groups of timestamps are generated: all if they are few, else a random sample.
 
     They are in ascending order, since measurements that are held back are sent with later ones. A
     last group that is smaller than the others is not part of a sample.
     """
-    values = max(generator.values_per_sweep, 1) * (len(groups[0]) if groups else 1)
+    values = max(generator.values_per_sweep, 1) * min(groups.size, max(len(groups.timestamps), 1))
     wanted = min(max(SAMPLED_VALUES // values, FEWEST_SAMPLES), MOST_SAMPLES)
     if len(groups) <= wanted:
         return list(range(len(groups)))
-    whole = len(groups) if len(groups[-1]) == len(groups[0]) else len(groups) - 1
+    whole = len(groups.timestamps) // groups.size
     chosen = random.Random(generator.seed)  # noqa: S311 - no secret
     return sorted(chosen.sample(range(whole), wanted))
 
