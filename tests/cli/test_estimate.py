@@ -46,16 +46,6 @@ def test_a_month_says_what_is_not_exact() -> None:
     assert "metered writes ±" in text
 
 
-def test_millennia_are_estimated_from_a_sample() -> None:
-    """At once, though they have 86,400,000,000 sweeps."""
-    options = ("--seed", "7", "--include-region", "eu-central-1", "--include-ms", "athena")
-    result = tell(*options, "--for", "1000000d", "--format", "json")
-    single = json.loads(result.stdout)["single"]
-    assert single["sweeps"] == 1_000_000 * 86_400
-    assert single["generated"] == 1_000
-    assert single["margin"]["records"] == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -1,6 +1,7 @@
 """PostgreSQL: its tables, what it refuses, and runs during which it is away."""
 
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -237,7 +238,14 @@ def test_a_table_of_another_shape_is_left_alone(server: PostgreSQL, place: NewTa
         ("postgresql://h/d?sslpassword=pw", 2, "leave it out, and set PGPASSWORD"),
         ("postgresql://127.0.0.1:1,localhost:2/d", 3, "Connection refused"),
         ("postgres://h/d", 2, "did you mean postgresql://h/d?"),
-        ("postgresql://127.0.0.1:1/d", 3, "Connection refused"),
+        (
+            "postgresql://127.0.0.1:1/d",
+            3,
+            "does not answer as PostgreSQL does (Connection refused)",
+        ),
+        ("postgresql://nowhere.invalid/d", 3, '(could not translate host name "nowhere.invalid"'),
+        ("postgresql://", 3, "name a host and a database, for example postgresql://fleet@127"),
+        ("postgresql:///d?host=/nowhere", 3, '"/nowhere/.s.PGSQL.5432" failed: No such file'),
         ("postgresql://h/d?nonsense=1", 3, 'invalid URI query parameter: "nonsense"'),
     ],
 )
@@ -249,6 +257,14 @@ def test_what_is_no_target_gets_a_sentence(
     assert ended == code, printed
     assert sentence in printed
     assert "pw" not in printed.replace("PGPASSWORD", "")
+
+
+def test_a_port_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/d?connect_timeout=2"
+        assert exit_code("ingest", "--autostop", "1", "--to", url) == 3
+    sentence = "does not answer as PostgreSQL does (timeout expired); check the host and the port."
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

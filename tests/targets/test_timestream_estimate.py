@@ -105,6 +105,19 @@ def estimated_and_sent(
     )
 
 
+@pytest.mark.parametrize("batch_timestamps", [None, 5])
+def test_billions_of_sweeps_take_no_longer_than_a_sample(
+    batch_timestamps: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetstream.targets.timestream.estimate.MOST_SAMPLES", 12)
+    made = generator(1, 7, ["us-west-2"], ["athena"])
+    sweeps = range(0, 86_400_000_000 * 1_000_000, 1_000_000)
+    found = estimate(made, RecordModel.MULTI, "", "", sweeps, batch_timestamps=batch_timestamps)
+    assert found.sweeps == 86_400_000_000
+    assert found.generated == 12 * (batch_timestamps or 1)
+    assert found.total.values == 86_400_000_000 * made.values_per_sweep
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_timestamps", [None, 5])
 def test_a_sample_is_as_close_as_it_says(

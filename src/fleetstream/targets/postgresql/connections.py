@@ -7,7 +7,7 @@ PGPASSWORD, PGPASSFILE or ``~/.pgpass``.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi
@@ -17,14 +17,17 @@ from fleetstream.targets.sink import TargetLost, TargetUnusable, Unavailable
 EXAMPLE = "for example postgresql://fleet@127.0.0.1:5432/fleet"
 
 SETTINGS = {
-    "connect_timeout": "30",
+    "connect_timeout": "10",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "4",
     "tcp_user_timeout": "30000",
     "application_name": "fleetstream",
 }
-"""Settings of libpq where the URL has no others: a server that vanishes is noticed in 30 s."""
+"""Settings of libpq where the URL has no others.
+
+A port that does not answer is noticed in 10 s, and a server that vanishes in 30 s.
+"""
 
 UNIQUE_VIOLATION = "23505"
 
@@ -81,9 +84,7 @@ class Connections:
                 yield cursor
         except dbapi.Error as error:
             self.discard()
-            text = message(error)
-            hint = " Set PGPASSWORD or use ~/.pgpass." if "password" in text else ""
-            raise TargetUnusable(f"{self.url} cannot be used: {text}.{hint}") from error
+            raise TargetUnusable(self._unusable(error)) from error
 
     def explained(self, error: dbapi.Error) -> Exception:
         """The exception to raise for an error of a request; closes this thread's connection."""
@@ -95,6 +96,18 @@ class Connections:
         if kind is not None:
             return Unavailable(kind, message(error))
         return TargetLost(f"{self.url} takes no more rows: {message(error)}.")
+
+    def _unusable(self, error: dbapi.Error) -> str:
+        """Why the database cannot be used, and what to do."""
+        text = message(error)
+        if "password" in text:
+            return f"{self.url} cannot be used: {text}. Set PGPASSWORD or use ~/.pgpass."
+        if _is_without_answer(error):
+            remedy = "check the host and the port."
+            if not urlsplit(self.url).netloc:
+                remedy = f"name a host and a database, {EXAMPLE}."
+            return f"{self.url} does not answer as PostgreSQL does ({text}); {remedy}"
+        return f"{self.url} cannot be used: {text}."
 
     def discard(self) -> None:
         """Close this thread's connection; the next use opens another."""
@@ -125,11 +138,20 @@ def message(error: dbapi.Error) -> str:
     """What the server says is wrong, in one line without a full stop."""
     lines = [line.strip() for line in str(error).splitlines()]
     text = next((line for line in lines if "ERROR:" in line or "FATAL:" in line), lines[0])
-    for marker in ("ERROR:", "FATAL:", "failed:", "[libpq]"):
+    # The path of a socket says more than that it does not exist.
+    of_connecting = () if "on socket" in text else ("failed:",)
+    for marker in ("ERROR:", "FATAL:", *of_connecting, "Failed to connect:", "[libpq]"):
         if marker in text:
             text = text.partition(marker)[2]
             break
     return text.strip().rstrip(".")
+
+
+def _is_without_answer(error: dbapi.Error) -> bool:
+    """Whether no server of PostgreSQL has said anything."""
+    text = str(error)
+    unknown_host = "could not translate host name" in text
+    return unknown_host or ("connection to server" in text and "FATAL:" not in text)
 
 
 def _close(connection: dbapi.Connection) -> None:
@@ -154,4 +176,5 @@ def _checked(url: str) -> str:
         )
     added = [f"{name}={value}" for name, value in SETTINGS.items() if name not in given]
     query = "&".join([*filter(None, [parts.query]), *added])
-    return urlunsplit(parts._replace(query=query))
+    # urlunsplit leaves out the slashes where no host is named.
+    return f"postgresql://{parts.netloc}{parts.path}?{query}"
