@@ -64,8 +64,13 @@ def test_victoria_metrics_takes_every_number(
             f"{server.url}/api/v1/export", {"match[]": '{db="fleet"}'}, timeout=30
         ).text.splitlines()
         answer = json.loads(subprocess.check_output([*hint, "-d", f"time={NOW // 1_000_000}"]))
-        assert main(["verify", "--to", str(options.to), "-d", "fleet", *SMALL, *STRETCH]) == 3
-    assert "has no InfluxQL to read back with" in capsys.readouterr().err
+        target = ("--to", str(options.to), "-d", "fleet")
+        assert main(["verify", *target, *SMALL, *STRETCH]) == 3
+        assert "has no InfluxQL to read back with" in capsys.readouterr().err
+        assert main(["ingest", *target, *SMALL, "--autostop", "1"]) == 0
+        printed = capsys.readouterr().out
+        assert "Query it" in printed
+        assert "Verify it" not in printed
     found = []
     for series in map(json.loads, lines):
         labels = series["metric"]

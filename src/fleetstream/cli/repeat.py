@@ -10,8 +10,8 @@ from fleetstream.run.options import command_arguments
 from fleetstream.targets.registry import targets
 
 if TYPE_CHECKING:
+    from fleetstream.run.runner import Run
     from fleetstream.run.spec import RunSpec
-    from fleetstream.targets.registry import TargetOptions
 
 
 def repeat_command(spec: "RunSpec") -> str:
@@ -19,9 +19,14 @@ def repeat_command(spec: "RunSpec") -> str:
     return shlex.join([_program(), "ingest", *command_arguments(spec)])
 
 
-def verify_command(target: "TargetOptions", manifest: Path | None) -> str | None:
+def verify_command(run: "Run") -> str | None:
     """The command, quoted for a shell, that verifies a run; None where that is not possible."""
-    if manifest is None or targets()[target.scheme].open_reader is None:
+    from fleetstream.targets.sink import SometimesReadableSink
+
+    manifest, sink = run.manifest_path, run.sink
+    if manifest is None or targets()[run.spec.target.scheme].open_reader is None:
+        return None
+    if isinstance(sink, SometimesReadableSink) and not sink.readable:
         return None
     return shlex.join([_program(), "verify", str(manifest)])
 

@@ -187,3 +187,13 @@ class TimelySink(Protocol):
     def longest_stretch(self) -> int:
         """How much history may be generated together, in microseconds; known once it is open."""
         ...
+
+
+@runtime_checkable
+class SometimesReadableSink(Protocol):
+    """A sink of a target that can be read back from some servers only."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether it can from this server; known once it is open."""
+        ...

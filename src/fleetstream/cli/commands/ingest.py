@@ -151,7 +151,7 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         record_model=run.spec.record_model,
         sweeps=run.sweeps,
         command=repeat_command(run.spec),
-        verification=verify_command(run.spec.target, run.manifest_path),
+        verification=verify_command(run),
         write_price=options.write_price,
         has_latency=not run.spec.target.discarded,
     )

@@ -52,7 +52,7 @@ class InfluxReader:
     def open(self) -> None:
         """Connect, and find out which measurements and fields there are."""
         self._server.open()
-        if self._server.window is not None:
+        if self._server.is_victoria_metrics:
             raise TargetUnusable(
                 f"VictoriaMetrics at {self._server.database.url} has no InfluxQL to read back "
                 "with; to verify what it holds, write with --to prometheus:URL."

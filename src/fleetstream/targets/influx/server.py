@@ -80,6 +80,11 @@ class InfluxServer:
         return f"InfluxDB, {self.database.name} at {self.database.url}"
 
     @property
+    def is_victoria_metrics(self) -> bool:
+        """Whether it is VictoriaMetrics, known once the server is open."""
+        return self.window is not None
+
+    @property
     def version(self) -> int:
         """The version, known once the server is open."""
         return self.database.version or VERSIONS[0]
@@ -143,12 +148,12 @@ class InfluxServer:
             )
         return "check the URL and the network."
 
-    def _is_victoria_metrics(self) -> bool:
+    def _found_victoria_metrics(self) -> bool:
         """Whether the server has a page with VictoriaMetrics' flags; takes its window from them."""
         headers = authorization("INFLUX", "Bearer")
         answer = self.http.exchange("GET", f"{self.database.url}/flags", headers)
         self.window = window_of(answer.body.decode(errors="replace"))
-        return self.window is not None
+        return self.is_victoria_metrics
 
     def _found_version(self) -> int:
         """The version that is named, else that the server reports. Raises Unavailable."""
@@ -161,7 +166,7 @@ class InfluxServer:
         text = answer.headers.get("x-influxdb-version", "").removeprefix("v")
         number = text.partition(".")[0]
         if number not in map(str, VERSIONS):
-            if self._is_victoria_metrics():
+            if self._found_victoria_metrics():
                 return 1
             raise TargetUnusable(
                 f"The server at {self.database.url} does not report a version of InfluxDB; check "
@@ -193,9 +198,9 @@ class InfluxServer:
         refusal = self.refusal(answer) if answer.status != HTTPStatus.NOT_FOUND else None
         if refusal:
             raise TargetUnusable(refusal)
-        if self.window is not None:
+        if self.is_victoria_metrics:
             return
-        if self.database.name not in names and not self._is_victoria_metrics():
+        if self.database.name not in names and not self._found_victoria_metrics():
             raise TargetUnusable(
                 f"InfluxDB at {self.database.url} has no {self._noun} {self.database.name!r}; "
                 f"{remedy}"

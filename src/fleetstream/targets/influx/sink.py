@@ -76,6 +76,10 @@ class InfluxSink:
     def window(self) -> TimeWindow | None:
         return self.server.window
 
+    @property
+    def readable(self) -> bool:
+        return not self.server.is_victoria_metrics
+
     def open(self) -> None:
         self.server.open()
 
@@ -108,7 +112,7 @@ class InfluxSink:
         if self._model is RecordModel.SINGLE:
             measurement, name = name, VALUE_FIELD
         database = self.server.database
-        if self.server.window is not None:
+        if self.server.is_victoria_metrics:
             query = f'avg({{__name__="{measurement}_{name}",db="{database.name}"}})'
             address = shlex.quote(f"{self._read_url}/api/v1/query")
             return f"curl -s {address} --data-urlencode {shlex.quote(f'query={query}')}"
