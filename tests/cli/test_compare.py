@@ -10,6 +10,7 @@ import pytest
 
 from fleetstream.cli import main
 from fleetstream.generate.choices import RecordModel
+from fleetstream.targets.registry import TargetOptions
 from fleetstream.verify import Fault
 from tests.verify.migrated import (
     DOUBLE,
@@ -74,6 +75,25 @@ def test_the_source_can_be_another_than_the_manifests(source: Path, tmp_path: Pa
     assert main([*command, "--to", original]) == 0
     migrated.execute("DELETE FROM copied WHERE rowid = 7")
     assert main([*command, "--to", original]) == 1
+
+
+@pytest.mark.parametrize("record_model", RecordModel)
+def test_files_of_the_other_record_model_are_named(
+    record_model: RecordModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = next(each for each in RecordModel if each is not record_model)
+    lake = tmp_path / "lake"
+    ingest(tmp_path / "lake.json", TargetOptions(to=f"parquet:{lake}"), record_model=other)
+    manifest = ingest(
+        tmp_path / "fleet.json",
+        duckdb_target(tmp_path / "fleet.duckdb"),
+        record_model=record_model,
+    )
+    for command in ("compare", "verify"):
+        assert main([command, str(manifest), "--to", f"parquet:{lake}"]) == 3
+        printed = capsys.readouterr()
+        assert f"Parquet, {lake} has no {record_model}-measure records" in printed.err
+        assert not printed.out
 
 
 @pytest.mark.parametrize(

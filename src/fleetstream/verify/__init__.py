@@ -12,6 +12,7 @@ from fleetstream.targets.reader import Reader
 from fleetstream.verify.comparison import Comparison
 from fleetstream.verify.expectation import Expectation
 from fleetstream.verify.findings import Fault, Findings, WrongRecord
+from fleetstream.verify.held import held_records
 from fleetstream.verify.migration import compare_targets, opened_targets
 from fleetstream.verify.migration_findings import Discrepancy, MigrationFindings, Side
 
@@ -45,7 +46,7 @@ def verify(
     for part in expectation.slices(reader):
         if control.gently.is_set():
             return findings
-        held = reader.held(part.begin, part.end)
+        held = held_records(reader, part, expectation.columns)
         comparison.compare(expectation.table(part), held, overlap=part.overlap)
         advance(expectation.values(part))
     findings.finished = True

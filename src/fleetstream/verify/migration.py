@@ -20,6 +20,7 @@ from fleetstream.targets.registry import TargetOptions, open_reader
 from fleetstream.verify.comparison import Comparison
 from fleetstream.verify.expectation import PARTIAL, Expectation, Slice
 from fleetstream.verify.findings import EXAMPLES, Fault
+from fleetstream.verify.held import held_records
 from fleetstream.verify.migration_findings import (
     EXPECTED,
     PLACES,
@@ -91,7 +92,10 @@ def compare_targets(
             if control.gently.is_set():
                 return findings
             expected = expectation.table(part)
-            held = {side: reader.held(part.begin, part.end) for side, reader in readers.items()}
+            held = {
+                side: held_records(reader, part, expectation.columns)
+                for side, reader in readers.items()
+            }
             if all(
                 _is_certain(part) and alone[side].compare(expected, held[side], overlap=False)
                 for side in Side
