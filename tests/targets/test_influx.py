@@ -71,6 +71,8 @@ def test_victoria_metrics_takes_every_number(
         printed = capsys.readouterr().out
         assert "Query it" in printed
         assert "Verify it" not in printed
+        assert main(["ingest", "--to", f"{options.to}?version=3", *target[2:]]) == 3
+        assert "is VictoriaMetrics, which has no API of InfluxDB 3" in capsys.readouterr().err
     found = []
     for series in map(json.loads, lines):
         labels = series["metric"]

@@ -11,7 +11,7 @@ import pytest
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.influx.server import influx_database
 from fleetstream.targets.influx.sink import InfluxSink
-from fleetstream.targets.sink import TargetLost, Throttled, Unavailable
+from fleetstream.targets.sink import TargetLost, TargetUnusable, Throttled, Unavailable
 from tests.targets.cases import SCHEMAS
 from tests.targets.influx_recorder import Reply, recording, sink_at, sink_of, stored
 from tests.targets.test_contract import NOW, sweeps
@@ -60,8 +60,24 @@ def test_each_version_in_its_own_form(
     assert all(line.endswith(f" {NOW}") for line in lines)
 
 
+@pytest.mark.parametrize(("named", "reported"), [(2, "1.6.7"), (3, "1.6.7"), (3, "v2.7.1")])
+def test_a_later_version_than_the_servers_is_refused(named: int, reported: str) -> None:
+    text = f"is InfluxDB {reported.removeprefix('v')}, which has no API of InfluxDB {named}"
+    with recording(version=reported) as server, pytest.raises(TargetUnusable, match=text):
+        sink_of(server, named).open()
+
+
+def test_an_earlier_version_than_the_servers_is_taken() -> None:
+    with recording(version="3.0.1") as server:
+        sink = sink_of(server, 2)
+        sink.open()
+        (request, *_) = sink.prepare(sweeps(1)[0])
+        sink.send(request)
+    assert server.writes[0][0] == "/api/v2/write"
+
+
 def test_an_organisation_is_named_in_version_2() -> None:
-    with recording() as server:
+    with recording(version="2.7.1") as server:
         sink = sink_at(f"{server.url}?org=ours&version=2", RecordModel.MULTI)
         sink.open()
         (request, *_) = sink.prepare(sweeps(1)[0])

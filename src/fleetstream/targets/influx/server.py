@@ -156,23 +156,37 @@ class InfluxServer:
         return self.is_victoria_metrics
 
     def _found_version(self) -> int:
-        """The version that is named, else that the server reports. Raises Unavailable."""
-        answer = self.http.exchange("GET", f"{self.database.url}/ping", {}, with_headers=True)
-        other = foreign(answer)
-        if other:
-            raise Unavailable(NOT_UNDERSTOOD, other)
-        if self.database.version is not None:
-            return self.database.version
-        text = answer.headers.get("x-influxdb-version", "").removeprefix("v")
-        number = text.partition(".")[0]
-        if number not in map(str, VERSIONS):
-            if self._found_victoria_metrics():
-                return 1
+        """The version that is named, else that of the server. Raises Unavailable.
+
+        A server also has the APIs of earlier versions, but not those of later ones.
+        """
+        named, reported = self.database.version, self._reported_version()
+        if reported is not None:
+            server, latest = f"InfluxDB {reported}", int(reported.partition(".")[0])
+        elif self._found_victoria_metrics():
+            server, latest = "VictoriaMetrics", 2
+        elif named is None:
             raise TargetUnusable(
                 f"The server at {self.database.url} does not report a version of InfluxDB; check "
                 "the URL, or name the version: influx:URL?version=2."
             )
-        return int(number)
+        else:
+            return named
+        if named is not None and named > latest:
+            raise TargetUnusable(
+                f"The server at {self.database.url} is {server}, which has no API of InfluxDB "
+                f"{named}; leave out ?version={named}."
+            )
+        return named or (1 if self.is_victoria_metrics else latest)
+
+    def _reported_version(self) -> str | None:
+        """The version that the server reports, such as 2.7.1; None where it reports none."""
+        answer = self.http.exchange("GET", f"{self.database.url}/ping", {}, with_headers=True)
+        other = foreign(answer)
+        if other:
+            raise Unavailable(NOT_UNDERSTOOD, other)
+        text = answer.headers.get("x-influxdb-version", "").removeprefix("v")
+        return text if text.partition(".")[0] in map(str, VERSIONS) else None
 
     def _check_database(self) -> None:
         """Raises TargetUnusable where the database does not exist or cannot be used.
@@ -198,9 +212,7 @@ class InfluxServer:
         refusal = self.refusal(answer) if answer.status != HTTPStatus.NOT_FOUND else None
         if refusal:
             raise TargetUnusable(refusal)
-        if self.is_victoria_metrics:
-            return
-        if self.database.name not in names and not self._found_victoria_metrics():
+        if self.database.name not in names and not self.is_victoria_metrics:
             raise TargetUnusable(
                 f"InfluxDB at {self.database.url} has no {self._noun} {self.database.name!r}; "
                 f"{remedy}"
