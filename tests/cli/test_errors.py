@@ -332,7 +332,7 @@ def test_nobody_at_the_endpoint(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert sentence.startswith(
         f"Amazon Timestream at {url.removeprefix('http://')} does not answer"
     )
-    assert sentence.endswith("check the region, the endpoint URL and the network.")
+    assert sentence.endswith("check the endpoint URL and the network.")
     assert list(tmp_path.iterdir()) == []
 
 

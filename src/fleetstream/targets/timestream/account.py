@@ -19,10 +19,15 @@ from botocore.httpsession import get_cert_path
 from fleetstream.generate.moments import MICROSECONDS, now
 from fleetstream.targets.http import AwsSigner, named_ca_bundle
 from fleetstream.targets.sink import TargetLost, TargetUnusable, TimeWindow
+from fleetstream.targets.timestream.connection_faults import CONNECTION_ERRORS, connection_fault
 
 SIGNING_NAME = "timestream"
 
+_WRITES = "timestream-write"
+"""botocore's name of the API for writes."""
+
 _ATTEMPTS = 3
+_CONNECT_SECONDS, _READ_SECONDS = 5, 30
 _MINUTES_AHEAD = 15
 """How far in the future the time of a record may be."""
 
@@ -53,8 +58,8 @@ class TimestreamTable:
 class Account:
     """Access to one table.
 
-    Raises ValueError where no region is given anywhere, and TargetUnusable where the profile does
-    not exist.
+    Raises ValueError where no region is given anywhere, or what cannot be one, and TargetUnusable
+    where the profile does not exist.
     """
 
     def __init__(self, table: TimestreamTable) -> None:
@@ -65,15 +70,19 @@ class Account:
                 botocore_session=self._configuration, region_name=table.region
             )
             # Timestream's endpoint is discovered unless one is given.
-            self._client = self._client_of("timestream-write", table.endpoint_url)
+            self._client = self._client_of(_WRITES, table.endpoint_url)
         except aws.ProfileNotFound as error:
             raise TargetUnusable(
-                f"There is no AWS profile {table.profile!r}; `aws configure list-profiles` lists "
-                "those that exist."
+                f"There is no AWS profile {error.kwargs['profile']!r}; "
+                "`aws configure list-profiles` lists those that exist."
             ) from error
         except aws.NoRegionError as error:
             raise ValueError(
                 "No AWS region is given; name one with --region, for example --region us-east-1."
+            ) from error
+        except aws.InvalidRegionError as error:
+            raise ValueError(
+                f"{error.kwargs['region_name']!r} is not an AWS region; one looks like us-east-1."
             ) from error
         except aws.BotoCoreError as error:
             raise TargetUnusable(f"The target cannot be used: {error}") from error
@@ -119,6 +128,7 @@ class Account:
         """Make sure that the table can be reached. Raises TargetUnusable."""
         table = self.table
         try:
+            self.endpoint()  # where it is to be discovered, botocore does not say why it cannot be
             answer = self._client.describe_table(DatabaseName=table.database, TableName=table.name)
         except aws.ClientError as error:
             raise TargetUnusable(self._explain(error)) from error
@@ -127,10 +137,10 @@ class Account:
                 "No complete AWS credentials were found; run `aws configure`, set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile."
             ) from error
-        except (aws.HTTPClientError, aws.ConnectionError) as error:
+        except CONNECTION_ERRORS as error:
             raise TargetUnusable(
-                f"{self._service_name()} does not answer ({type(error).__name__}); check the "
-                "region, the endpoint URL and the network."
+                f"{self._service_name()} does not answer ({connection_fault(error)}); "
+                f"{self._remedy()}"
             ) from error
         except aws.BotoCoreError as error:
             raise TargetUnusable(f"The target cannot be used: {error}") from error
@@ -189,8 +199,8 @@ class Account:
             service,
             endpoint_url=url,
             config=botocore.config.Config(
-                connect_timeout=5,
-                read_timeout=30,
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
                 retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             ),
         )
@@ -198,6 +208,15 @@ class Account:
     def _service_name(self) -> str:
         url = self.table.endpoint_url or self._client.meta.endpoint_url
         return f"Amazon Timestream at {urlsplit(url).netloc}"
+
+    def _remedy(self) -> str:
+        """What may help where the service does not answer."""
+        if self.table.endpoint_url is not None:
+            return "check the endpoint URL and the network."
+        regions = self._session.get_available_regions(_WRITES)
+        if self.region in regions:
+            return "check the network."
+        return f"check the region: botocore knows the service in {', '.join(regions)}."
 
     def _explain(self, error: aws.ClientError) -> str:
         """The error message for a refused DescribeTable."""
