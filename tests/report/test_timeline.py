@@ -92,6 +92,34 @@ def test_incidents_are_shaded_where_they_act_alone() -> None:
         each for each in panel("web-shop", "heap_used").incidents if each.name == "memory-leak"
     )
     assert leak.place == "eu-central-1 cart-0"
+    assert leak.cause is None
+
+
+def test_places_are_told_apart_and_spread_incidents_say_from_where(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Services of the same name in other silos, and a silo that takes over from another."""
+    model = ("--over-time", "--model", "aws-devops-realistic", "--seed", "7")
+    some = ("--include", "region=us-east-2", "--include", "microservice_name=athena")
+    weeks = ("--start", "2026-11-20", "--end", "2026-11-29", "--series", "1")
+    assert main(["plot", *model, *some, *weeks]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        "a silo-outage us-east-2-cell-1-silo-1, 11-21 06:42:21 to 07:09:47, severity 0.35, "
+        "from us-east-2-cell-1-silo-2"
+    ) in lines
+    assert any(
+        line.startswith("b bad-deployment us-east-2-cell-1-silo-1 athena,") for line in lines
+    )
+
+
+def test_short_incidents_can_be_seen(tmp_path: Path) -> None:
+    month = ("--start", "2026-11-02", "--end", "2026-12-02", "--measure", "latency_p50")
+    short = ("--incidents", "scheduled", "--incident", "slow-dependency start=+7d for=1m")
+    path = tmp_path / "month.png"
+    assert main(["plot", *SHOP, *month, *short, "--out", str(path)]) == 0
+    _, (width, axes) = _shade(imread(path))
+    assert width > 0.001 * axes
 
 
 @given(

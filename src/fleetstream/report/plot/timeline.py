@@ -1,6 +1,6 @@
 """What a plot over time shows: measures of a few series, and the incidents that affect them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,9 +52,10 @@ PROBES = 24
 class ShadedIncident:
     """An incident that changes a drawn measure of some of the drawn series.
 
-    ``place`` is the title of the series if it happened to one alone, else the text of the row that
-    it happened to. ``start`` and ``end`` (the first moment that is not affected) are in
-    microseconds, and may lie outside the stretch that is drawn.
+    ``place`` is the title of the series if it happened to one alone, else the texts of the row that
+    it happened to. If it has spread there, ``cause`` has the texts of where it began. ``start`` and
+    ``end`` (the first moment that is not affected) are in microseconds, and may lie outside the
+    stretch that is drawn.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ShadedIncident:
     start: int
     end: int
     severity: float
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +200,20 @@ class Stretch:
 
     def _shaded(self, label: Label, kind: str, below: npt.NDArray[np.intp]) -> ShadedIncident:
         model = self.generator.model
-        place = list(label.place.values())[-1]
+        place = _short(label.place)
         if model.incidents[label.incident].level == model.kinds[kind].level:
             place = self.generator.tables[kind].titles(int(below[0]) + 1)[-1]
-        return ShadedIncident(label.incident, place, label.start, label.end, label.severity)
+        cause = None if label.parent is None else _short(label.cause)
+        return ShadedIncident(label.incident, place, label.start, label.end, label.severity, cause)
+
+
+def _short(place: Mapping[str, str]) -> str:
+    """The texts of a place, without those that the text of the next level begins with."""
+    texts = list(place.values())
+    below = [*texts[1:], ""]
+    return " ".join(
+        text for text, next_ in zip(texts, below, strict=True) if not next_.startswith(text)
+    )
 
 
 def incidents_of(panels: Sequence[TimePanel]) -> list[ShadedIncident]:

@@ -20,8 +20,14 @@ from fleetstream.report.series import unit_of
 WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 11.0, 2.7, 0.2
 """Inches; the legend's are per line."""
 
-SHADES = ("#e377c2", "#bcbd22", "#17becf", "#ff9896", "#98df8a", "#c5b0d5", "#ffbb78", "#9edae5")
-"""Colours of incidents by their name, none of which is that of one of the first seven lines."""
+SHADES = (
+    *("#e377c2", "#bcbd22", "#17becf", "#ff9896", "#98df8a", "#c5b0d5"),
+    *("#ffbb78", "#9edae5", "#c49c94", "#dbdb8d", "#aec7e8", "#7f7f7f"),
+)
+"""Colours of incidents by their name, none of which is that of one of the first six lines."""
+
+NARROWEST = 0.002
+"""The least width of what is shaded, as a share of the axes: enough to be seen."""
 
 MAX_ROWS = 4
 """Rows of names of incidents in a panel, at most; those without room are named by their colour."""
@@ -91,10 +97,11 @@ def _draw_panel(axes: Axes, panel: TimePanel, colours: dict[str, str]) -> None:
     one = f": {lines.names[0]}" if len(lines.names) == 1 else ""
     axes.set_title(f"{panel.measure.name}{one}", fontsize="medium", loc="left")
     axes.set_xlim(_number(panel.timestamps.start), _number(panel.end))
+    least = round(NARROWEST * (panel.end - panel.timestamps.start))
     for incident in panel.incidents:
         axes.axvspan(
             _number(incident.start),
-            _number(incident.end),
+            _number(max(incident.end, incident.start + least)),
             color=colours[incident.name],
             alpha=0.35,
             linewidth=0,

@@ -57,13 +57,15 @@ def show_timeline(panels: Sequence[TimePanel], *, coloured: bool) -> None:
     }
     marked = sum(bool(panel.incidents) for panel in panels)
     strips = sum(len(panel.lines.names) * (1 + (panel.baseline is not None)) for panel in panels)
-    fixed = 2 * len(panels) + strips + marked + min(len(incidents), MAX_LISTED) + 4
+    listed = list(_list(letters))
+    list_height = sum(-(-len(line.plain) // columns) for line in listed)  # long lines are wrapped
+    fixed = 2 * len(panels) + strips + marked + list_height + 4
     rows = int(np.clip((height - fixed) // strips, MIN_ROWS, MAX_ROWS))
     lines: list[Text] = []
     for panel in panels:
         lines += _panel(panel, letters, columns, rows)
     lines.append(_axis(panels[0], columns))
-    lines += _list(letters)
+    lines += listed
     print_lines(lines, coloured=coloured)
 
 
@@ -156,10 +158,11 @@ def _list(letters: Letters) -> Iterator[Text]:
     for incident, letter in list(letters.items())[:MAX_LISTED]:
         start, end = (to_datetime(each) for each in (incident.start, incident.end))
         last = end.strftime("%H:%M:%S" if end.date() == start.date() else "%m-%d %H:%M:%S")
+        cause = "" if incident.cause is None else f", from {incident.cause}"
         yield Text.assemble(
             (letter, DURING),
             f" {incident.name} {incident.place}, {start:%m-%d %H:%M:%S} to {last}, "
-            f"severity {incident.severity:.2f}",
+            f"severity {incident.severity:.2f}{cause}",
         )
     if len(letters) > MAX_LISTED:
         yield Text(f"and {len(letters) - MAX_LISTED:,} more; `fleetstream labels` lists all.")
