@@ -7,6 +7,7 @@ is unknown or contradictory, and TargetUnusable for a target that cannot be used
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,9 @@ def point_labels(
 def labels(
     manifest: Path | str | Manifest | None = None, *, magnitudes: bool = False, **options: Any
 ) -> pa.Table:
-    """The incidents of a stretch of time, by their start, without generating values.
+    """The incidents of a stretch of time, without generating values.
+
+    They are ordered by start, of those with the same start by name and place.
 
     The stretch is that of the run of a ``manifest`` (or its file), or from ``start`` to ``end`` of
     the options, which also name model and seed. There is one row per incident: ``id``, ``incident``
@@ -161,6 +164,7 @@ def labels(
         begin = min([*(each.first for each in read.swept[:1]), *read.unsettled], default=end)
     generator = spec.generator()
     found = generator.labels(begin, end) if begin < end else []
+    found.sort(key=attrgetter("start", "incident", "row"))
     columns = {
         name: pa.array([_plain(getattr(label, name)) for label in found], kind)
         for name, kind in LABEL_COLUMNS.items()

@@ -122,3 +122,32 @@ def test_labels_that_cannot_be_kept_are_no_failure(capsys: pytest.CaptureFixture
     run = (*SHOP, "--to", "null:", "--autostop", "1", "--labels", "labels.json")
     assert main(["ingest", *run]) == 0
     assert "The labels cannot be written to labels.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        ("-1h", "start=2026-11-01T23:00:00Z for=1h' is over before the run begins."),
+        ("+1h", "start=2026-11-02T01:00:00Z for=1h' begins after the run ends."),
+        ("-30m", ""),
+        ("+59m", ""),
+    ],
+)
+@pytest.mark.parametrize("option", [(), ("--dry-run",)], ids=["run", "preview"])
+def test_incidents_outside_of_a_run_are_warned_of(
+    start: str, sentence: str, option: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    hour = ("--start", "2026-11-02", "--end", "2026-11-02T01:00:00Z", "--interval", "10m")
+    incident = ("--incident", f"memory-leak start={start} for=1h", "--to", "null:", "--quiet")
+    assert main(["ingest", *SHOP, *hour, *incident, *option]) == 0
+    error = capsys.readouterr().err
+    assert ("Warning: the incident" in error) == bool(sentence)
+    assert sentence in error
+
+
+def test_the_printed_command_has_incidents_as_long_after_the_beginning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    incident = ("--incident", "memory-leak service=cart start=+10m for=1h")
+    assert main(["ingest", *SHOP, *incident, "--to", "null:", "--autostop", "1"]) == 0
+    assert "start=+10m for=1h" in capsys.readouterr().out

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from fleetstream.cli.display_options import (
     add_display_options,
     check_writable,
@@ -110,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
         return unusable(error)
     with run:
         warn_if_unencrypted(run.spec.target)
+        if options.resume is None:
+            _warn_of_missed_incidents(run.spec)
         return _carry_out(run, options)
 
 
@@ -120,6 +124,7 @@ def _preview(options: argparse.Namespace) -> int:
     spec = run_spec(options).resolved()
     generator = spec.generator()
     check_limits(spec.target, spec.record_model, generator)
+    _warn_of_missed_incidents(spec)
     if options.format == "json":
         print(preview_json(generator, spec.record_model))
     else:
@@ -150,7 +155,7 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         sink=run.sink,
         record_model=run.spec.record_model,
         sweeps=run.sweeps,
-        command=repeat_command(run.spec),
+        command=repeat_command(_to_repeat(run.spec, options)),
         verification=verify_command(run),
         write_price=options.write_price,
         has_latency=not run.spec.target.discarded,
@@ -167,6 +172,29 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
     summary = summarise(facts, run.ledger, result.reason, result.kept)
     show_end(options, run.spec, facts, history, summary)
     return DELIVERED if result.delivered else UNDELIVERED
+
+
+def _to_repeat(spec: "RunSpec", options: argparse.Namespace) -> "RunSpec":
+    """What repeats a run: a later live run has its incidents as long after its own beginning."""
+    if spec.start is not None or options.resume is not None:
+        return spec
+    return structs.replace(spec, incident=run_spec(options).incident)
+
+
+def _warn_of_missed_incidents(spec: "RunSpec") -> None:
+    """Print a warning for each incident of a new run whose time lies outside of it."""
+    from fleetstream.generate.moments import now
+    from fleetstream.run.notation import write_incident
+
+    begin = now() if spec.start is None else spec.start
+    for each in spec.incident:
+        if each.start + each.duration <= begin:
+            where = "is over before the run begins"
+        elif spec.end is not None and each.start >= spec.end:
+            where = "begins after the run ends"
+        else:
+            continue
+        print(f"Warning: the incident {write_incident(each)!r} {where}.", file=sys.stderr)
 
 
 def _check_labels(path: Path | None) -> None:
