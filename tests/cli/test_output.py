@@ -1,11 +1,13 @@
 """Output that cannot be printed: one sentence, a code of its own, and no run that is harmed."""
 
+import errno
 import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from fleetstream.cli import main
 from tests.terminal import FLEETSTREAM
 
 RUN = f"{FLEETSTREAM} ingest --include-region eu-central-1 --seed 7 --autostop 1"
@@ -17,11 +19,24 @@ def ran(shell: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("buffering", ["", "PYTHONUNBUFFERED=1 "], ids=["buffered", "not"])
 @pytest.mark.parametrize("arguments", ["--version", "ingest --help", "model list"])
-def test_a_full_disk(arguments: str, tmp_path: Path) -> None:
-    done = ran(f"{FLEETSTREAM} {arguments} >/dev/full", tmp_path)
+def test_a_full_disk(arguments: str, buffering: str, tmp_path: Path) -> None:
+    done = ran(f"{buffering}{FLEETSTREAM} {arguments} >/dev/full", tmp_path)
     assert done.stderr == "Error: The output cannot be written: No space left on device.\n"
     assert done.returncode == 74
+
+
+def test_other_errors_print_nothing_to_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    monkeypatch.setattr("fleetstream.report.model.show_models", fail)
+    with pytest.raises(ConnectionResetError):
+        main(["model", "list"])
+    assert capsys.readouterr().out == ""
 
 
 def test_standard_streams_that_are_closed(tmp_path: Path) -> None:

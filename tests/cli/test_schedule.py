@@ -68,7 +68,7 @@ def _iso(seconds: int) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_backfill_that_was_cut_is_resumed_where_it_was_cut(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stretch = ("--start", "2026-11-01T00:00:00Z", "--end", "2026-11-01T00:05:00Z")
     pace = ("--interval", "1s", "--rate", "20000")
@@ -85,7 +85,12 @@ def test_a_backfill_that_was_cut_is_resumed_where_it_was_cut(
     run.send_signal(number)
     run.wait(60)
     assert not json.loads((tmp_path / "cut.json").read_bytes())["finished"]
-    assert main(["ingest", "--resume", str(tmp_path / "cut.json")]) == 0
+    resume = ["ingest", "--resume", str(tmp_path / "cut.json")]
+    assert main(resume) == 0
+    assert "had finished" not in capsys.readouterr().err
+    assert main(resume) == 0
+    finished = f"The run of {tmp_path / 'cut.json'} had finished; nothing is left to do.\n"
+    assert capsys.readouterr().err.startswith(finished)
     first = 1_793_491_200_000
     expected = [(stamp, ROWS) for stamp in range(first, first + 300_000, 1_000)]
     assert times(tmp_path / "cut.duckdb") == expected

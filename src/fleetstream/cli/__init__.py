@@ -1,5 +1,6 @@
 """The command line: one module per command in ``commands/``, imported only when it is used."""
 
+import errno
 import os
 import signal
 import sys
@@ -18,9 +19,11 @@ OUTPUT_LOST = 74
 INTERRUPTED = 128 + 2
 """Exit code where Ctrl-C came while nothing was being written: that of an end by SIGINT."""
 
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 """The signals that a run handles itself."""
+
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""Errors of writing to a file that is open."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +67,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
         _discard_output()
         return OUTPUT_CLOSED
     except OSError as error:
-        if _output_works():
+        if not _is_of_output(error):
             raise
         _discard_output()
         print(f"Error: The output cannot be written: {error.strerror}.", file=sys.stderr)
@@ -83,13 +86,17 @@ def _open_standard_streams() -> None:
             setattr(sys, name, stream)
 
 
-def _output_works() -> bool:
-    """Whether another line can be printed."""
+def _is_of_output(error: OSError) -> bool:
+    """Whether an error comes from standard output, which keeps what could not be written.
+
+    Unbuffered, it keeps nothing; then an error of writing that names no file is taken to be its.
+    """
     try:
-        print(flush=True)
+        sys.stdout.flush()
     except OSError:
-        return False
-    return True
+        return True
+    unbuffered = getattr(sys.stdout, "write_through", False)
+    return unbuffered and error.filename is None and error.errno in _OF_WRITING
 
 
 def _discard_output() -> None:

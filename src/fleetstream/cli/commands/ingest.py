@@ -160,6 +160,10 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         write_price=options.write_price,
         has_latency=not run.spec.target.discarded,
     )
+    if run.sweeps == 0:
+        print(
+            f"The run of {run.manifest_path} had finished; nothing is left to do.", file=sys.stderr
+        )
     stop_on_signals(run.control)
     if options.labels is not None and run.spec.end is not None:
         _write_labels(options.labels, _plan(run.spec))
