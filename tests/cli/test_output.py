@@ -39,6 +39,12 @@ def test_other_errors_print_nothing_to_standard_output(
     assert capsys.readouterr().out == ""
 
 
+def test_what_an_encoding_lacks_is_escaped(tmp_path: Path) -> None:
+    done = ran(f"PYTHONIOENCODING=ascii {FLEETSTREAM} model show kubernetes", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\\u2026" in done.stdout
+
+
 def test_standard_streams_that_are_closed(tmp_path: Path) -> None:
     done = ran(f"{RUN} <&- >&- 2>&-", tmp_path)
     assert done.returncode == 0

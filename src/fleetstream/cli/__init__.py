@@ -1,6 +1,7 @@
 """The command line: one module per command in ``commands/``, imported only when it is used."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -51,7 +52,7 @@ class _WithoutPandas:
 
 def entry() -> None:
     """The program: run the command of the command line and exit with its code."""
-    _open_standard_streams()
+    _prepare_standard_streams()
     sys.meta_path.insert(0, _WithoutPandas)
     code = _exit_code(sys.argv[1:])
     # The command has said how it ended; another Ctrl-C must not replace its exit code.
@@ -78,12 +79,17 @@ def _exit_code(arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
-def _open_standard_streams() -> None:
-    """Open those that are closed, so that no file that a run writes gets their numbers."""
+def _prepare_standard_streams() -> None:
+    """Open those that are closed, so that no file that a run writes gets their numbers.
+
+    What the encoding of standard output lacks is escaped, as it is in standard error.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = Path(os.devnull).open(mode)  # noqa: SIM115 - open until the program ends
             setattr(sys, name, stream)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _is_of_output(error: OSError) -> bool:
