@@ -20,12 +20,18 @@ NOTICE = "q or Ctrl-C stops, p pauses, ? shows help"
 
 @contextmanager
 def live_run(
-    folder: Path, columns: int = 80, environment: dict[str, str] | None = None, **options: Any
+    folder: Path,
+    columns: int = 80,
+    environment: dict[str, str] | None = None,
+    rows: int = 24,
+    **options: Any,
 ) -> Iterator[Terminal]:
     """A made-up run on a terminal; ends at the latest with the block."""
     arguments = ("-m", "tests.report.live_run", json.dumps(options))
     inherited = {"PYTHONPATH": str(ROOT), **(environment or {})}
-    terminal = Terminal(folder, *arguments, program=sys.executable, columns=columns, **inherited)
+    terminal = Terminal(
+        folder, *arguments, program=sys.executable, columns=columns, rows=rows, **inherited
+    )
     try:
         yield terminal
     finally:
@@ -92,6 +98,19 @@ def test_the_panel_is_aligned_and_as_wide_as_the_terminal(
         assert "0 undelivered" in text
         assert "writes of 1 KiB" in text
         assert NOTICE in box[-1]
+
+
+def test_what_the_user_can_do_is_shown_on_a_low_terminal(tmp_path: Path) -> None:
+    with live_run(tmp_path, rows=10) as terminal:
+        terminal.wait_for(shown)
+        assert terminal.lines[0].startswith("╭")
+        assert NOTICE in terminal.lines[9]
+
+
+def test_a_narrow_terminal_shows_what_is_lost(tmp_path: Path) -> None:
+    with live_run(tmp_path, 60) as terminal:
+        text = terminal.wait_for(shown)
+        assert "0 undelivered   0 rejected   0 retried" in text
 
 
 def test_figures_that_a_target_does_not_have_are_left_out(tmp_path: Path) -> None:
@@ -232,6 +251,7 @@ def test_resize(tmp_path: Path) -> None:
         ({"log_format": "json"}, {}),
         ({}, {"NO_COLOR": "1"}),
         ({}, {"TERM": "dumb"}),
+        ({}, {"PYTHONIOENCODING": "ascii"}),
     ],
 )
 def test_lines_instead_of_the_view(

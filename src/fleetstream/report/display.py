@@ -28,15 +28,16 @@ def progress_display(
     """Shows on standard error how a run goes, until the block is left.
 
     A log is written instead of the live view where ``log_format`` names a format, where standard
-    error is not a terminal or a simple one, and where the environment variable ``NO_COLOR`` is set.
+    error is not a terminal, or a simple one (without cursor or UTF-8), and where the environment
+    variable ``NO_COLOR`` is set.
     ``metrics_url`` is the URL of the metrics, None where none are served.
     """
     if log_format is None:
         from rich.console import Console
 
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        capable = console.is_terminal and not console.is_dumb_terminal
-        if capable and not os.environ.get("NO_COLOR"):
+        simple = console.is_dumb_terminal or console.options.ascii_only
+        if console.is_terminal and not simple and not os.environ.get("NO_COLOR"):
             return _live_view(console, facts, history, control, metrics_url)
     return progress_log(facts, history, log_format or "text", metrics_url)
 
@@ -66,7 +67,14 @@ def _live_view(
 
         def panel() -> "RenderableType":
             samples = history.recent
-            return live_panel(facts, samples, control, keys=reading, help_shown=keys.help_shown)
+            return live_panel(
+                facts,
+                samples,
+                control,
+                rows=console.height,
+                keys=reading,
+                help_shown=keys.help_shown,
+            )
 
         # On the alternate screen, resizing the terminal leaves nothing behind.
         with Live(

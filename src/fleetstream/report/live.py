@@ -21,6 +21,9 @@ MAX_COLUMNS = 160
 
 BARS = "▁▂▃▄▅▆▇█"
 
+_BORDERS = 2
+"""Lines of the panel's border."""
+
 _NAME_COLUMNS, _RATE_COLUMNS = 14, 14
 
 HELP = (
@@ -30,10 +33,17 @@ HELP = (
 
 
 def live_panel(
-    facts: RunFacts, samples: Sequence[Sample], control: Control, *, keys: bool, help_shown: bool
+    facts: RunFacts,
+    samples: Sequence[Sample],
+    control: Control,
+    *,
+    rows: int,
+    keys: bool,
+    help_shown: bool,
 ) -> RenderableType:
     """The view after the latest of ``samples``; ``keys`` says whether keys are read.
 
+    Lines that do not fit into ``rows`` are left out at the end, but not what the user can do.
     It is made of lines, not tables, since rich takes several times as long to lay out a table.
     """
     latest = samples[-1]
@@ -55,6 +65,7 @@ def live_panel(
         subtitle=Text(_notice(control, keys=keys)),
         subtitle_align="left",
         padding=(0, 1),
+        height=rows if len(lines) + _BORDERS > rows else None,
     )
     return Constrain(panel, MAX_COLUMNS)
 
@@ -150,10 +161,11 @@ def _outcomes(facts: RunFacts, latest: Sample) -> Iterator[Text]:
 
 def _faults(totals: Totals) -> Iterator[tuple[str, str]]:
     """Counts of what went wrong, in colour where they are not zero."""
+    # The most important are first, since a narrow terminal cuts off the last.
     for name, count, colour in (
-        ("throttled", totals.throttled, "yellow"),
-        ("retried", totals.retried, "yellow"),
-        ("rejected", totals.rejected.records, "red"),
         ("undelivered", totals.undelivered.records, "red"),
+        ("rejected", totals.rejected.records, "red"),
+        ("retried", totals.retried, "yellow"),
+        ("throttled", totals.throttled, "yellow"),
     ):
         yield f"{count:,} {name}   ", colour if count else "dim"
