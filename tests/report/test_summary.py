@@ -104,7 +104,8 @@ def test_people_see_everything(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert line in text.splitlines()
     assert re.search(r"^Delivered      900 records, 900 values \([\d,]+ records/s\)$", text, re.M)
-    assert "kept in kept; deliver them with `fleetstream replay kept`" in text
+    assert "They are kept in kept.\n" in text
+    assert "Deliver the rest:\n  fleetstream replay kept\n" in text
     assert "Lost: 50 rows" in text
     assert "1700000019 and 5 more." in text
     assert "Repeat it:\n  fleetstream x\n" in text
@@ -118,7 +119,7 @@ def test_figures_that_a_target_does_not_have_are_left_out(
     ledger = Ledger()
     deliver(ledger, 10)
     text = text_of(summarise(facts(), ledger, None, Kept()), capsys)
-    for name in ("Sent", "Metered writes", "Duplicates"):
+    for name in ("Sent", "Metered writes", "Duplicates", "Deliver the rest"):
         assert name not in text
     assert "mean 10 ms" in text
 

@@ -1,4 +1,4 @@
-"""The commands that repeat a run, and verify it."""
+"""The commands that repeat a run, verify it, and deliver what it could not."""
 
 import shlex
 import shutil
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleetstream.run.options import command_arguments
+from fleetstream.run.options import Group, command_arguments
 from fleetstream.targets.registry import targets
 
 if TYPE_CHECKING:
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 def repeat_command(spec: "RunSpec") -> str:
     """The command, quoted for a shell, that does what a run was to do from its start."""
     return shlex.join([_program(), "ingest", *command_arguments(spec)])
+
+
+def replay_command(spec: "RunSpec") -> str:
+    """The command, quoted for a shell, that delivers what a run could not."""
+    target = command_arguments(spec, [Group.TARGET])
+    return shlex.join([_program(), "replay", spec.undelivered, *target])
 
 
 def verify_command(run: "Run") -> str | None:

@@ -13,10 +13,11 @@ class RunFacts:
     """What is known of a run before it begins.
 
     ``parameters``, ``include`` and ``exclude`` are those that the generator was made with.
-    ``sweeps`` is how many the run makes, None where it has no end. ``command`` repeats the run and
-    ``verification`` verifies it, None where nothing can; both are for a shell. ``write_price`` is
-    the price of a million metered writes in US dollars. ``has_latency`` says that the times of
-    requests are figures of the target, not those of a function call.
+    ``sweeps`` is how many the run makes, None where it has no end. ``command`` repeats the run,
+    ``replay`` delivers what it could not, and ``verification`` verifies it, None where nothing can;
+    all three are for a shell. ``write_price`` is the price of a million metered writes in US
+    dollars. ``has_latency`` says that the times of requests are figures of the target, not those of
+    a function call.
     """
 
     generator: Generator
@@ -27,6 +28,7 @@ class RunFacts:
     record_model: RecordModel
     sweeps: int | None
     command: str
+    replay: str
     verification: str | None
     write_price: float
     has_latency: bool

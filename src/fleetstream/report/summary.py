@@ -77,8 +77,9 @@ class Summary(msgspec.Struct, frozen=True):
     stored records that the target had already. ``seconds`` is the duration of the run, ``started``
     its beginning (ISO 8601, UTC). ``skipped`` counts sweeps left out because they could not start
     in time; ``replaced`` counts workers that were lost; ``disorder`` counts records sent later, out
-    of order or twice. ``command`` repeats the run, ``query`` shows what it wrote and
-    ``verification`` verifies it; all three are for a shell. ``ended_by`` says why the run ended
+    of order or twice. ``command`` repeats the run, ``query`` shows what it wrote,
+    ``verification`` verifies it and ``replay`` delivers the records that were not stored; all are
+    for a shell, and null where there is nothing to do. ``ended_by`` says why the run ended
     early, null where the user stopped it. ``undelivered_files`` contain the records that were not
     stored; ``lost`` counts rows that could not be kept either, by their Unix time in microseconds,
     for the reason ``lost_because``.
@@ -92,6 +93,7 @@ class Summary(msgspec.Struct, frozen=True):
     command: str
     query: str | None
     verification: str | None
+    replay: str | None
     started: str
     seconds: Amount
     sweeps: Count
@@ -124,6 +126,7 @@ def summarise(facts: RunFacts, ledger: Ledger, reason: str | None, kept: Kept) -
         command=facts.command,
         query=facts.sink.query_hint() if totals.stored.records else None,
         verification=facts.verification,
+        replay=facts.replay if kept.files else None,
         started=moment(int((time.time() - seconds) * MICROSECONDS)),
         seconds=seconds,
         sweeps=totals.sweeps,
@@ -196,8 +199,12 @@ def show_summary(summary: Summary) -> None:
         console.print(f"[bold]{name:<15}[/bold]{escape(figure)}")
     for line in (*_reason_lines(summary), *_loss_lines(summary)):
         console.print(line, markup=False)
-    commands = (summary.command, summary.query, summary.verification)
-    for heading, command in zip(("Repeat it", "Query it", "Verify it"), commands, strict=True):
+    for heading, command in (
+        ("Deliver the rest", summary.replay),
+        ("Repeat it", summary.command),
+        ("Query it", summary.query),
+        ("Verify it", summary.verification),
+    ):
         if command:
             console.print(f"\n{heading}:\n  {command}", markup=False)
 
@@ -280,11 +287,7 @@ def _reason_lines(summary: Summary) -> Iterator[str]:
 def _loss_lines(summary: Summary) -> Iterator[str]:
     """Where the records are that were not stored, and which are lost."""
     if summary.undelivered_files:
-        folder = Path(summary.undelivered_files[0]).parent
-        yield (
-            f"They are kept in {folder}; deliver them with `fleetstream replay {folder}` and the "
-            "options of the target."
-        )
+        yield f"They are kept in {Path(summary.undelivered_files[0]).parent}."
     if summary.lost:
         stamps = [int(stamp) // MICROSECONDS for stamp in summary.lost]
         listed = ", ".join(map(str, stamps[:LISTED_TIMES]))

@@ -4,7 +4,7 @@ Parser, help, reference, manifest check and the command that repeats a run are d
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -346,7 +346,15 @@ def given(spec: RunSpec) -> dict[str, Any]:
     return {field: value for field, value in values.items() if value != getattr(default, field)}
 
 
-def command_arguments(spec: RunSpec) -> list[str]:
-    """The command-line arguments that describe a run; its defaults are left out."""
-    arguments = (BY_FIELD[field].arguments(value) for field, value in given(spec).items())
-    return [argument for each in arguments for argument in each]
+def command_arguments(spec: RunSpec, groups: Iterable[Group] = RUN_GROUPS) -> list[str]:
+    """The command-line arguments that describe a run, without its defaults.
+
+    Only options of ``groups`` are among them.
+    """
+    options = [(BY_FIELD[field], value) for field, value in given(spec).items()]
+    return [
+        argument
+        for option, value in options
+        if option.group in groups
+        for argument in option.arguments(value)
+    ]
