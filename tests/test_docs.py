@@ -62,6 +62,16 @@ def test_behaviour() -> None:
         assert shown.split(", ") == list(load_model(model).incidents), "stale; run `make docs`"
 
 
+def test_the_text_about_compression_has_the_figures_of_its_table() -> None:
+    page = behaviour.PAGE.read_text()
+    row = re.search(r"^\| `aws-devops-realistic` \| metrics \| .*$", page, re.MULTILINE)
+    assert row
+    parquet, duckdb, gorilla = row[0].split("|")[4:9:2]
+    said = f"takes {parquet.strip()} bytes per value in Parquet and {duckdb.strip()} in DuckDB"
+    assert said in page
+    assert f"takes {gorilla.strip()} bytes, " in page
+
+
 def test_summary_schema() -> None:
     assert schema.PAGE.read_text() == schema.written(), "stale; run `make docs`"
 
