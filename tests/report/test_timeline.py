@@ -14,6 +14,7 @@ from fleetstream.cli import main
 from fleetstream.generate.choices import IncidentChoice
 from fleetstream.generate.generator import Generator
 from fleetstream.model import load_model
+from fleetstream.report.plot.terminal import word_legend
 from fleetstream.report.plot.timeline import MAX_POINTS, Stretch, TimePanel, points_between
 from fleetstream.report.series import find_measure, values_over_time
 from tests.terminal import Terminal
@@ -250,6 +251,13 @@ def test_words_can_be_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert main(["plot", *words, "--out", str(tmp_path / "words.svg")]) == 0
     texts = re.findall(r"<!-- (.*?) -->", (tmp_path / "words.svg").read_text())
     assert "INTERNAL_ERROR" in texts
+
+
+@given(st.integers(20, 100))
+def test_a_word_is_on_the_line_of_its_letter(columns: int) -> None:
+    words = ("INTERNAL_ERROR", "THROTTLED", "SUCCESS")
+    for line in word_legend(words, columns):
+        assert re.fullmatch(r"([A-C] [A-Z_]+,? ?)+", line.plain)
 
 
 def test_a_run_is_drawn_from_its_manifest(

@@ -22,6 +22,8 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 MISSING = "·"
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 MIN_BINS, MAX_BINS = 6, 25
 
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -78,10 +80,10 @@ def _over_time(lines: TimeLines, columns: int) -> Iterator[Text]:
 
 
 def word_legend(words: Sequence[str], columns: int) -> Iterator[Text]:
-    """The letter of each word."""
-    letters = ", ".join(f"{letter(place)} {word}" for place, word in enumerate(words))
+    """The letter of each word, on the same line as it."""
+    letters = ", ".join(f"{letter(place)}{NO_BREAK}{word}" for place, word in enumerate(words))
     for line in textwrap.wrap(letters, columns):
-        yield Text(line)
+        yield Text(line.replace(NO_BREAK, " "))
 
 
 def span_text(lines: TimeLines) -> str:
