@@ -39,6 +39,21 @@ def test_instance_hours_are_priced_beside_writes() -> None:
     assert "instances" not in without
 
 
+def test_a_rate_limits_how_many_sweeps_there_are() -> None:
+    """A sweep of 260 values takes ten seconds, however often the fleet is to be swept."""
+    options = ("--seed", "7", "--include-region", "eu-central-1", "--instance-price", "1")
+    for more, sweeps in (
+        (("--for", "1h"), 360),
+        (("--for", "1h", "--interval", "5s"), 360),
+        (("--for", "1h", "--interval", "60s"), 60),
+        (("--start", "2026-11-01", "--for", "1h", "--interval", "5s"), 720),
+    ):
+        result = tell(*options, "--rate", "26", *more, "--format", "json")
+        document = json.loads(result.stdout)
+        assert document["multi"]["sweeps"] == sweeps
+        assert document["instances"]["hours"] == pytest.approx(1)
+
+
 @pytest.mark.slow
 def test_a_month_says_what_is_not_exact() -> None:
     text = tell("--for", "30d", "--seed", "7").stdout

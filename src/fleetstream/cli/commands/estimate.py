@@ -25,7 +25,8 @@ Estimate what a run would send to Amazon Timestream, and what that would cost, i
 models.
 
 Takes the options of `fleetstream ingest`, also those that do not change the cost. A run without
---interval is taken to sweep once per second, the most that a run does.
+--interval is taken to sweep once per second, the most that a run does, or as often as --rate
+allows.
 
 Examples:
   fleetstream estimate
@@ -64,39 +65,42 @@ def run(options: argparse.Namespace) -> int:
     from fleetstream.report.estimate import estimates_json, progress_of, show_estimates
     from fleetstream.report.facts import connectivity_by_level
 
-    spec, sweeps = _extent(run_spec(options), options.span)
+    spec, seconds = _extent(run_spec(options), options.span)
     if spec.to not in (None, "timestream"):
         raise ValueError(
             f"Only writes to Amazon Timestream are metered, but --to is {spec.to!r}; leave it out."
         )
+    generator = spec.generator()
+    step = _step(spec, generator.values_per_sweep)
+    sweeps = None if seconds is None else int(seconds * MICROSECONDS / step)
+    if sweeps == 0:
+        raise ValueError("--for is shorter than the time between two sweeps.")
     estimates = {
         model: estimate_writes(replace(spec, record_model=model), sweeps, track=progress_of(model))
         for model in RecordModel
     }
-    instances = _instances(spec, estimates, options.instance_price)
+    instances = _instances(estimates, step, options.instance_price)
     if options.format == "json":
         print(estimates_json(estimates, options.write_price, instances))
     else:
         source = SOURCE if options.write_price == MILLION_WRITES else "as given"
-        connectivity = connectivity_by_level(spec.generator())
+        connectivity = connectivity_by_level(generator)
         show_estimates(estimates, options.write_price, source, instances, connectivity)
     return 0
 
 
-def _instances(
-    spec: "RunSpec", estimates: "Estimates", price: float | None
-) -> "InstanceHours | None":
-    """The hours that the sweeps span, None where they are not to be priced."""
+def _instances(estimates: "Estimates", step: float, price: float | None) -> "InstanceHours | None":
+    """The hours that sweeps ``step`` microseconds apart span, None where they have no price."""
     from fleetstream.report.estimate import InstanceHours
 
     if price is None:
         return None
     sweeps = next(iter(estimates.values())).sweeps
-    return InstanceHours(sweeps * (spec.interval or MICROSECONDS) / MICROSECONDS / 3_600, price)
+    return InstanceHours(sweeps * step / MICROSECONDS / 3_600, price)
 
 
-def _extent(spec: "RunSpec", span: float | None) -> "tuple[RunSpec, int | None]":
-    """The run, and how many sweeps of it are estimated: None for all of a run that ends by itself.
+def _extent(spec: "RunSpec", span: float | None) -> "tuple[RunSpec, float | None]":
+    """The run, and how many seconds of it are estimated: None for all of one that ends by itself.
 
     Raises ValueError where options contradict each other.
     """
@@ -109,8 +113,12 @@ def _extent(spec: "RunSpec", span: float | None) -> "tuple[RunSpec, int | None]"
         raise ValueError("--for, and --autostop or --end, both limit the run; give only one.")
     if limited:
         return spec, None
-    length = DEFAULT_SPAN if span is None else span
-    sweeps = int(length * MICROSECONDS) // (spec.interval or MICROSECONDS)
-    if not sweeps:
-        raise ValueError("--for is shorter than the time between two sweeps.")
-    return spec, sweeps
+    return spec, DEFAULT_SPAN if span is None else span
+
+
+def _step(spec: "RunSpec", values_per_sweep: int) -> float:
+    """Microseconds between two sweeps: those of history are as far apart at any rate."""
+    step = spec.interval or MICROSECONDS
+    if not spec.rate or spec.end is not None:
+        return step
+    return max(step, values_per_sweep / spec.rate * MICROSECONDS)
