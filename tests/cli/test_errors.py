@@ -111,6 +111,10 @@ BAD_INPUT = {
         ["--to", "foo.duckdb"],
         "There is no target 'foo.duckdb'; did you mean duckdb:foo.duckdb?",
     ),
+    "a misspelt target": (
+        ["--to", "dukdb:foo.duckdb"],
+        "There is no target 'dukdb:foo.duckdb'; did you mean duckdb:foo.duckdb?",
+    ),
     "a URL as a target": (
         ["--to", "http://127.0.0.1:8086"],
         "did you mean influx:http://127.0.0.1:8086, prometheus:http://127.0.0.1:8086 or otlp:http:",
@@ -222,7 +226,9 @@ def test_an_existing_manifest_is_not_replaced(
 def test_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([])
-    assert "the following arguments are required: COMMAND" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert "ingest    stream a simulated fleet's telemetry into a database" in printed.err
 
 
 def test_sentences_come_without_a_traceback() -> None:

@@ -163,7 +163,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path, content: bytes) -> N
     path.write_bytes(content)
     ended = serve("--store", str(path))
     assert ended.returncode == 3
-    assert ended.stderr.startswith(f"{path} cannot be used as a store: ")
+    assert ended.stderr.startswith(f"Error: {path} cannot be used as a store: ")
     assert "Traceback" not in ended.stderr
     assert path.read_bytes() == content
 
@@ -181,7 +181,7 @@ def test_a_port_in_use_is_refused(endpoint: Endpoint) -> None:
     ended = serve("--port", str(endpoint.port))
     assert ended.returncode == 3
     assert ended.stderr == (
-        f"Cannot listen on 127.0.0.1, port {endpoint.port}: Address already in use."
+        f"Error: Cannot listen on 127.0.0.1, port {endpoint.port}: Address already in use."
         " Give another --port or --host.\n"
     )
 

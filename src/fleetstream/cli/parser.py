@@ -4,6 +4,7 @@ import argparse
 import difflib
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
@@ -68,6 +69,9 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     names = command_names()
     used = [name for name in given[:1] if name in names] or names
     parser = make_parser(used, full_help=HELP_ALL in given)
+    if not given:
+        parser.print_help(sys.stderr)
+        parser.exit(USAGE)
     if given and not given[0].startswith("-") and given[0] not in names:
         near = difflib.get_close_matches(given[0], names, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(names)}."

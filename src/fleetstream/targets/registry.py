@@ -7,6 +7,7 @@ those of its own target alone.
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from ipaddress import ip_address
@@ -210,15 +211,17 @@ def _target(options: TargetOptions, further: frozenset[str] = frozenset()) -> Ta
 
 def _suggestion(url: str) -> str:
     """What the user may have meant by an unknown URL."""
-    for suffix, scheme in ((".duckdb", "duckdb"), (".db", "duckdb"), (".parquet", "parquet")):
-        if url.endswith(suffix):
-            return f"did you mean {scheme}:{url}?"
     if url.startswith(("http://", "https://")):
         return f"did you mean influx:{url}, prometheus:{url} or otlp:{url}?"
     if url.startswith(("grpc://", "grpcs://")):
         return f"did you mean otlp:{url}?"
-    if url.startswith("postgres://"):
-        return f"did you mean postgresql:{url.partition(':')[2]}?"
+    scheme, colon, rest = url.partition(":")
+    near = get_close_matches(scheme, targets(), n=1)
+    if colon and near:
+        return f"did you mean {near[0]}:{rest}?"
+    for suffix, wanted in ((".duckdb", "duckdb"), (".db", "duckdb"), (".parquet", "parquet")):
+        if url.endswith(suffix):
+            return f"did you mean {wanted}:{url}?"
     return f"choose one of {target_urls()}."
 
 

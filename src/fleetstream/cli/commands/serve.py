@@ -171,5 +171,5 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fail(message: str) -> int:
-    print(message, file=sys.stderr)
+    print(f"Error: {message}", file=sys.stderr)
     return UNUSABLE
