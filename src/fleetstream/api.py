@@ -19,6 +19,7 @@ from fleetstream.generate.generator import Generator
 from fleetstream.generate.labels import Label
 from fleetstream.generate.moments import now
 from fleetstream.model import DataType
+from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.run.control import Control
 from fleetstream.run.manifest import Manifest, read_manifest
 from fleetstream.run.options import make_spec
@@ -35,8 +36,8 @@ LABEL_COLUMNS = {
     "id": pa.string(),
     "incident": pa.string(),
     "place": pa.map_(pa.string(), pa.string()),
-    "start": pa.timestamp("us", "UTC"),
-    "end": pa.timestamp("us", "UTC"),
+    "start": TIMESTAMPS,
+    "end": TIMESTAMPS,
     "severity": pa.float64(),
     "effects": pa.list_(pa.string()),
     "directions": pa.list_(pa.string()),
@@ -139,13 +140,13 @@ def labels(
 
     The stretch is that of the run of a ``manifest`` (or its file), or from ``start`` to ``end`` of
     the options, which also name model and seed. There is one row per incident: ``id``, ``incident``
-    (its name in the model), ``place`` (a map of levels and texts), ``start`` and ``end`` (UTC; the
-    first moment that is not affected), ``severity`` (0–1), ``effects`` (a list of texts),
-    ``directions`` (for each effect ``up``, ``down``, ``both``, ``replaced`` or ``missing``),
-    ``parent`` (the id of the incident that it has spread from directly, null if from none),
-    ``root`` and ``cause`` (id and place of the incident where it began, which may be itself),
-    ``description``, and ``measures`` (a list of those that may differ, such as
-    ``service.latency_p50``: the targets of its effects, and what is calculated from these).
+    (its name in the model), ``place`` (a map of levels and texts), ``start`` and ``end`` (UTC,
+    without a time zone as in telemetry; the first moment that is not affected), ``severity`` (0–1),
+    ``effects`` (a list of texts), ``directions`` (for each effect ``up``, ``down``, ``both``,
+    ``replaced`` or ``missing``), ``parent`` (the id of the incident that it has spread from
+    directly, null if from none), ``root`` and ``cause`` (id and place of the incident where it
+    began, which may be itself), ``description``, and ``measures`` (a list of those that may differ,
+    such as ``service.latency_p50``: the targets of its effects, and what is calculated from these).
 
     With ``magnitudes``, the values of the affected series at the timestamps of the stretch are
     generated with and without incidents, and the column ``magnitudes`` says how they differ: a list

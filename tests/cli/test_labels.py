@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -66,6 +67,30 @@ def test_labels_name_the_measures_that_differ() -> None:
     for row in found:
         differing = [each["measure"] for each in row["magnitudes"]]
         assert [name for name in row["measures"] if name in differing] == differing
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_labels_and_telemetry_are_joined_by_time_in_any_time_zone(zone: str) -> None:
+    day: dict[str, Any] = {"model": "web-shop", "seed": 7, **DAY}
+    tables = {
+        "labels": fleetstream.labels(**day),
+        "telemetry": fleetstream.telemetry("service", **day).read_all(),
+        "points": fleetstream.point_labels("service", ["latency_p50"], **day).read_all(),
+    }
+    with duckdb.connect() as database:
+        database.execute(f"SET TimeZone = '{zone}'")
+        for name, table in tables.items():
+            database.register(name, table)
+        joined = database.execute("""
+            SELECT DISTINCT time, region, service FROM telemetry JOIN labels
+            ON time >= start AND time < "end" AND list_contains(measures, 'service.latency_p50')
+            AND region = place['region'] AND service = coalesce(place['service'], service)
+        """).fetchall()
+        affected = database.execute(
+            "SELECT time, region, service FROM points WHERE affected"
+        ).fetchall()
+    assert set(affected) <= set(joined)
+    assert len(affected) > 0.95 * len(joined)
 
 
 def test_all_forms_have_the_same_labels() -> None:

@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +154,8 @@ def test_an_alert_per_incident() -> None:
         assert all(
             isinstance(each, str) for each in {**alert["labels"], **alert["annotations"]}.values()
         )
-        assert datetime.fromisoformat(alert["startsAt"]) == row["start"]
-        assert datetime.fromisoformat(alert["endsAt"]) == row["end"]
+        assert datetime.fromisoformat(alert["startsAt"]) == row["start"].replace(tzinfo=UTC)
+        assert datetime.fromisoformat(alert["endsAt"]) == row["end"].replace(tzinfo=UTC)
 
 
 def test_labels_of_alerts_have_the_names_of_dimensions() -> None:

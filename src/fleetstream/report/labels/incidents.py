@@ -103,7 +103,7 @@ def _cells(labels: pa.Table) -> Iterator[list[Any]]:
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     """A label as JSON can have it."""
-    times = {name: row[name].isoformat().replace("+00:00", "Z") for name in ("start", "end")}
+    times = {name: f"{row[name].isoformat()}Z" for name in ("start", "end")}
     return {**row, "place": dict(row["place"]), "cause": dict(row["cause"]), **times}
 
 
