@@ -218,6 +218,9 @@ def test_a_scheduled_incident_is_in_the_manifest_of_its_run() -> None:
 
 def test_a_model_without_incidents(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels", "--seed", "7", "--start", "1h"]) == 0
+    assert "The model 'aws-devops' has no incidents" in capsys.readouterr().out
+    calm = ("--model", "web-shop", "--seed", "7", "--start", "1h", "--incidents", "off")
+    assert main(["labels", *calm]) == 0
     assert capsys.readouterr().out == "No incident happens in this time.\n"
 
 

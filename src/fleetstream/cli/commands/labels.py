@@ -101,6 +101,8 @@ def _label_incidents(options: argparse.Namespace, given: dict[str, Any]) -> None
         write_labels(found, options.out)
     elif options.format == "json":
         print_json(found)
+    elif not (model := _model(options, given)).incidents:
+        print(f"The model {model.name!r} has no incidents; `fleetstream model list` lists others.")
     else:
         show_labels(found)
 
