@@ -64,6 +64,7 @@ def facts(**changes: Any) -> RunFacts:
         "record_model": RecordModel.SINGLE,
         "sweeps": 0,
         "command": "fleetstream x",
+        "resume": "fleetstream ingest --resume x.json",
         "replay": "fleetstream replay kept",
         "verification": "fleetstream verify x.json",
         "write_price": 0.5,

@@ -22,6 +22,7 @@ from fleetstream.run.ledger import Ledger
 from fleetstream.run.manifest import read_manifest
 from fleetstream.run.undelivered import Kept
 from tests.report.runs import DiscardingSink, deliver, eventful, facts
+from tests.telemetry import TIMESTAMP
 from tests.terminal import FLEETSTREAM
 
 SCHEMA = json.loads(PAGE.read_bytes())
@@ -111,6 +112,17 @@ def test_people_see_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Repeat it:\n  fleetstream x\n" in text
     assert "Query it:\n  cat nothing\n" in text
     assert "Verify it:\n  fleetstream verify x.json\n" in text
+
+
+def test_a_run_that_was_stopped_can_be_continued(capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = Ledger()
+    ledger.swept(3, TIMESTAMP)
+    for sweeps, text in ((5, "3 of 5 sweeps"), (3, "3 sweeps"), (None, "3 sweeps")):
+        summary = summarise(facts(sweeps=sweeps), ledger, None, Kept())
+        printed = text_of(summary, capsys)
+        assert f", {text}\n" in printed
+        unfinished = sweeps == 5
+        assert ("Continue it:\n  fleetstream ingest --resume x.json\n" in printed) is unfinished
 
 
 def test_figures_that_a_target_does_not_have_are_left_out(

@@ -1,4 +1,4 @@
-"""The commands that repeat a run, verify it, and deliver what it could not."""
+"""The commands that repeat, continue and verify a run, and deliver what it could not."""
 
 import shlex
 import shutil
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 def repeat_command(spec: "RunSpec") -> str:
     """The command, quoted for a shell, that does what a run was to do from its start."""
     return shlex.join([_program(), "ingest", *command_arguments(spec)])
+
+
+def resume_command(manifest: Path | None) -> str | None:
+    """The command, quoted for a shell, that continues a run; None where it has no manifest."""
+    if manifest is None:
+        return None
+    return shlex.join([_program(), "ingest", "--resume", str(manifest)])
 
 
 def replay_command(spec: "RunSpec") -> str:

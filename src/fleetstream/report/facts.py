@@ -14,10 +14,10 @@ class RunFacts:
 
     ``parameters``, ``include`` and ``exclude`` are those that the generator was made with.
     ``sweeps`` is how many the run makes, None where it has no end. ``command`` repeats the run,
-    ``replay`` delivers what it could not, and ``verification`` verifies it, None where nothing can;
-    all three are for a shell. ``write_price`` is the price of a million metered writes in US
-    dollars. ``has_latency`` says that the times of requests are figures of the target, not those of
-    a function call.
+    ``replay`` delivers what it could not, ``resume`` continues it and ``verification`` verifies it,
+    both None where nothing can; all are for a shell. ``write_price`` is the price of a million
+    metered writes in US dollars. ``has_latency`` says that the times of requests are figures of the
+    target, not those of a function call.
     """
 
     generator: Generator
@@ -28,6 +28,7 @@ class RunFacts:
     record_model: RecordModel
     sweeps: int | None
     command: str
+    resume: str | None
     replay: str
     verification: str | None
     write_price: float

@@ -78,8 +78,9 @@ class Summary(msgspec.Struct, frozen=True):
     its beginning (ISO 8601, UTC). ``skipped`` counts sweeps left out because they could not start
     in time; ``replaced`` counts workers that were lost; ``disorder`` counts records sent later, out
     of order or twice. ``command`` repeats the run, ``query`` shows what it wrote,
-    ``verification`` verifies it and ``replay`` delivers the records that were not stored; all are
-    for a shell, and null where there is nothing to do. ``ended_by`` says why the run ended
+    ``verification`` verifies it, ``resume`` continues it and ``replay`` delivers the records that
+    were not stored; all are for a shell, and null where there is nothing to do. ``sweeps_wanted``
+    is null for a run without end. ``ended_by`` says why the run ended
     early, null where the user stopped it. ``undelivered_files`` contain the records that were not
     stored; ``lost`` counts rows that could not be kept either, by their Unix time in microseconds,
     for the reason ``lost_because``.
@@ -93,10 +94,12 @@ class Summary(msgspec.Struct, frozen=True):
     command: str
     query: str | None
     verification: str | None
+    resume: str | None
     replay: str | None
     started: str
     seconds: Amount
     sweeps: Count
+    sweeps_wanted: Count | None
     skipped: Count
     replaced: Count
     disorder: dict[str, Count]
@@ -113,6 +116,18 @@ class Summary(msgspec.Struct, frozen=True):
     lost: dict[str, Count]
     lost_because: str | None
 
+    @property
+    def commands(self) -> dict[str, str]:
+        """The commands that are of use after the run, by what they do."""
+        commands = {
+            "Continue it": self.resume,
+            "Deliver the rest": self.replay,
+            "Repeat it": self.command,
+            "Query it": self.query,
+            "Verify it": self.verification,
+        }
+        return {what: command for what, command in commands.items() if command is not None}
+
 
 def summarise(facts: RunFacts, ledger: Ledger, reason: str | None, kept: Kept) -> Summary:
     """The summary of a run that is over; ``reason`` says why, None where the user stopped it."""
@@ -126,10 +141,12 @@ def summarise(facts: RunFacts, ledger: Ledger, reason: str | None, kept: Kept) -
         command=facts.command,
         query=facts.sink.query_hint() if totals.stored.records else None,
         verification=facts.verification,
+        resume=facts.resume if totals.sweeps < (facts.sweeps or 0) else None,
         replay=facts.replay if kept.files else None,
         started=moment(int((time.time() - seconds) * MICROSECONDS)),
         seconds=seconds,
         sweeps=totals.sweeps,
+        sweeps_wanted=facts.sweeps,
         skipped=totals.skipped,
         replaced=totals.replaced,
         disorder=dict(totals.disorder),
@@ -199,14 +216,8 @@ def show_summary(summary: Summary) -> None:
         console.print(f"[bold]{name:<15}[/bold]{escape(figure)}")
     for line in (*_reason_lines(summary), *_loss_lines(summary)):
         console.print(line, markup=False)
-    for heading, command in (
-        ("Deliver the rest", summary.replay),
-        ("Repeat it", summary.command),
-        ("Query it", summary.query),
-        ("Verify it", summary.verification),
-    ):
-        if command:
-            console.print(f"\n{heading}:\n  {command}", markup=False)
+    for what, command in summary.commands.items():
+        console.print(f"\n{what}:\n  {command}", markup=False)
 
 
 def show_replay_summary(
@@ -234,7 +245,8 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "Target", summary.target
     yield "Fleet", counts(summary.fleet.series)
     yield "Seed", str(summary.seed)
-    yield "Total time", f"{duration(summary.seconds)}, {summary.sweeps:,} sweeps"
+    of_all = f" of {summary.sweeps_wanted:,}" if summary.resume else ""
+    yield "Total time", f"{duration(summary.seconds)}, {summary.sweeps:,}{of_all} sweeps"
     yield from _request_rows(summary.requests)
     yield "Delivered", _delivered(summary.stored, summary.records_per_second)
     if summary.unchanged:

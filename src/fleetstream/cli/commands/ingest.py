@@ -22,7 +22,7 @@ from fleetstream.cli.outcome import (
     warn_if_unencrypted,
 )
 from fleetstream.cli.parser import CommandParser
-from fleetstream.cli.repeat import repeat_command, replay_command, verify_command
+from fleetstream.cli.repeat import repeat_command, replay_command, resume_command, verify_command
 from fleetstream.cli.run_options import add_run_options, run_options, run_spec
 from fleetstream.run.options import Group
 
@@ -156,6 +156,7 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         record_model=run.spec.record_model,
         sweeps=run.sweeps,
         command=repeat_command(_to_repeat(run.spec, options)),
+        resume=resume_command(run.manifest_path),
         replay=replay_command(run.spec),
         verification=verify_command(run),
         write_price=options.write_price,
