@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import fleetstream
 from fleetstream.cli import main
 from fleetstream.model import builtin_models, load_model
 from fleetstream.report.labels.alertmanager import alerts, label_names
+from fleetstream.report.labels.labelled_series import labelled_series
 from tests.servers.alertmanager_server import Alertmanager
 
 STRETCH = ("--start", "2026-11-02", "--end", "2026-11-03T06:00:00Z", "--interval", "5m")
@@ -102,6 +105,45 @@ def tsb_ad(folder: Path) -> Iterator[tuple[dict[str, Any], pd.DataFrame, int]]:
         data = pd.read_csv(path)
         assert len(data.dropna()) == len(data)
         yield row, data, int(row["file_name"].split(".")[0].split("_")[-3])
+
+
+@pytest.mark.parametrize("together", [1, 10, 1_000])
+def test_series_are_told_apart_whatever_their_dimensions_are_called(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dimensions with the names of columns of the query, quotes in names, and values that miss."""
+    monkeypatch.setattr("fleetstream.report.labels.labelled_series.TOGETHER", together)
+    series = [("b", None, "x"), ("a", "1", "x"), ("a", None, "y"), ("a", None, "x")]
+    rows = [(*each, time, name) for time in (5, 9) for each in series for name in ("p", "q")]
+    *dimensions, times, measures = map(list, zip(*rows, strict=True))
+    values = [None if number == 3 else float(number) for number in range(len(rows))]
+    affected = [number % 5 == 3 for number in range(len(rows))]
+    table = pa.table(
+        {
+            **dict(zip(("key", "number", 'say "hi"'), dimensions, strict=True)),
+            "time": pa.array(times, pa.timestamp("us")),
+            "measure": measures,
+            "value": pa.array(values, pa.float64()),
+            "without_incidents": pa.array(values, pa.float64()),
+            "affected": affected,
+            "incidents": [[f"i{number}"] * each for number, each in enumerate(affected)],
+        }
+    )
+    found = list(labelled_series(table.to_reader(3)))
+    assert [tuple(each.dimensions.values()) for each in found] == [
+        series[place] for place in (1, 3, 2, 0)
+    ]
+    for each in found:
+        mine = [row for row, at in enumerate(rows) if at[:3] == tuple(each.dimensions.values())]
+        assert each.measures == ["p", "q"]
+        assert each.times.tolist() == [5, 9]
+        expected = [values[row] for row in mine]
+        shown = each.values.reshape(-1).tolist()
+        assert [None if math.isnan(one) else one for one in shown] == expected
+        assert each.affected.reshape(-1).tolist() == [affected[row] for row in mine]
+        assert each.incidents == {
+            divmod(place, 2): [f"i{row}"] for place, row in enumerate(mine) if affected[row]
+        }
 
 
 NAME = re.compile(

@@ -2,10 +2,11 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,14 @@ from fleetstream.generate.keys import Booleans
 from fleetstream.generate.points import POINT_COLUMNS
 from fleetstream.generate.schema import TIME
 
+if TYPE_CHECKING:
+    import duckdb
+
 Span = tuple[int, int]
 """The first and the last of some timestamps, in microseconds."""
+
+TOGETHER = 1_000_000
+"""Points that are put in the order of their series at once."""
 
 INDEX = "series.csv"
 """The file that says which file has which series."""
@@ -28,7 +35,7 @@ class LabelledSeries:
 
     ``times`` are in microseconds, of shape (times). ``values`` and ``affected`` have the shape
     (times, measures); a missing value is NaN. ``incidents`` has the ids of the incidents of each
-    point, of the same shape as nested lists.
+    affected point, by its time and measure.
     """
 
     dimensions: dict[str, str]
@@ -36,7 +43,7 @@ class LabelledSeries:
     times: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
     affected: Booleans
-    incidents: Sequence[Sequence[Sequence[str]]]
+    incidents: Mapping[tuple[int, int], Sequence[str]]
 
     def spans(self, measure: int) -> list[Span]:
         """Where incidents affect values of a measure that are there, in order of time.
@@ -47,7 +54,7 @@ class LabelledSeries:
         found: dict[str, Span] = {}
         for row in np.flatnonzero(self.affected[:, measure] & self.present[:, measure]).tolist():
             time = int(self.times[row])
-            for each in self.incidents[row][measure]:
+            for each in self.incidents[row, measure]:
                 found[each] = (found.get(each, (time, time))[0], time)
         joined: list[Span] = []
         for first, last in sorted(found.values()):
@@ -75,32 +82,52 @@ def labelled_series(points: pa.RecordBatchReader) -> Iterator[LabelledSeries]:
     names = [name for name in points.schema.names if name not in (*POINT_COLUMNS, TIME)]
     with duckdb.connect() as database:
         database.register("points", points)
-        database.execute("CREATE TABLE kept AS FROM points")
+        database.execute("CREATE TABLE kept AS SELECT * EXCLUDE (without_incidents) FROM points")
         by_row = "SELECT measure FROM kept GROUP BY measure ORDER BY min(rowid)"
         measures = [name for (name,) in database.execute(by_row).fetchall()]
-        columns = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
-        lists = ", ".join(
-            f"list({each} ORDER BY rowid)"
-            for each in (f"epoch_us({TIME})", "value", "affected", "incidents")
-        )
-        found = database.execute(
-            f"SELECT {columns}, {lists} FROM kept GROUP BY ALL ORDER BY {columns}"
-        )
-        while row := found.fetchone():
-            yield _series(dict(zip(names, row, strict=False)), measures, *row[len(names) :])
+        columns = ['"' + name.replace('"', '""') + '"' for name in names]
+        key = f"struct_pack({', '.join(f'{name} := kept.{name}' for name in columns)})"
+        database.execute(f"""
+            CREATE TABLE series AS SELECT key, row_number() OVER (ORDER BY key) AS number
+            FROM (SELECT DISTINCT {key} AS key FROM kept)
+        """)
+        keys = database.execute("SELECT key FROM series ORDER BY number").fetchall()
+        for first, last in _groups(database, len(keys)):
+            rows = database.sql(
+                f"SELECT series.number, {TIME}, value, affected, incidents FROM kept JOIN series "
+                f"ON {key} IS NOT DISTINCT FROM series.key WHERE series.number BETWEEN ? AND ? "
+                "ORDER BY series.number, kept.rowid",
+                params=(first, last),
+            ).to_arrow_table()
+            edges = rows["number"].to_numpy().searchsorted(range(first, last + 2))
+            for number, (begin, end) in enumerate(pairwise(edges.tolist()), first):
+                (dimensions,) = keys[number - 1]
+                yield _series(dimensions, measures, rows.slice(begin, end - begin))
 
 
-def _series(dimensions: dict[str, str], measures: list[str], *lists: list[Any]) -> LabelledSeries:
-    """A series of lists that have the measures of a timestamp beside each other."""
-    times, values, affected, incidents = lists
+def _groups(database: "duckdb.DuckDBPyConnection", series: int) -> Iterator[tuple[int, int]]:
+    """The first and last number of series that together have about :data:`TOGETHER` points."""
+    ((points,),) = database.execute("SELECT count(*) FROM kept").fetchall()
+    step = max(TOGETHER * series // max(points, 1), 1)
+    for first in range(1, series + 1, step):
+        yield first, min(first + step - 1, series)
+
+
+def _series(dimensions: dict[str, str], measures: list[str], rows: pa.Table) -> LabelledSeries:
+    """A series of rows that have the measures of a timestamp beside each other."""
     count = len(measures)
+    affected = rows["affected"].to_numpy()
+    places = np.flatnonzero(affected)
+    incidents = dict(
+        zip(places.tolist(), rows["incidents"].take(pa.array(places)).to_pylist(), strict=True)
+    )
     return LabelledSeries(
         dimensions,
         measures,
-        np.array(times[::count], np.int64),
-        np.array(values, np.float64).reshape(-1, count),
-        np.array(affected, np.bool_).reshape(-1, count),
-        [incidents[row : row + count] for row in range(0, len(incidents), count)],
+        rows[TIME].cast(pa.int64()).to_numpy()[::count],
+        rows["value"].to_numpy().reshape(-1, count),
+        affected.reshape(-1, count),
+        {divmod(place, count): ids for place, ids in incidents.items()},
     )
 
 
