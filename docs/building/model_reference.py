@@ -42,6 +42,22 @@ LAWS: tuple[type[msgspec.Struct], ...] = (
 )
 
 
+EXPRESSIONS = """\
+## Expressions
+
+An expression has numbers, names, parentheses, these operators, and the functions below.
+
+| operator | result |
+|---|---|
+| `+ - * /` | as in arithmetic; what is divided by 0 is missing |
+| `a // b`, `a % b` | the quotient, rounded down, and the remainder, which has the sign of `b` |
+| `a ** b` | a power |
+| `< <= > >= == !=` | 1 where the comparison holds, else 0; they may be chained: `0.1 < x < 0.9` |
+
+Conditions are combined by `a * b` (both hold), `max(a, b)` (one of them holds) and `1 - a` (it does
+not hold).
+"""
+
 UNLIMITED = 1e12
 """Greatest values from here on are no limit that anyone meets."""
 
@@ -64,22 +80,10 @@ def page() -> str:
     for struct in LAWS:
         tag = struct.__struct_config__.tag
         parts += [f"### `{tag}`\n", _described(struct), _fields(struct)]
-    names = ", ".join(
-        f"`{name}`" + ("" if least == 1 and most == 1 else f" ({_count(least, most)} arguments)")
-        for name, (_, least, most) in FUNCTIONS.items()
-    )
-    parts.append(
-        "## Expressions\n\nNumbers, names, parentheses, `+ - * / // % **`, the comparisons "
-        "`< <= > >= == !=`, which are 1 where they hold and else 0, and the functions "
-        f"{names}. Angles are in radians. Comparisons may be chained, as in `0.1 < x < 0.9`; "
-        "conditions are combined by `a * b` (both hold), `max(a, b)` (one of them holds) and "
-        "`1 - a` (it does not hold).\n"
-    )
-    return "\n".join(parts)
-
-
-def _count(least: int, most: int | None) -> str:
-    return f"{least} or more" if most is None else str(least)
+    parts += [EXPRESSIONS, "| function | result |\n|---|---|"]
+    for name, function in FUNCTIONS.items():
+        parts.append(f"| `{name}({', '.join(function.arguments)})` | {function.meaning} |")
+    return "\n".join(parts) + "\n"
 
 
 def _described(struct: type[msgspec.Struct]) -> str:
@@ -104,6 +108,8 @@ def _default(field: Any) -> str:
         return ""
     if isinstance(default, msgspec.Struct):
         return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     if isinstance(default, tuple | list | dict):
         return f"`{list(default)}`" if default else ""
     return f"`{default}`"

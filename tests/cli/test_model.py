@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tomllib
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from fleetstream.cli import main
 from fleetstream.model import builtin_models, load_model
 from fleetstream.model.json_schema import model_schema, starting_point
-from tests.generate.models import TEXT, document, toml
+from tests.generate.models import document, toml
 from tests.model.test_errors import SENSORS
 from tests.model.test_loading import BAD
 from tests.terminal import FLEETSTREAM
@@ -118,7 +119,7 @@ def test_a_copy_of_no_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     path = tmp_path / "copy.toml"
     names = ", ".join(builtin_models())
     error = said(capsys, "new", str(path), "--from", "mars", code=2)
-    assert f"There is no model 'mars'; choose {names}." in error
+    assert f"There is no model 'mars'; choose from {names}." in error
     assert not path.exists()
 
 
@@ -137,9 +138,25 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "show", "aws-devops", "--host-scal", "2", code=2)
     assert "Did you mean --host-scale?" in text
     assert text.endswith("Try `fleetstream model show --help`.")
-    assert "There is no model 'mars'; choose anomalies, aws-devops" in said(
+    assert "There is no model 'mars'; choose from anomalies, aws-devops" in said(
         capsys, "show", "mars", code=2
     )
+    text = said(capsys, "show", "kubernets", code=2)
+    assert "There is no model 'kubernets'; did you mean 'kubernetes'?" in text
+
+
+def test_the_name_of_a_file_without_its_ending(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.toml").write_text(SENSORS)
+    assert "There is no model 'my'; did you mean 'my.toml'?" in said(capsys, "check", "my", code=1)
+
+
+def test_a_file_that_begins_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(f"\ufeff{SENSORS}")
+    assert load_model(path) == load_model(Path(__file__).parents[1] / "model" / "sensors.toml")
 
 
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,9 +168,26 @@ def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
 VALIDATOR = jsonschema.Draft202012Validator(model_schema())
 
 
-@pytest.mark.parametrize("text", [TEXT, SENSORS, starting_point()], ids=["sample", "test", "start"])
+@pytest.mark.parametrize("text", [SENSORS, starting_point()], ids=["test", "start"])
 def test_models_follow_the_schema(text: str) -> None:
     VALIDATOR.validate(tomllib.loads(text))
+
+
+@pytest.mark.parametrize("name", builtin_models())
+def test_shipped_models_follow_the_schema(name: str) -> None:
+    path = files("fleetstream.model") / "builtin" / f"{name}.toml"
+    VALIDATOR.validate(tomllib.loads(path.read_text()))
+
+
+def test_the_schema_describes_every_key() -> None:
+    """Editors show it beside the key; TOML has no null, so none is offered."""
+    tables = {name: each for name, each in model_schema()["$defs"].items() if "properties" in each}
+    for name, table in tables.items():
+        for key, value in table["properties"].items():
+            assert value["description"].endswith((".", "?")), (name, key)
+    assert '"null"' not in json.dumps(model_schema())
+    hold = tables["Life"]["properties"]["hold"]["description"]
+    assert hold.startswith("Of the slots under one parent,")
 
 
 TYPE_MISTAKES = ["misspelt key", "missing key", "wrong type", "unknown law", "unknown type"]

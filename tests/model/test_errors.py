@@ -27,20 +27,52 @@ MISTAKES = [
     ("* sensors", "* sensor", "18:22: 'site.size * sensor' refers to 'sensor'"),
     ("{site}-{sensor.n", "{sites}-{sensor.n", "19:11: '{sites}-{sensor.number}' refers to 'site"),
     ('level = "site"', 'level = "sites"', "36:9: kinds.states.level is 'sites', but there is no"),
-    ('level = "site"', "level = 7", "36:9: expected text, but this is an integer."),
+    (
+        'level = "site"',
+        "level = 7",
+        '36:9: expected text, but this is an integer; write it in quotes, "7".',
+    ),
+    (
+        "mean = 20",
+        'mean = "20"',
+        "28:34: expected a number, but this is text; write it without quotes, 20.",
+    ),
     ('"normal"', '"norml"', "28:17: there is no law 'norml'; did you mean 'normal'?"),
-    ("sd = 3", "sd = -3", "28:43: expected a number >= 0.0."),
+    ("sd = 3", "sd = -3", "28:43: expected a number >= 0."),
     ("max(0", "mx(0", "32:15: 'mx(0, temperature)' is not allowed"),
     ("temperature) *", "temprature) *", "32:22: 'fahrenheit' refers to 'temprature', which is n"),
     ("VARCHAR", "VARCAHR", "39:27: there is no type 'VARCAHR'; did you mean 'VARCHAR'?"),
-    ("off = 0.5", "off = 0.4", "39:38: the shares must be 0 or more and add up to 1."),
+    ("off = 0.5", "off = 0.4", "39:73: the shares must be 0 or more and add up to 1."),
     ('noun = "states"\n', "", "34:1: the key 'noun' is missing."),
     (
         'noun = "states"',
         'noun = "states"\ninterval = "30"',
         "36:12: expected a duration such as 30s, 24h or 1h30m.",
     ),
-    ("minimum = 1", "minimum = 4", "4:1: the default of a parameter must be from its minimum"),
+    ("minimum = 1", "minimum = 4", "5:11: the default of a parameter must be from its mini"),
+    ("32 + max(0, temperature) * 9 / 5", "", "32:9: '' is not an expression."),
+    ("32 + max(0, temperature) * 9 / 5", "1" + "+1" * 500, f"32:9: '1{'+1' * 39}+…' has more"),
+    (
+        'value = "32 +',
+        'decimals = 13\nvalue = "32 +',
+        "32:12: the decimals of 'fahrenheit' must be",
+    ),
+    ('name = "fahrenheit"', 'name = "site"', "24:16: dimensions, variables and measures of a k"),
+    (
+        'value = { law = "normal", mean = 20, sd = 3 }',
+        'value = "fahrenheit"',
+        "28:9: 'temperature' refers to itself, through 'fahrenheit'.",
+    ),
+    (
+        'name = "south"',
+        'name = "north"',
+        "13:14: two members of the level 'site' have the same name, 'north'.",
+    ),
+    (
+        "size = 2",
+        'size = "2"',
+        "13:14: the attribute site.size has values of different types in 'north' and 'south'.",
+    ),
     ("[kinds.states]", "[kinds.states", "34:14: not valid TOML: Expected ']'"),
     ("# where", "# where ü\0", "10:25: not valid TOML: "),
     (
@@ -79,6 +111,10 @@ def test_a_mistake_has_its_position(right: str, wrong: str, expected: str, tmp_p
         ("max(0", "mx(0", "max"),
         ("{sensor.number}", "{sensor.numbre}", "sensor.number"),
         ('shard_level = "sensor"', 'shard_level = "senso"', "sensor"),
+        ('level = "sensor"', 'level = "sensors"', "sensor"),  # the name of a parameter
+        ('"south", size', '"south", sise', "size"),
+        ("9 / 5", "9 / 5 + temperatur", "temperature"),
+        ('"VARCHAR"', '"varchar"', "VARCHAR"),
     ],
 )
 def test_the_nearest_name_that_is_valid_is_suggested(

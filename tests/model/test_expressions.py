@@ -98,14 +98,12 @@ def test_expressions_compute_what_python_does(text: str) -> None:
         "open('file')",
         "a.b()",
         "().__class__",
-        "a if a else a",
         "[a for a in a]",
         "a @ 9",
         "a[0]",
         "'a'",
         "1 < a in a",
         "a in a",
-        "a and a",
         "min(*a)",
         "min(a, key=a)",
         "lambda: a",
@@ -119,6 +117,23 @@ def test_forbidden_syntax(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "open", None)
     with pytest.raises(ValueError, match="is not allowed in an expression, which may have numbers"):
         Expression(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("a > 1 and b > 1", "(a > 1) * (b > 1)"),
+        ("a or b", "max(a, b)"),
+        ("not a", "1 - a"),
+        ("a if b else 0", "where(b, a, 0)"),
+        ("a ^ 2", "a ** 2"),
+        ("pow(a, 2)", "a ** 2"),
+    ],
+)
+def test_what_other_languages_write_has_another_form(text: str, instead: str) -> None:
+    with pytest.raises(ValueError, match="is not allowed in an expression; write "):
+        Expression(text)
+    Expression(instead)
 
 
 def test_limits() -> None:

@@ -84,7 +84,7 @@ BAD: dict[str, tuple[Change, str]] = {
     ),
     "cycle": (
         lambda d: metrics(d)["measures"][1].update(value="cpu_idle / 2"),
-        "refers to itself",
+        "'cpu_system' refers to itself, through 'cpu_idle'",
     ),
     "code": (
         lambda d: metrics(d)["measures"][1].update(value="__import__('os')"),
@@ -124,7 +124,7 @@ BAD: dict[str, tuple[Change, str]] = {
     ),
     "members of other attributes": (
         lambda d: level(d, "region")["members"][0].update(size=1),
-        "the members of the level 'region' differ in attributes",
+        "the member 'us-east-2' of the level 'region' does not have the attribute 'size'",
     ),
     "attribute of two types": (
         lambda d: level(d, "region")["members"][0].update(cells="many"),
@@ -152,11 +152,11 @@ BAD: dict[str, tuple[Change, str]] = {
     ),
     "measures of one name": (
         lambda d: metrics(d)["measures"][0].update(name="cpu_idle"),
-        "dimensions, variables and measures of a kind need different names",
+        "need different names, but two have the name 'cpu_idle'",
     ),
     "measure with the name of a dimension": (
         lambda d: metrics(d)["measures"][-1].update(name="region"),
-        "dimensions, variables and measures of a kind need different names",
+        "need different names, but two have the name 'region'",
     ),
     "measure named time": (
         lambda d: metrics(d)["measures"][-1].update(name="time"),
@@ -194,15 +194,15 @@ BAD: dict[str, tuple[Change, str]] = {
     ),
     "infinite bound": (
         lambda d: law(d, law="uniform", low=0, high=float("inf")),
-        "expected a number <= 1000000000000000.0.",
+        "expected a number <= 1e+15.",
     ),
     "bound that is no number": (
         lambda d: law(d, law="uniform", low=float("nan"), high=1),
-        "expected a number >= -1000000000000000.0.",
+        "expected a number >= -1e+15.",
     ),
     "negative deviation": (
         lambda d: law(d, law="normal", mean=0, sd=-1),
-        "expected a number >= 0.0.",
+        "expected a number >= 0.",
     ),
     "unknown law": (
         lambda d: law(d, law="unifrom", low=0, high=1),
@@ -270,7 +270,7 @@ BAD: dict[str, tuple[Change, str]] = {
     ),
     "probability above 1": (
         lambda d: law(d, law="bernoulli", probability=1.5),
-        "expected a number <= 1.0.",
+        "expected a number <= 1.",
     ),
     "birth without a life": (
         lambda d: metrics(d)["measures"][1].update(value="time - birth"),
@@ -309,7 +309,10 @@ BAD: dict[str, tuple[Change, str]] = {
         "there is no key 'shard_levle' here; did you mean 'shard_level'?",
     ),
     "missing key": (lambda d: d.pop("name"), "the key 'name' is missing."),
-    "wrong type": (lambda d: d.update(name=3), "expected text, but this is an integer."),
+    "wrong type": (
+        lambda d: d.update(name=3),
+        'expected text, but this is an integer; write it in quotes, "3".',
+    ),
 }
 UNIFORM = {"law": "uniform", "low": 0, "high": 1}
 
@@ -383,7 +386,7 @@ GENERATED_ONLY: dict[str, tuple[Change, str]] = {
     ),
     "fraction as a count": (
         lambda d: level(d, "cell").update(count="region.cells / 2"),
-        "'region.cells / 2' is not an integer; divide by // instead of /.",
+        "'region.cells / 2' is not an integer; write // instead of /, and a product instead of",
     ),
     "division by zero": (
         lambda d: level(d, "cell").update(count="region.cells // (1 - 1)"),

@@ -373,7 +373,10 @@ class Topology:
         except FloatingPointError as error:
             raise ModelFault(f"{text!r} cannot be calculated: {error}.", *path) from error
         if result.dtype != np.int64:
-            raise ModelFault(f"{text!r} is not an integer; divide by // instead of /.", *path)
+            raise ModelFault(
+                f"{text!r} is not an integer; write // instead of /, and a product instead of **.",
+                *path,
+            )
         return result
 
 

@@ -21,6 +21,14 @@ from fleetstream.model.problems import Path, Problem, hint_at, rule_broken
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _NAME = re.compile(r"[^\W\d][\w-]*(?:\.[^\W\d]\w*)*")
 
+_SUBJECT = re.compile(r"(?:the )?(\w+) (?:of|is|has|must|are)\b")
+
+_UNKNOWN = re.compile(r"no such|not defined|unknown|not an integer|not a level|no level of")
+"""In messages about a name that is not there, though it may be the name of something else."""
+
+SHOWN = 80
+"""Characters of a text of the file that a message quotes, at most."""
+
 ATTEMPTS = 200
 """Places that are tried, at most."""
 
@@ -44,11 +52,15 @@ def located(content: dict[str, Any], problem: Problem) -> Located:
     value, hint = hint_at(content, problem.path)
     document = _Document(value, hint, problem.message)
     place = document.culprit()
-    if place is None:
-        return Located(problem.path, problem.message, at_key=True)
-    near = document.replacement(place)
-    message = f"{problem.message}; did you mean {near!r}?" if near else problem.message
-    return Located((*problem.path, *place.path), message, place.at_key, place.offset)
+    message = _QUOTED.sub(_shown, problem.message)
+    if place is not None and (near := document.replacement(place)):
+        return _at(problem, place, f"{message}; did you mean {near!r}?")
+    subject = _SUBJECT.match(problem.message)
+    if subject and isinstance(value, dict) and subject[1] in value:
+        return Located((*problem.path, subject[1]), message)
+    if place is not None:
+        return _at(problem, place, message)
+    return Located(problem.path, message, at_key=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,21 @@ class _Place:
     offset: int = 0
 
 
+def _at(problem: Problem, place: _Place, message: str) -> Located:
+    return Located((*problem.path, *place.path), message, place.at_key, place.offset)
+
+
+def _shown(quoted: re.Match[str]) -> str:
+    """A quoted text, or the beginning of a long one."""
+    text = quoted[0]
+    return text if len(text) <= SHOWN + 2 else f"{text[: SHOWN + 1]}…{text[-1]}"
+
+
+def _whole(word: str) -> re.Pattern[str]:
+    """A word that is not part of a longer one."""
+    return re.compile(rf"(?<![\w.]){re.escape(word)}(?![\w.])")
+
+
 class _Document:
     """A value whose rules are not met."""
 
@@ -71,17 +98,21 @@ class _Document:
         self._strings = list(_strings(value))
 
     def culprit(self) -> _Place | None:
-        """The word that the message is about."""
+        """The word that the message is about; of several that are the same, the last."""
         quoted = [str(ast.literal_eval(text)) for text in _QUOTED.findall(self._message)]
-        places = [place for word in reversed(quoted) if word for place in self._places(word)]
-        changed = []
+        places = [place for word in reversed(quoted) for place in self._places(word)]
+        changed, mended = list[_Place](), list[_Place]()
         for place in places[:ATTEMPTS]:
+            if mended and place.word != mended[0].word:
+                break
             message = self._with(place, OTHER)
-            if message == self._message.replace(place.word, OTHER):
+            if message == _whole(place.word).sub(OTHER, self._message):
                 return place
-            if message != self._message:
+            if message is None:
+                mended.append(place)
+            elif message != self._message:
                 changed.append(place)
-        return next(iter([*changed, *places]), None)
+        return next(iter([*mended[::-1], *changed, *places]), None)
 
     def replacement(self, place: _Place) -> str | None:
         """A name of the file in whose place the message goes away."""
@@ -90,8 +121,9 @@ class _Document:
         if not _NAME.fullmatch(word):
             return None
         names = list(FUNCTIONS) if call else self._names(place)
-        if word in names:
+        if word in names and not _UNKNOWN.search(self._message):
             return None
+        names = [name for name in names if name != word]
         place = _Place(place.path, word, place.at_key, place.offset)
         for near in get_close_matches(word, names, n=5, cutoff=0.7):
             message = self._with(place, near)
@@ -115,14 +147,14 @@ class _Document:
 
     def _places(self, word: str) -> list[_Place]:
         """Where a word is: in longer texts, as a whole text, as a key."""
-        whole = re.compile(rf"(?<![\w.]){re.escape(word)}(?![\w.])")
+        whole = _whole(word)
         inside, alone, keys = [], [], []
         for path, text, at_key in self._strings:
             if at_key and text == word:
                 keys.append(_Place(path, word, at_key))
             elif text == word:
                 alone.append(_Place(path, word, at_key))
-            elif not at_key and (match := whole.search(text)):
+            elif word and not at_key and (match := whole.search(text)):
                 inside.append(_Place(path, word, at_key, match.start()))
         return [*inside, *alone, *keys]
 

@@ -258,7 +258,9 @@ class SizedEvents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Histogram(SizedEvents, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Counts of events by their size, as Prometheus counts them.
 
-    Events come as a :class:`Counter` of these parameters counts them; their sizes follow ``law``.
+    Events come as the law ``counter`` counts them: ``rate`` per second times a ``driver``, with
+    ``spread``, ``noise`` and ``period``. Their sizes follow ``law``, in ``unit``; what has this
+    unit is rounded to ``decimals``.
     The measures are ``NAME_bucket_le_BOUND``, the total of events up to each of the ``buckets``,
     ``NAME_count``, the total of all, and ``NAME_sum``, the total size, in which each event counts
     as the middle of its bucket.
@@ -278,7 +280,9 @@ class QuantileSummary(
 ):
     """Quantiles of the sizes of recent events, with their number and total size in all.
 
-    Events come as a :class:`Counter` of these parameters counts them; their sizes follow ``law``.
+    Events come as the law ``counter`` counts them: ``rate`` per second times a ``driver``, with
+    ``spread``, ``noise`` and ``period``. Their sizes follow ``law``, in ``unit``; what has this
+    unit is rounded to ``decimals``.
     The measures are ``NAME_quantile_Q`` for each of the ``quantiles``, of the events of about the
     last ``window``, ``NAME_count``, the total of all events, and ``NAME_sum``, their total size.
     """

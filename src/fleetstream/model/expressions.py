@@ -11,26 +11,50 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int | None]] = {
-    "min": (lambda *values: reduce(np.minimum, values), 1, None),
-    "max": (lambda *values: reduce(np.maximum, values), 1, None),
-    "clip": (np.clip, 3, 3),
-    "where": (lambda condition, yes, no: np.where(condition != 0, yes, no), 3, 3),
-    "abs": (np.abs, 1, 1),
-    "floor": (np.floor, 1, 1),
-    "ceil": (np.ceil, 1, 1),
-    "round": (np.rint, 1, 1),
-    "sqrt": (np.sqrt, 1, 1),
-    "exp": (np.exp, 1, 1),
-    "log": (np.log, 1, 1),
-    "sin": (np.sin, 1, 1),
-    "cos": (np.cos, 1, 1),
+
+class Function(NamedTuple):
+    """A function in expressions.
+
+    ``arguments`` are those that it takes, as documentation names them; where the last one is
+    ``…``, there may be more, and one is enough.
+    """
+
+    calculate: Callable[..., Any]
+    arguments: tuple[str, ...]
+    meaning: str
+
+    @property
+    def takes(self) -> tuple[int, int | None]:
+        """The least and the greatest number of arguments, None for any."""
+        return (1, None) if self.arguments[-1] == "…" else (len(self.arguments),) * 2
+
+
+FUNCTIONS = {
+    "min": Function(lambda *values: reduce(np.minimum, values), ("a", "b", "…"), "the least"),
+    "max": Function(lambda *values: reduce(np.maximum, values), ("a", "b", "…"), "the greatest"),
+    "clip": Function(
+        np.clip, ("x", "low", "high"), "`x`, but `low` where it is lower and `high` where higher"
+    ),
+    "where": Function(
+        lambda condition, yes, no: np.where(condition != 0, yes, no),
+        ("condition", "a", "b"),
+        "`a` where the condition holds, that is where it is not 0, else `b`",
+    ),
+    "abs": Function(np.abs, ("x",), "the absolute value"),
+    "floor": Function(np.floor, ("x",), "the greatest integer that is not above `x`"),
+    "ceil": Function(np.ceil, ("x",), "the least integer that is not below `x`"),
+    "round": Function(np.rint, ("x",), "the nearest integer; of two, the even one"),
+    "sqrt": Function(np.sqrt, ("x",), "the square root; of a negative number, a missing value"),
+    "exp": Function(np.exp, ("x",), "e to the power of `x`"),
+    "log": Function(np.log, ("x",), "the natural logarithm; of 0 or less, a missing value"),
+    "sin": Function(np.sin, ("x",), "the sine of an angle in radians"),
+    "cos": Function(np.cos, ("x",), "the cosine of an angle in radians"),
 }
-"""Each function, and the least and the greatest number of its arguments (None for any)."""
+"""The functions in expressions, by name."""
 
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -87,7 +111,7 @@ class Expression:
     @cached_property
     def _compiled(self) -> tuple[Evaluate, frozenset[str]]:
         if len(self.text) > MAX_LENGTH:
-            raise ValueError(f"an expression has more than {MAX_LENGTH:,} characters")
+            raise ValueError(f"{self.text!r} has more than {MAX_LENGTH:,} characters")
         try:
             tree = ast.parse(self.text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -142,7 +166,8 @@ class _Compiler:
         return evaluate
 
     def _call(self, node: ast.Call, called: str, depth: int) -> Evaluate:
-        function, least, greatest = FUNCTIONS[called]
+        function = FUNCTIONS[called].calculate
+        least, greatest = FUNCTIONS[called].takes
         if not least <= len(node.args) <= (greatest or len(node.args)):
             wanted = f"{least} or more" if greatest is None else f"{least}"
             raise ValueError(
@@ -162,11 +187,30 @@ class _Compiler:
         return ".".join([node.id, *reversed(parts)])
 
     def _not_allowed(self, node: ast.expr) -> ValueError:
+        segment = ast.get_source_segment(self._text, node)
+        if instead := _instead(node):
+            return ValueError(f"{segment!r} is not allowed in an expression; write {instead}")
         return ValueError(
-            f"{ast.get_source_segment(self._text, node)!r} is not allowed in an expression, which "
-            f"may have numbers up to 2**53, names, + - * / // % **, comparisons, parentheses, and "
-            f"the functions {', '.join(FUNCTIONS)}"
+            f"{segment!r} is not allowed in an expression, which may have numbers up to 2**53, "
+            "names, + - * / // % **, comparisons, parentheses, and the functions "
+            f"{', '.join(FUNCTIONS)}"
         )
+
+
+def _instead(node: ast.expr) -> str | None:
+    """How to write what Python and other languages have another operator or function for."""
+    match node:
+        case ast.BoolOp(op=ast.And()):
+            return "a * b, where both conditions must hold"
+        case ast.BoolOp(op=ast.Or()):
+            return "max(a, b), where one of the conditions must hold"
+        case ast.UnaryOp(op=ast.Not()):
+            return "1 - a, where the condition must not hold"
+        case ast.IfExp():
+            return "where(condition, a, b)"
+        case ast.BinOp(op=ast.BitXor()) | ast.Call(func=ast.Name(id="pow")):
+            return "a ** b for a power"
+    return None
 
 
 def _is_one(value: Any) -> bool:

@@ -22,10 +22,11 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     It acts on a ``driver`` as all kinds below follow it, or in one ``kind`` on a measure or
     variable, its ``target``; what is calculated from these changes with them. It does one thing: it
-    multiplies the value, adds to it or replaces it by an expression, puts in its place the value
-    without incidents of so many seconds earlier (``delay``; later where it is negative), or makes
-    it missing (``drop``). Without a target, it delays or drops all measures of the kind. A value
-    is also missing where the expression is not defined, or the result too large for its type.
+    multiplies the value by an expression (``multiply``), adds one to it (``add``), puts one in its
+    place (``replace``) or the value without incidents of so many seconds earlier (``delay``; later
+    where it is negative), or makes it missing (``drop``). Without a target, it delays or drops all
+    measures of the kind. A value is also missing where the expression is not defined, or the
+    result too large for its type.
     """
 
     driver: str | None = None
@@ -125,6 +126,7 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A kind of incident that happens to the rows of ``level``, each independently.
 
+    Its ``effects`` are what it does to the series there and below.
     It happens ``every`` so often on average, lasts from ``shortest`` to ``longest``, and has a
     severity between ``mildest`` and ``worst``; ``only`` limits it to rows with some texts of
     levels, such as ``{ service = ["cart", "search"] }``. An incident ends early when the next of

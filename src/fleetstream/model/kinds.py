@@ -46,6 +46,7 @@ MAX_DECIMALS = 12
 class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A value that measures refer to and that is not written itself.
 
+    ``value`` is a law or an expression, as of a measure, rounded to ``decimals`` if there are some.
     A variable that is ``fixed`` has one value per series, independent of seed and time.
     """
 
@@ -73,6 +74,9 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A measure of each series of a kind.
 
+    Its ``type`` is DOUBLE unless it is another; a DOUBLE is rounded to ``decimals``. ``group`` and
+    ``description`` are for people: what measures it belongs to, and what it says.
+
     ``value`` is a law or an expression over variables and measures of the same series, which are
     rounded to their decimals before they are used, over drivers, over integers of the levels
     (``silo.number``), over ``time`` and, where series come and go, ``age`` and ``birth``. It is
@@ -82,7 +86,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     A BOOLEAN measure is true where its value is not 0, and 1 or 0 where other expressions refer to
     it. The value of a TIMESTAMP measure is a number of seconds since 1970, rounded to milliseconds,
-    from 1970 to 2262. Only a DOUBLE has decimals.
+    from 1970 to 2262.
 
     A VARCHAR measure has the texts of its law ``choice``, or of its list ``words``: ``value`` is
     then the position in the list (from 0), rounded and limited to it. Other expressions cannot
@@ -149,12 +153,13 @@ class HistogramPart(Measure, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """A kind of series: one series per row of a level, all with the same dimensions and measures.
+    """A kind of series: one per row of ``level``, all with the same dimensions and ``measures``.
 
-    ``dimensions`` maps each dimension's name to the template of its values; ``title`` is the
-    template of a short name for people, and ``noun`` what the series are, in the plural. A kind
-    with an ``interval`` is measured in the first sweep of each such period only. Each of the
-    ``histograms`` and ``summaries`` stands for several measures, which follow the others.
+    ``variables`` are values that measures are calculated from. ``dimensions`` maps each dimension's
+    name to the template of its values; ``title`` is the template of a short name for people, and
+    ``noun`` what the series are, in the plural. A kind with an ``interval`` is measured in the
+    first sweep of each such period only. Each of the ``histograms`` and ``summaries`` stands for
+    several measures, which follow the others.
     """
 
     noun: str
@@ -177,7 +182,10 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         _ = self.interval_us
         names = [each.name for each in self.variables] + [each.name for each in self.measures]
         if len(set(names)) < len(names) or self.dimensions.keys() & set(names):
-            raise ValueError("dimensions, variables and measures of a kind need different names")
+            raise ValueError(
+                "dimensions, variables and measures of a kind need different names, but two have "
+                f"the name {_repeated([*self.dimensions, *names])!r}"
+            )
         if not self.dimensions or not self.measures:
             raise ValueError("a kind needs at least one dimension and one measure")
         for reserved in sorted(CLOCKS & {*self.dimensions, *names}):
@@ -225,7 +233,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         try:
             return [sources[name] for name in TopologicalSorter(needs).static_order()]
         except CycleError as error:
-            raise ValueError(f"{error.args[1][0]!r} refers to itself") from None
+            raise ValueError(_circle(error.args[1], list(sources))) from None
 
     @cached_property
     def driver_names(self) -> frozenset[str]:
@@ -288,6 +296,21 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def measure(self, name: str) -> Measure | None:
         """The measure of that name, None where there is none."""
         return next((each for each in self.measures if each.name == name), None)
+
+
+def _repeated(names: list[str]) -> str:
+    """The first name that is there twice."""
+    return next(name for name in names if names.count(name) > 1)
+
+
+def _circle(names: list[str], order: list[str]) -> str:
+    """The message for names each of which the next refers to; the last is the first again."""
+    circle = names[:0:-1]
+    first = min(range(len(circle)), key=lambda place: order.index(circle[place]))
+    name, *through = circle[first:] + circle[:first]
+    return f"{name!r} refers to itself" + (
+        f", through {' and '.join(map(repr, through))}" if through else ""
+    )
 
 
 def _check_decimals(name: str, decimals: int) -> None:

@@ -1,5 +1,6 @@
 """The levels of a model's topology, and the names that expressions and templates may refer to."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated
 
@@ -41,6 +42,8 @@ class Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the position of that row (from 0), an expression. What happens to that row happens to what is
     below it, and expressions and templates that may refer to this level's text may refer to that
     level's.
+
+    Its ``name`` is what expressions and templates call it.
 
     A level ``x`` has either ``members``, listed here or named by an attribute that lists them, or a
     ``count``, an expression, and a ``label``, a template. Expressions and templates of this level
@@ -224,17 +227,26 @@ def _check_options(choice: str, options: Sequence[Option]) -> None:
 
 
 def _check_members(level: str, members: Sequence[Member]) -> None:
-    names = [member.get("name") for member in members]
-    if not names or not all(isinstance(name, str) for name in names):
+    names = [str(name) for member in members if isinstance(name := member.get("name"), str)]
+    if not members or len(names) < len(members):
         raise ValueError(f"each member of the level {level!r} needs a name")
-    if len(set(map(str, names))) < len(names):
-        raise ValueError(f"two members of the level {level!r} have the same name")
-    if any(member.keys() != members[0].keys() for member in members):
-        raise ValueError(f"the members of the level {level!r} differ in attributes")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"two members of the level {level!r} have the same name, {name!r}")
+    for name, member in zip(names, members, strict=True):
+        what = f"unlike {names[0]!r}, the member {name!r} of the level {level!r}"
+        for attribute in sorted(member.keys() - members[0].keys()):
+            raise ValueError(f"{what} has the attribute {attribute!r}")
+        for attribute in sorted(members[0].keys() - member.keys()):
+            raise ValueError(f"{what} does not have the attribute {attribute!r}")
     for attribute in members[0]:
         values = [member[attribute] for member in members]
-        if len(set(map(type, values))) > 1:
-            raise ValueError(f"the attribute {level}.{attribute} has values of different types")
+        for name, value in zip(names, values, strict=True):
+            if type(value) is not type(values[0]):
+                raise ValueError(
+                    f"the attribute {level}.{attribute} has values of different types in "
+                    f"{names[0]!r} and {name!r}"
+                )
         for value in values:
             if isinstance(value, list) and len(set(value)) < len(value):
                 raise ValueError(f"the attribute {level}.{attribute} lists a name twice")

@@ -1,5 +1,6 @@
 """Reads model files: those shipped in ``builtin/`` by name, others by path."""
 
+import codecs
 import re
 import tomllib
 from collections.abc import Iterator
@@ -88,15 +89,26 @@ def builtin_content(name: str, otherwise: str = "") -> bytes:
     Raises ValueError where there is none of that name; ``otherwise`` ends its message.
     """
     if name not in builtin_models():
-        raise ValueError(
-            f"There is no model {name!r}; choose {', '.join(builtin_models())}{otherwise}."
-        )
+        raise ValueError(f"There is no model {name!r}; {_other_model(name, otherwise)}")
     return (files("fleetstream.model") / "builtin" / f"{name}{_SUFFIX}").read_bytes()
+
+
+def _other_model(name: str, otherwise: str) -> str:
+    """What to name instead of a model that is not there, as the end of a sentence."""
+    from fleetstream.model.suggestions import suggested
+
+    file = f"{name}{_SUFFIX}"
+    if otherwise and Path(file).is_file():
+        return f"did you mean {file!r}?"
+    near = suggested(name, builtin_models())
+    if near.endswith("?"):
+        return near
+    return f"{near.removesuffix('.')}{otherwise}."
 
 
 def _bytes(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ValueError(f"The model {path!r} cannot be read: {reason}.") from error

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from fleetstream.model.durations import DurationText
 from fleetstream.model.schema import Model
 from fleetstream.model.suggestions import suggested
 
@@ -74,8 +75,11 @@ def _problems(value: Any, hint: Any, path: Path) -> list[Problem]:
     choices = _choices(hint)
     if choices and isinstance(value, str):
         return [Problem(path, f"there is no {path[-1]} {value!r}; {suggested(value, choices)}")]
+    if DurationText in (hint, *get_args(hint)) and message.startswith("Expected `"):
+        return [Problem(path, "expected a duration such as 30s, 24h or 1h30m")]
     plain = _plain(message)
-    return [Problem(path, plain, is_rule=plain == message)]
+    is_rule = plain == message
+    return [Problem(path, plain if is_rule else plain + _rewritten(value, plain), is_rule=is_rule)]
 
 
 def _inner(value: Any, hint: Any, path: Path) -> Iterator[Problem]:
@@ -186,8 +190,22 @@ _TYPE_NAMES = {
 }
 
 
+def _rewritten(value: Any, message: str) -> str:
+    """How to write a value of which only the quotes are wrong, as the end of a sentence."""
+    expected = message.partition(", but ")[0]
+    numeric = re.search("integer|number", expected)
+    if isinstance(value, str) and numeric:
+        form = r"-?\d+" if numeric[0] == "integer" else r"-?\d+(\.\d+)?"
+        return f"; write it without quotes, {value}" if re.fullmatch(form, value) else ""
+    if type(value) in (int, float) and "text" in expected and not numeric:
+        return f'; write it in quotes, "{value}"'
+    return ""
+
+
 def _plain(message: str) -> str:
     """A message of msgspec about types in the words of TOML; any other message as it is."""
+    if message.startswith("Invalid RFC3339"):
+        return "expected a time such as 2026-11-01T00:00:00Z"
     if not message.startswith("Expected `"):
         return message
 
@@ -195,7 +213,6 @@ def _plain(message: str) -> str:
         names = [name for name in match[1].split(" | ") if name != "null"]
         return " or ".join(_TYPE_NAMES.get(name, name) for name in names)
 
-    if " matching regex " in message:  # durations are the only texts of which a form is asked
-        return "expected a duration such as 30s, 24h or 1h30m"
     plain = re.sub(r"`([^`]*)`", named, message)
+    plain = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):g}", plain)
     return plain.replace("Expected", "expected").replace(", got ", ", but this is ")

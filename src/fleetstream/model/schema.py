@@ -20,7 +20,10 @@ from fleetstream.model.levels import (
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An integer that a run may set, such as the number of hosts."""
+    """An integer that a run may set, such as the number of hosts.
+
+    Without that it is ``default``; it must be from ``minimum`` to ``maximum``.
+    """
 
     default: int
     minimum: int
@@ -45,6 +48,10 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A system to simulate.
+
+    Runs may set its ``parameters``. ``levels`` are its topology, ``kinds`` its series, ``drivers``
+    what many of them follow, such as a load, ``incidents`` what goes wrong. ``overlay`` says which
+    measures some options change.
 
     Each of the ``levels`` is listed after the one above it; their order and that of kinds and
     measures is the order of the output and affects no value. A run that is split among machines

@@ -12,9 +12,10 @@ COMPARED = 10_000
 
 def suggested(name: str, names: Sequence[str]) -> str:
     """The nearest of some names, or their list, as the end of a sentence."""
-    near = get_close_matches(name, names[:COMPARED], n=1, cutoff=0.7)
+    known = {each.casefold(): each for each in names[:COMPARED]}
+    near = get_close_matches(name.casefold(), known, n=1, cutoff=0.7)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {known[near[0]]!r}?"
     if not names:
         return "there are none."
     more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
