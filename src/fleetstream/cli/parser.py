@@ -15,8 +15,8 @@ from fleetstream.cli import USAGE, commands
 
 HELP_ALL = "--help-all"
 
-_REPEATED: dict[int | str | None, str] = {"*": "[{}]...", "+": "{}..."}
-"""How usage shows an argument that can be repeated."""
+_SHOWN: dict[int | str | None, str] = {"?": "[{}]", "*": "[{}]...", "+": "{}..."}
+"""How usage shows an argument that can be left out or repeated."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -56,7 +56,7 @@ class CommandParser(argparse.ArgumentParser):
     def positionals(self) -> list[str]:
         """The arguments that are not options, as usage shows them."""
         actions = self._get_positional_actions()
-        return [_REPEATED.get(action.nargs, "{}").format(action.metavar) for action in actions]
+        return [_SHOWN.get(action.nargs, "{}").format(action.metavar) for action in actions]
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         from rich_argparse import RawDescriptionRichHelpFormatter

@@ -192,8 +192,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("record_model", Group.TARGET,
            "single: one record per value; multi: one record per series and timestamp (default: "
            "single)", "MODEL", read_record_model),
-    Option("model", Group.FLEET, "the model to simulate: a name, or a TOML file (default: "
-           "aws-devops)", "NAME", str),
+    Option("model", Group.FLEET, "the model to simulate: a name that `fleetstream model list` "
+           "lists, or a TOML file (default: aws-devops)", "NAME", str, common=True),
     Option("set", Group.FLEET,
            "set a parameter of the model, such as host_scale=2; can be repeated", "NAME=VALUE",
            read_setting, write_setting, common=True, keyed=True),

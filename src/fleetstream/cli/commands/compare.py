@@ -23,6 +23,9 @@ Compare what two targets hold of the same runs, value by value: what is missing,
 duplicate in either. What the runs have written is generated again from their manifests, so it is
 known which of two values is right, and what is missing in both is found too. Nothing is changed.
 
+The source is the target of the manifests, unless --from names another. --to names the destination,
+with the other options of the target.
+
 Exit code 0: they match. 1: they do not. 3: one of them cannot be read.
 
 Examples:
@@ -45,7 +48,6 @@ _SOURCE = {
 
 def configure(parser: CommandParser) -> None:
     parser.description = DESCRIPTION
-    parser.add_help_all()
     parser.add_argument(
         "manifests", metavar="MANIFEST", type=Path, nargs="+", help="the manifest of a run"
     )

@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 SUMMARY = "stream a simulated fleet's telemetry into a database"
 
 DESCRIPTION = """\
-Stream a simulated fleet's telemetry, one sweep after the other, at most one per second, until
-Ctrl-C.
+Stream a simulated fleet's telemetry until Ctrl-C, by default into the file fleetstream.duckdb.
+A sweep measures every series of the fleet once; there is at most one per second.
 
 Examples:
   fleetstream ingest
   fleetstream ingest --autostop 3 --host-scale 2
+  fleetstream ingest --model web-shop --to parquet:lake --start 24h --interval 60s
   fleetstream ingest -r us-east-1 -d testDb -t testTable -c 30
   fleetstream ingest --start 24h --interval 10s --follow
   fleetstream ingest --resume fleetstream-1795489292.json

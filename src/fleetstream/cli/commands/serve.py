@@ -99,7 +99,7 @@ def _add_limits(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument(
         "--query-timeout",
-        metavar="DURATION",
+        metavar="TIME",
         type=reader(read_duration),
         default=DEFAULT_QUERY_TIMEOUT_SECONDS,
         help="stop queries that take longer (default: 5m)",
