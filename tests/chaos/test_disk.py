@@ -1,5 +1,6 @@
 """Full disks: a clear error, accounts that add up, and a database that opens afterwards."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,13 +37,22 @@ def test_a_full_disk_for_duckdb(tmp_path: Path, small_disk: Callable[[str], Path
     run = Generator(tmp_path, "--to", f"duckdb:{database}", "--seed", "3", "--host-scale", "10")
     code, printed = run.end()
     assert code == 1, printed
-    assert "takes no more rows" in printed
+    assert re.search("takes no more rows: .*No space left on device", printed), printed
     ledger = run.ledger
     assert ledger["adds_up"]
     assert ledger["undelivered"]["records"] > 0
     with duckdb.connect(database) as connection:
         (count,) = connection.execute("SELECT count(*) FROM telemetry").fetchone() or (0,)
     assert count == ledger["stored"]["records"]
+
+
+def test_a_disk_that_is_full_before(
+    small_disk: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = small_disk("64k")
+    (disk / "ballast").write_bytes(bytes(2**16))
+    assert main(["ingest", "--to", f"duckdb:{disk / 'fleet.duckdb'}", "--autostop", "1"]) == 3
+    assert "fleet.duckdb' cannot be written: " in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -82,10 +82,6 @@ BAD_INPUT = {
         "There is no folder 'nowhere'",
     ),
     "DuckDB in a folder": (["--to", "duckdb:."], "is a folder, but must be a DuckDB file."),
-    "DuckDB without leave": (
-        ["--to", "duckdb:/proc/x.duckdb"],
-        "'/proc/x.duckdb' cannot be written",
-    ),
     "no database": (["-r", "us-east-1", "-t", "tb"], "Amazon Timestream needs --database-name"),
     "no table": (["-r", "us-east-1", "-d", "db"], "Amazon Timestream needs --table-name"),
     "no region": (["-d", "db", "-t", "tb"], "No AWS region is given; name one with --region"),
@@ -192,6 +188,13 @@ def test_bad_input(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
     arguments, sentence = BAD_INPUT[name]
     assert sentence in said(capsys, 2, *arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["duckdb:/proc/fleet.duckdb", "parquet:/proc/lake"])
+def test_a_place_that_cannot_be_written(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = said(capsys, 3, "--to", target)
+    assert "/proc/" in sentence
+    assert "cannot be written" in sentence
 
 
 def test_a_file_of_something_else(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -309,15 +309,17 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "sentence"),
+    ("path", "error", "sentence"),
     [
-        ("nowhere/fleet.duckdb", "There is no folder"),
-        ("", "is a folder, but must be a DuckDB file"),
-        ("/proc/fleet.duckdb", "'/proc/fleet.duckdb' cannot be written"),
+        ("nowhere/fleet.duckdb", ValueError, "There is no folder"),
+        ("", ValueError, "is a folder, but must be a DuckDB file"),
+        ("/proc/fleet.duckdb", TargetUnusable, "'/proc/fleet.duckdb' cannot be written"),
     ],
 )
-def test_a_path_that_cannot_be_written(path: str, sentence: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=sentence):
+def test_a_path_that_cannot_be_written(
+    path: str, error: type[Exception], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=sentence):
         DuckDBSink(tmp_path / path, RecordModel.SINGLE, SCHEMAS).open()
 
 

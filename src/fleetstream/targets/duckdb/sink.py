@@ -170,7 +170,8 @@ class DuckDBSink:
                     addition = add_absent(cursor, self.table, rows, list(self.columns.key))
                 cursor.commit()
             except duckdb.Error:
-                cursor.rollback()
+                with contextlib.suppress(duckdb.Error):  # a commit that fails has rolled back
+                    cursor.rollback()
                 raise
         self._recent.remember(keys)
         return addition
@@ -233,7 +234,7 @@ def _explain(path: Path, error: duckdb.IOException) -> Exception:
         return ValueError(
             f"{str(path)!r} is not a DuckDB file, and would be overwritten; name another path."
         )
-    return ValueError(f"{str(path)!r} cannot be written: {first_line(error)}")
+    return TargetUnusable(f"{str(path)!r} cannot be written: {first_line(error)}")
 
 
 def _literal(text: str) -> str:
