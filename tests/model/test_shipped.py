@@ -87,6 +87,17 @@ def test_latency_grows_with_utilization_as_in_a_queue() -> None:
         assert (service["latency_p99"] > service["latency_p50"]).all()
 
 
+def test_the_autoscaler_has_the_pods_that_it_desires() -> None:
+    """Whenever it decides, every 5 minutes; incidents do not change what pods there are."""
+    options: dict[str, Any] = {"model": "kubernetes", "interval": "5m", "incidents": "off"}
+    pods = day_of("pod", "2026-11-03", **options).groupby(["deployment", "time"]).size()
+    deployments = day_of("deployment", "2026-11-03", **options).set_index(["deployment", "time"])
+    desired = deployments["kube_horizontalpodautoscaler_status_desired_replicas"]
+    assert (pods == desired.loc[pods.index]).all()
+    assert len(pods) == len(desired)
+    assert desired.min() < deployments["kube_horizontalpodautoscaler_spec_max_replicas"].min()
+
+
 def test_meters_that_heat_with_electricity_draw_more_in_winter_only() -> None:
     def means(day: str) -> "pd.Series[float]":
         rows = day_of("meter", day, "15m", model="smart-meters", include="tariff=household")

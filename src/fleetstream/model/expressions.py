@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Function(NamedTuple):
+class NumericFunction(NamedTuple):
     """A function in expressions.
 
     ``arguments`` are those that it takes, as documentation names them; where the last one is
@@ -34,25 +34,31 @@ class Function(NamedTuple):
 
 
 FUNCTIONS = {
-    "min": Function(lambda *values: reduce(np.minimum, values), ("a", "b", "…"), "the least"),
-    "max": Function(lambda *values: reduce(np.maximum, values), ("a", "b", "…"), "the greatest"),
-    "clip": Function(
+    "min": NumericFunction(
+        lambda *values: reduce(np.minimum, values), ("a", "b", "…"), "the least"
+    ),
+    "max": NumericFunction(
+        lambda *values: reduce(np.maximum, values), ("a", "b", "…"), "the greatest"
+    ),
+    "clip": NumericFunction(
         np.clip, ("x", "low", "high"), "`x`, but `low` where it is lower and `high` where higher"
     ),
-    "where": Function(
+    "where": NumericFunction(
         lambda condition, yes, no: np.where(condition != 0, yes, no),
         ("condition", "a", "b"),
         "`a` where the condition holds, that is where it is not 0, else `b`",
     ),
-    "abs": Function(np.abs, ("x",), "the absolute value"),
-    "floor": Function(np.floor, ("x",), "the greatest integer that is not above `x`"),
-    "ceil": Function(np.ceil, ("x",), "the least integer that is not below `x`"),
-    "round": Function(np.rint, ("x",), "the nearest integer; of two, the even one"),
-    "sqrt": Function(np.sqrt, ("x",), "the square root; of a negative number, a missing value"),
-    "exp": Function(np.exp, ("x",), "e to the power of `x`"),
-    "log": Function(np.log, ("x",), "the natural logarithm; of 0 or less, a missing value"),
-    "sin": Function(np.sin, ("x",), "the sine of an angle in radians"),
-    "cos": Function(np.cos, ("x",), "the cosine of an angle in radians"),
+    "abs": NumericFunction(np.abs, ("x",), "the absolute value"),
+    "floor": NumericFunction(np.floor, ("x",), "the greatest integer that is not above `x`"),
+    "ceil": NumericFunction(np.ceil, ("x",), "the least integer that is not below `x`"),
+    "round": NumericFunction(np.rint, ("x",), "the nearest integer; of two, the even one"),
+    "sqrt": NumericFunction(
+        np.sqrt, ("x",), "the square root; of a negative number, a missing value"
+    ),
+    "exp": NumericFunction(np.exp, ("x",), "e to the power of `x`"),
+    "log": NumericFunction(np.log, ("x",), "the natural logarithm; of 0 or less, a missing value"),
+    "sin": NumericFunction(np.sin, ("x",), "the sine of an angle in radians"),
+    "cos": NumericFunction(np.cos, ("x",), "the cosine of an angle in radians"),
 }
 """The functions in expressions, by name."""
 

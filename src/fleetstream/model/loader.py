@@ -94,7 +94,7 @@ def builtin_content(name: str, otherwise: str = "") -> bytes:
 
 
 def _other_model(name: str, otherwise: str) -> str:
-    """What to name instead of a model that is not there, as the end of a sentence."""
+    """What to name instead of a model that is not there: the end of a message."""
     from fleetstream.model.suggestions import suggested
 
     file = f"{name}{_SUFFIX}"

@@ -191,7 +191,7 @@ _TYPE_NAMES = {
 
 
 def _rewritten(value: Any, message: str) -> str:
-    """How to write a value of which only the quotes are wrong, as the end of a sentence."""
+    """How to write a value of which only the quotes are wrong: the end of a message."""
     expected = message.partition(", but ")[0]
     numeric = re.search("integer|number", expected)
     if isinstance(value, str) and numeric:
