@@ -161,13 +161,19 @@ class QueryExecution:
         return True
 
     def close(self) -> None:
-        """Close the cursor of a query that is not running."""
+        """End the query, if it is not finished."""
+        if self._finished:
+            return
         # Without the interrupt, closing would wait until DuckDB's buffer is full.
         with contextlib.suppress(duckdb.ConnectionException):
             self._cursor.interrupt()
         with self._lock:
-            self._batches.close()
-            self._cursor.close()
+            self._finish()
+
+    def _finish(self) -> None:
+        self._finished = True
+        self._batches.close()
+        self._cursor.close()
 
     def _run(self) -> Generator[JsonRows]:
         statement = self._statement
@@ -218,9 +224,8 @@ class QueryExecution:
                 response = self._compute_page(max_rows, task)
             task.check()
         except BaseException:
-            self._finished = True
             self._page = {}
-            self._cursor.close()
+            self._finish()
             raise
         finally:
             self._task = None
@@ -248,7 +253,6 @@ class QueryExecution:
         return self._page
 
     def _response(self, rows: orjson.Fragment) -> dict[str, Any]:
-        self._finished = self._batch is None
         response = {
             "QueryId": self.query_id,
             "Rows": rows,
@@ -259,14 +263,14 @@ class QueryExecution:
                 "CumulativeBytesMetered": max(self._bytes, MIN_METERED_BYTES),
             },
         }
-        if self._finished:
+        if self._batch is None:
             if self._insights is not None:
                 response["QueryInsightsResponse"] = {
                     **self._insights(self._cursor),
                     "OutputRows": self._rows,
                     "OutputBytes": self._bytes,
                 }
-            self._cursor.close()
+            self._finish()
         else:
             response["NextToken"] = f"{self.query_id}.{self._page_number}"
         return response

@@ -29,6 +29,8 @@ from fleetstream.emulator.errors import (
     ThrottlingException,
 )
 
+UNWATCHED_SECONDS = 0.005
+"""Most queries are over in this time, in which memory cannot grow by much."""
 WATCH_SECONDS = 0.02
 SMALL_GROWTH = 32 * 2**20
 """A query is not stopped while the process has grown by less than these bytes since its start: it
@@ -178,17 +180,19 @@ class QueryRunner:
     async def _watch(self, task: QueryTask, future: Future[Response]) -> None:
         """Stop the task when a limit is reached; returns when its thread is done with it."""
         finished = asyncio.ensure_future(asyncio.wrap_future(future))
-        most_memory = max(self._most_memory, self._memory() + SMALL_GROWTH)
         try:
+            if (await asyncio.wait((finished,), timeout=UNWATCHED_SECONDS))[0]:
+                return
+            most_memory = max(self._most_memory, self._memory() + SMALL_GROWTH)
             while not (await asyncio.wait((finished,), timeout=WATCH_SECONDS))[0]:
                 if time.monotonic() > task.deadline:
                     task.stop(_timed_out(self._limits.timeout))
                 elif self._memory() > most_memory:
                     task.stop(_too_much_memory())
                 task.interrupt_again()
-            if not finished.cancelled():
-                finished.exception()
         finally:
+            if finished.done() and not finished.cancelled():
+                finished.exception()
             del self._running[task]
 
     def _memory(self) -> int:

@@ -1,7 +1,7 @@
 """Query results as JSON: the API's ``Row``, ``Datum`` and their parts.
 
-DuckDB returns every single value but doubles as the text that the service sends, so results consist
-of texts and doubles, and of lists and structs of texts. Rows are encoded a batch at a time, column
+DuckDB returns every single value but numbers as the text that the service sends, so results consist
+of texts and numbers, and of lists and structs of texts. Rows are encoded a batch at a time, column
 by column, which takes a third of the time of encoding value by value.
 """
 
@@ -36,9 +36,11 @@ class JsonRows:
     """The rows of one batch of a result as JSON, from which pages take as many as they can."""
 
     def __init__(self, columns: Sequence[pa.Array], types: Sequence[SqlType]) -> None:
-        """``columns`` hold texts, doubles, or lists and structs of texts; ``types``, SQL types."""
-        data = [_encode(column, of) for column, of in zip(columns, types, strict=True)]
-        rows = _concatenate('{"Data":[', _concatenate(*data, separator=","), "]},")
+        """``columns`` hold texts, numbers, or lists and structs of texts; ``types``, SQL types."""
+        data: list[pa.Array | str] = []
+        for column, of in zip(columns, types, strict=True):
+            data += [",", _encode(column, of)]
+        rows = _concatenate('{"Data":[', *data[1:], "]},")
         _, offsets, self._characters = rows.buffers()
         self._ends = np.frombuffer(offsets, np.int64)[: len(rows) + 1]
         self._position = 0
@@ -65,15 +67,19 @@ def _encode(column: pa.Array, of: SqlType) -> pa.Array:
     if not isinstance(of, ScalarType) or of == UNKNOWN or pa.types.is_null(column.type):
         texts = [orjson.dumps(_datum(value, of)).decode() for value in column.to_pylist()]
         return pa.array(texts, _TEXT)
-    texts = as_texts(column).cast(_TEXT)
+    texts = as_texts(column)
+    if texts.type != _TEXT:
+        texts = texts.cast(_TEXT)
     if of == VARCHAR and pc.any(pc.match_substring_regex(texts, _ESCAPED)).as_py():
         escaped = [text and orjson.dumps(text).decode()[1:-1] for text in texts.to_pylist()]
         texts = pa.array(escaped, _TEXT)
-    return _concatenate('{"ScalarValue":"', texts, '"}').fill_null(_NULL)
+    data = _concatenate('{"ScalarValue":"', texts, '"}')
+    return data.fill_null(_NULL) if data.null_count else data
 
 
-def _concatenate(*parts: pa.Array | str, separator: str = "") -> pa.Array:
+def _concatenate(*parts: pa.Array | str) -> pa.Array:
     """Texts concatenated row by row; null where a part is null."""
+    separator = ""
     texts = [pa.scalar(p, _TEXT) if isinstance(p, str) else p for p in (*parts, separator)]
     return pc.binary_join_element_wise(*texts)
 

@@ -1,7 +1,8 @@
-"""Doubles of a result as texts.
+"""Numbers of a result as texts.
 
-A query's own columns of doubles leave DuckDB as doubles: for each of them, DuckDB would take about
-two milliseconds to plan the expression that writes them as the service does.
+A query's own columns of numbers leave DuckDB as numbers: for each column of doubles, DuckDB would
+take about two milliseconds to plan the expression that writes them as the service does, and for
+integers a twentieth of a millisecond.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ _TEXT = pa.large_string()
 
 
 def as_texts(column: pa.Array) -> pa.Array:
-    """A column of doubles as the texts that the service sends; any other column unchanged.
+    """A column of numbers as the texts that the service sends; any other column unchanged.
 
-    The service uses Java's notation: decimal between 0.001 and 10,000,000, otherwise a mantissa
-    with one digit before the point.
+    The service writes doubles in Java's notation: decimal between 0.001 and 10,000,000, otherwise a
+    mantissa with one digit before the point.
     """
+    if pa.types.is_integer(column.type):
+        return column.cast(_TEXT)
     if not pa.types.is_floating(column.type):
         return column
     texts = column.cast(_TEXT)

@@ -133,7 +133,7 @@ class TranslatedStatement:
 
     Attributes:
         columns: The columns of the result.
-        sql: DuckDB's SQL, whose result has every scalar value as text, but for doubles, which
+        sql: DuckDB's SQL, whose result has every scalar value as text, but for numbers, which
             ``as_texts`` converts; None for SHOW and DESCRIBE.
         rows: The result of SHOW and DESCRIBE.
         parameters: Names and types of the parameters of a prepared query.

@@ -136,8 +136,11 @@ def column_info(name: str | None, of: SqlType) -> dict[str, Any]:
 
 
 def result_type(of: SqlType) -> SqlType:
-    """The type in which a column of a result leaves DuckDB: text, or double (``result_texts``)."""
-    return DOUBLE if of == DOUBLE else text_type(of)
+    """The type in which a column of a result leaves DuckDB: its own if it is a number, or text.
+
+    ``result_texts`` makes texts of numbers.
+    """
+    return of if of in (DOUBLE, *INTEGERS) else text_type(of)
 
 
 def text_type(of: SqlType) -> SqlType:

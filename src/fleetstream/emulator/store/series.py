@@ -33,11 +33,13 @@ class SeriesIndex:
 
     A record that is later than everything in its series cannot be a duplicate, so most writes need
     no lookup of stored records. The index takes about 200 bytes per series, and nothing per record.
+    No record of the table is before ``earliest``, in nanoseconds since 1970.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self.latest: npt.NDArray[np.int64] = np.full(1024, _NEVER)
+        self.earliest = np.iinfo(np.int64).max
 
     @classmethod
     def load(
@@ -47,10 +49,12 @@ class SeriesIndex:
         rows = connection.execute(f"SELECT series, key FROM {series_table}").fetchall()
         index._numbers = {key: number for number, key in rows}
         index._reserve(len(rows))
-        latest = connection.execute(
-            f"SELECT series, epoch_ns(max(time)) AS time FROM {points_table} GROUP BY series"
+        found = connection.execute(
+            "SELECT series, epoch_ns(min(time)) AS first, epoch_ns(max(time)) AS last"
+            f" FROM {points_table} GROUP BY series"
         ).fetchnumpy()
-        index.latest[latest["series"]] = latest["time"]
+        index.latest[found["series"]] = found["last"]
+        index.earliest = int(found["first"].min(initial=index.earliest))
         return index
 
     def number(self, series: SeriesIdentity | None) -> int | None:
@@ -66,6 +70,7 @@ class SeriesIndex:
     def extend(self, series: npt.NDArray[np.int32], times: npt.NDArray[np.int64]) -> None:
         """Take note of records with these series and times."""
         np.maximum.at(self.latest, series, times)
+        self.earliest = int(times.min(initial=self.earliest))
 
     def _reserve(self, count: int) -> None:
         missing = count - len(self.latest)

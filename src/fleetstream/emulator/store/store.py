@@ -104,6 +104,7 @@ class TimestreamStore:
         self.catalog = Catalog(self._connection)
         self._tables: dict[int, TableData] = {}
         self._readable: dict[int, StoredRelation] = {}
+        self._earliest: dict[int, int] = {}
         self._buffered = path is None
         self._buffers: dict[int, _Buffer] = {}
         self._lock = threading.Lock()
@@ -152,12 +153,14 @@ class TimestreamStore:
         does not exist, or not any more with these columns.
         """
         definition = self.catalog.table(database, table)
-        earliest = definition.expiry(self.clock.now())
+        expiry = definition.expiry(self.clock.now())
         try:
+            has_expired = self._earliest[definition.id] < expiry
             sql = self._readable[definition.id].sql(columns)
         except LookupError as error:
             raise ResourceNotFoundException(f"The table {table} has been replaced.") from error
-        return f"({sql} WHERE {TIME_SQL} >= make_timestamp_ns({earliest}))"
+        condition = f" WHERE {TIME_SQL} >= make_timestamp_ns({expiry})" if has_expired else ""
+        return f"({sql}{condition})"
 
     def now(self) -> int:
         """The time of queries, in nanoseconds since 1970."""
@@ -224,8 +227,11 @@ class TimestreamStore:
         """
         with self._writing():
             self._insert_buffers()
-            with suppress(ResourceNotFoundException), self._transaction():
-                self.delete_expired(self.catalog.table(database, table))
+            with suppress(ResourceNotFoundException):
+                found = self.catalog.table(database, table)
+                with self._transaction():
+                    self.delete_expired(found)
+                self._publish(found)
 
     def write(self, requests: Sequence[PendingRecords]) -> None:
         """Store the records of several requests in one transaction, in order.
@@ -246,8 +252,11 @@ class TimestreamStore:
                     self._insert_buffers()
             self._capacity.check(sum(len(pending.times) for pending in requests), buffered)
             with self._transaction():
-                for group in by_table.values():
-                    self._data(group[0].table).write(group)
+                for number, group in by_table.items():
+                    data = self._data(group[0].table)
+                    data.write(group)
+                    # Before the commit, since readers see the records from then on.
+                    self._earliest[number] = min(self._earliest[number], data.earliest)
             for number, group in by_table.items():
                 self._publish(group[0].table)
                 self._note_buffer(number, group[0].table)
@@ -286,8 +295,9 @@ class TimestreamStore:
         return data
 
     def _publish(self, table: TableDefinition) -> None:
-        """Show readers the columns that a table has now."""
-        columns = self._data(table).columns
+        """Show readers the columns that a table has now, and when its earliest record was."""
+        data = self._data(table)
+        self._earliest[table.id], columns = data.earliest, data.columns
         readable = self._readable.get(table.id)
         if readable is not None and len(readable.columns) == columns.count:
             # Columns are only ever added.

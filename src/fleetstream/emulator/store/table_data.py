@@ -70,11 +70,17 @@ class TableData:
         for pending in requests:
             self._write_measures(pending)
 
+    @property
+    def earliest(self) -> int:
+        """No record is before this time, in nanoseconds since 1970."""
+        return self._index.earliest
+
     def delete_before(self, time: int) -> None:
         """Delete the records before a time, in nanoseconds since 1970, in a transaction."""
         self._connection.execute(
             f"DELETE FROM {self.columns.points_table} WHERE time < make_timestamp_ns({time})"
         )
+        self._index.earliest = max(self._index.earliest, time)
 
     def _columns_exist(self, pending: PendingRecords) -> bool:
         return all(self.columns.has_values(name, of) for name, of in pending.values)
