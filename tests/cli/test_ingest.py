@@ -301,6 +301,7 @@ def test_a_dry_run_touches_no_network_and_no_file(
 @pytest.mark.parametrize("model", RecordModel)
 def test_a_dry_run_as_json(model: RecordModel, tmp_path: Path) -> None:
     options = ["--host-scale", "2", "--include-ms", "athena, zeus", "--seed", "5"]
+    options += ["--to", "timestream"]
     printed = ingest(
         tmp_path, "--dry-run", "--format", "json", "--record-model", str(model), *options
     )
@@ -320,6 +321,7 @@ def test_a_dry_run_as_json(model: RecordModel, tmp_path: Path) -> None:
         "values_per_sweep": 101 * (8 * 20 + 10 * 5),
         "records_per_sweep": sum(request.records for request in made),
         "requests_per_sweep": len(made),
+        "target": "timestream",
         "record_model": str(model),
         "seed": 5,
     }
@@ -335,7 +337,7 @@ def test_a_dry_run_on_a_terminal_is_an_excerpt(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "ingest", "--dry-run", columns=200, rows=60)
     assert terminal.finish() == 0
     shown = terminal.text
-    assert "Values per sweep    26,260" in shown
+    assert re.search("Values per sweep +26,260", shown)
     assert "Dimensions of metrics: region, cell, silo, availability_zone" in shown
     assert "… and 1,005 more; `--dry-run --format json` lists all." in shown
     assert shown.count("amazonaws.com") == 10

@@ -10,18 +10,22 @@ from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.moments import now
 from fleetstream.report.facts import connectivity_by_level, series_by_noun
+from fleetstream.targets.registry import TargetOptions
 from fleetstream.targets.timestream.packing import MAX_RECORDS
 
 LISTED_SERIES = 5
 """Series listed per kind on a terminal."""
 
 
-def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
+def preview(
+    generator: Generator, record_model: RecordModel, target: TargetOptions
+) -> dict[str, Any]:
     """Counts, and the dimensions of every series, ready for JSON.
 
     The number of series per kind is under the noun of the kind; under its key are its dimensions,
     and noun and number again, since the key of another kind may be the same word as a noun.
-    ``connectivity`` says by level how series lose their connection, where they do.
+    ``connectivity`` says by level how series lose their connection, where they do, and
+    ``requests_per_sweep`` counts those to Amazon Timestream, where that is the target.
     """
     connectivity = connectivity_by_level(generator)
     records = _records_per_sweep(generator, record_model)
@@ -30,7 +34,8 @@ def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
         "series": generator.series,
         "values_per_sweep": generator.values_per_sweep,
         "records_per_sweep": sum(records),
-        "requests_per_sweep": _requests(records),
+        **({"requests_per_sweep": _requests(records)} if _is_timestream(target) else {}),
+        "target": target.url,
         "record_model": str(record_model),
         "seed": generator.seed,
         **({"connectivity": connectivity} if connectivity else {}),
@@ -46,12 +51,12 @@ def preview(generator: Generator, record_model: RecordModel) -> dict[str, Any]:
     }
 
 
-def preview_json(generator: Generator, record_model: RecordModel) -> str:
+def preview_json(generator: Generator, record_model: RecordModel, target: TargetOptions) -> str:
     """The preview as one JSON document."""
-    return json.dumps(preview(generator, record_model))
+    return json.dumps(preview(generator, record_model, target))
 
 
-def show_preview(generator: Generator, record_model: RecordModel) -> None:
+def show_preview(generator: Generator, record_model: RecordModel, target: TargetOptions) -> None:
     """Print the preview; on a terminal only the first series of each kind."""
     from rich.table import Table
 
@@ -59,7 +64,8 @@ def show_preview(generator: Generator, record_model: RecordModel) -> None:
 
     console = OutputConsole()
     table = Table.grid(padding=(0, 2))
-    for name, value in _counts(generator, record_model):
+    table.add_row("Target", target.url)
+    for name, value in _counts(generator, record_model, target):
         table.add_row(name, value)
     console.print(table)
     for key, series in _series(generator):
@@ -73,7 +79,9 @@ def show_preview(generator: Generator, record_model: RecordModel) -> None:
             console.print(f"… and {count - shown:,} more; `--dry-run --format json` lists all.")
 
 
-def _counts(generator: Generator, record_model: RecordModel) -> Iterator[tuple[str, str]]:
+def _counts(
+    generator: Generator, record_model: RecordModel, target: TargetOptions
+) -> Iterator[tuple[str, str]]:
     """The counts with their names, as text."""
     records = _records_per_sweep(generator, record_model)
     for noun, count in series_by_noun(generator).items():
@@ -81,7 +89,8 @@ def _counts(generator: Generator, record_model: RecordModel) -> Iterator[tuple[s
     yield "Series", f"{generator.series:,}"
     yield "Values per sweep", f"{generator.values_per_sweep:,}"
     yield "Records per sweep", f"{sum(records):,} ({record_model}-measure)"
-    yield "Requests per sweep", f"{_requests(records):,}"
+    if _is_timestream(target):
+        yield "Requests per sweep", f"{_requests(records):,}"
     yield "Seed", str(generator.seed)
     for level, how in connectivity_by_level(generator).items():
         yield "Connection", f"each {level}'s is {how}; what is measured meanwhile arrives later"
@@ -94,6 +103,11 @@ def _records_per_sweep(generator: Generator, record_model: RecordModel) -> list[
         len(table) * (len(kinds[key].measures) if single else 1)
         for key, table in generator.tables.items()
     ]
+
+
+def _is_timestream(target: TargetOptions) -> bool:
+    """Whether records are sent in requests of a known size."""
+    return target.scheme == "timestream"
 
 
 def _requests(records: list[int]) -> int:

@@ -127,9 +127,9 @@ def _preview(options: argparse.Namespace) -> int:
     check_limits(spec.target, spec.record_model, generator)
     _warn_of_missed_incidents(spec)
     if options.format == "json":
-        print(preview_json(generator, spec.record_model))
+        print(preview_json(generator, spec.record_model, spec.target))
     else:
-        show_preview(generator, spec.record_model)
+        show_preview(generator, spec.record_model, spec.target)
     return DELIVERED
 
 
