@@ -20,6 +20,7 @@ from fleetstream.model import (
 from fleetstream.model.levels import SHARE
 from fleetstream.report.console import OutputConsole
 from fleetstream.report.facts import connectivity_by_level, series_by_noun
+from fleetstream.report.formats import counts
 
 EXAMPLES = 3
 """Values shown of each dimension."""
@@ -73,8 +74,7 @@ def show_check(path: str, generator: Generator) -> None:
 
 def sizes(generator: Generator) -> str:
     """Numbers of series by noun, and of values."""
-    counts = [f"{count:,} {noun}" for noun, count in series_by_noun(generator).items()]
-    return f"{', '.join(counts)}; {generator.values_per_sweep:,} values per sweep"
+    return f"{counts(series_by_noun(generator))}; {generator.values_per_sweep:,} values per sweep"
 
 
 def _section(console: OutputConsole, heading: str, rows: Iterator[Sequence[str]]) -> None:

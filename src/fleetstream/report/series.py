@@ -15,18 +15,18 @@ from fleetstream.model.suggestions import suggested
 Values = npt.NDArray[np.float64]
 
 
-def find_measure(model: Model, name: str | None = None) -> tuple[str, Measure]:
-    """A measure and the key of its kind, by ``NAME`` or ``KIND.NAME``; by default the first of all.
+def find_measure(model: Model, name: str) -> tuple[str, Measure]:
+    """A measure and the key of its kind, by ``NAME`` or ``KIND.NAME``.
 
     Of several measures of the same name, ``NAME`` is the one of the first kind. Raises ValueError
     where there is none.
     """
     measures = [(key, measure) for key, kind in model.kinds.items() for measure in kind.measures]
     for key, measure in measures:
-        if name in (None, measure.name, f"{key}.{measure.name}"):
+        if name in (measure.name, f"{key}.{measure.name}"):
             return key, measure
     known = list(dict.fromkeys(measure.name for _, measure in measures))
-    raise ValueError(f"There is no measure {name!r}; {suggested(str(name), known)}")
+    raise ValueError(f"There is no measure {name!r}; {suggested(name, known)}")
 
 
 def first_measure(generator: Generator) -> tuple[str, Measure]:

@@ -36,14 +36,14 @@ MAX_SEED = 2**64 - 1
 DEFAULT_INTERVAL = 10 * MICROSECONDS
 """Microseconds between two sweeps of history where no interval is given."""
 
-Natural = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Duration = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_DURATION)]
-Moment = Annotated[int, msgspec.Meta(ge=0, lt=LATEST)]
-Interval = Annotated[
+_Natural = Annotated[int, msgspec.Meta(ge=0)]
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Duration = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_DURATION)]
+_Moment = Annotated[int, msgspec.Meta(ge=0, lt=LATEST)]
+_Interval = Annotated[
     int, msgspec.Meta(ge=MILLISECOND, le=LONGEST_INTERVAL, multiple_of=MILLISECOND)
 ]
-Lag = Annotated[
+_Lag = Annotated[
     int, msgspec.Meta(ge=0, le=LONGEST_DURATION * MICROSECONDS, multiple_of=MILLISECOND)
 ]
 
@@ -73,13 +73,13 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     incidents: IncidentChoice = IncidentChoice.ON
     incident: tuple[ScheduledIncident, ...] = ()
 
-    autostop: Natural = 0
-    interval: Interval | None = None
-    start: Moment | None = None
-    end: Moment | None = None
+    autostop: _Natural = 0
+    interval: _Interval | None = None
+    start: _Moment | None = None
+    end: _Moment | None = None
     follow: bool = False
-    max_lag: Lag | None = None
-    rate: Natural = 0
+    max_lag: _Lag | None = None
+    rate: _Natural = 0
 
     late: Lateness | None = None
     out_of_order: Percent = 0.0
@@ -95,12 +95,12 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     profile: str | None = None
     record_model: RecordModel = RecordModel.SINGLE
 
-    concurrency: Positive = 10
-    give_up_after: Duration = 300.0
+    concurrency: _Positive = 10
+    give_up_after: _Duration = 300.0
     undelivered: str = "fleetstream-undelivered"
-    processes: Natural = 1
+    processes: _Natural = 1
     ray: str | None = None
-    workers: Positive | None = None
+    workers: _Positive | None = None
 
     def __post_init__(self) -> None:
         if self.seed is not None and not 0 <= self.seed <= MAX_SEED:

@@ -63,7 +63,7 @@ def configure(parser: CommandParser) -> None:
     )
     source = parser.add_argument_group("Source")
     for name, (metavar, text) in _SOURCE.items():
-        source.add_argument(f"--{name}", dest=name.replace("-", "_"), metavar=metavar, help=text)
+        source.add_argument(f"--{name}", dest=_field(name), metavar=metavar, help=text)
     add_run_options(parser, groups=(Group.TARGET,), without=("record_model",), full_help=True)
 
 
@@ -95,6 +95,11 @@ def run(options: argparse.Namespace) -> int:
     return DELIVERED if findings.matches else UNDELIVERED
 
 
+def _field(option: str) -> str:
+    """The name of an option's value in the namespace."""
+    return option.replace("-", "_")
+
+
 def _source(options: argparse.Namespace, manifests: "list[Manifest]") -> "TargetOptions":
     """The source: as its options say, or as the manifests do.
 
@@ -102,7 +107,7 @@ def _source(options: argparse.Namespace, manifests: "list[Manifest]") -> "Target
     """
     from fleetstream.targets.registry import TargetOptions
 
-    values = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in _SOURCE}
+    values = {name: getattr(options, name) for name in map(_field, _SOURCE)}
     given = {
         name.removeprefix("from_"): value for name, value in values.items() if value is not None
     }

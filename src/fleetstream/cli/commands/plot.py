@@ -237,8 +237,6 @@ def _described(options: argparse.Namespace) -> "tuple[RunSpec, int, int]":
 
 def _part_of_run(options: argparse.Namespace) -> "tuple[RunSpec, int, int]":
     """The run of a manifest, or a part of it, and the stretch to draw."""
-    from msgspec.structs import replace
-
     from fleetstream.run.manifest import read_manifest
 
     given = run_options(options)
@@ -248,17 +246,8 @@ def _part_of_run(options: argparse.Namespace) -> "tuple[RunSpec, int, int]":
             "leave out the manifest and describe the fleet by options."
         )
     manifest = read_manifest(options.manifest)
-    spec, filters = (
-        manifest.spec,
-        make_spec(**{name: value for name, value in given.items() if name not in ("start", "end")}),
-    )
-    include = dict(spec.include)
-    for dimension, values in filters.include.items():
-        kept = [each for each in values if each in include.get(dimension, values)]
-        if not kept:
-            raise ValueError(f"The run has no {dimension} {values[0]!r}, which --include names.")
-        include[dimension] = tuple(kept)
-    spec = replace(spec, include=include, exclude=merged(spec.exclude, filters.exclude))
+    filters = {name: value for name, value in given.items() if name not in ("start", "end")}
+    spec = _filtered(manifest.spec, make_spec(**filters))
     if not (manifest.swept or manifest.unsettled):
         raise ValueError(f"The run of {options.manifest} has no sweeps yet, so none can be drawn.")
     first = min([*(each.first for each in manifest.swept[:1]), *manifest.unsettled])
@@ -269,6 +258,19 @@ def _part_of_run(options: argparse.Namespace) -> "tuple[RunSpec, int, int]":
     if end <= begin:
         raise ValueError("--end must be later than --start.")
     return spec, begin, end
+
+
+def _filtered(spec: "RunSpec", filters: "RunSpec") -> "RunSpec":
+    """A run with the filters of another one too."""
+    from msgspec.structs import replace
+
+    include = dict(spec.include)
+    for dimension, values in filters.include.items():
+        kept = [each for each in values if each in include.get(dimension, values)]
+        if not kept:
+            raise ValueError(f"The run has no {dimension} {values[0]!r}, which --include names.")
+        include[dimension] = tuple(kept)
+    return replace(spec, include=include, exclude=merged(spec.exclude, filters.exclude))
 
 
 def _seconds(options: argparse.Namespace, spec: "RunSpec", start: int) -> float:

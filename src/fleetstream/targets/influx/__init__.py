@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from fleetstream.targets.sink import Sink
 
 
-__all__ = ["TARGETS"]
-
-
 def _open_sink(options: TargetOptions, model: RecordModel, schemas: Schemas) -> "Sink":
     from fleetstream.targets.influx.server import influx_database
     from fleetstream.targets.influx.sink import InfluxSink

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from fleetstream.targets.sink import Sink
     from fleetstream.targets.timestream.account import TimestreamTable
 
-__all__ = ["TARGETS"]
-
 
 def _open_sink(options: TargetOptions, model: RecordModel, _schemas: Schemas) -> "Sink":
     from fleetstream.targets.timestream.account import Account
