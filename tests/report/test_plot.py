@@ -23,7 +23,7 @@ from fleetstream.report.plot.figures import (
     measure_figure,
     signal_figures,
 )
-from fleetstream.report.series import find_measure, values_over_time
+from fleetstream.report.series import find_measure, first_measure, values_over_time
 from tests.report.runs import SMALL
 from tests.telemetry import EVENTS, METRICS, MODEL, TYPED, generator, measure
 from tests.terminal import FLEETSTREAM, Terminal
@@ -193,7 +193,7 @@ def test_any_model_can_be_plotted(other_model: Model, capsys: pytest.CaptureFixt
     from fleetstream.report.plot.terminal import show_measure
 
     source = Generator(other_model, 7)
-    kind, found = find_measure(other_model)
+    kind, found = first_measure(source)
     show_measure(measure_figure(source, kind, found, 4, START, 20), coloured=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("depth, m: 3 of 3 wells, 2026-11-01 00:00:00 to 00:00:20 UTC")
