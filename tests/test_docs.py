@@ -18,6 +18,7 @@ from docs.building import (
     schema,
     shipped,
     sql_functions,
+    tutorial,
     values,
 )
 from PIL import Image
@@ -98,7 +99,22 @@ def test_plots_are_those_of_their_commands(tmp_path: Path, command: str) -> None
     assert f"({shown.removeprefix('docs/')})" in outputs.PAGE.read_text()
     drawn = tmp_path / "drawn.png"
     subprocess.run([FLEETSTREAM, *arguments, str(drawn)], check=True)
-    here, there = Image.open(drawn).convert("RGB"), Image.open(ROOT / shown).convert("RGB")
+    assert_alike(drawn, ROOT / shown)
+
+
+@pytest.mark.parametrize("plot", tutorial.plots(), ids=lambda plot: plot.picture)
+def test_pictures_of_models_are_those_of_their_commands(
+    tmp_path: Path, plot: tutorial.Plot
+) -> None:
+    assert f"(images/{plot.picture})" in tutorial.PAGE.read_text()
+    drawn = tmp_path / "drawn.png"
+    tutorial.draw(plot, drawn)
+    assert_alike(drawn, ROOT / "docs" / "images" / plot.picture)
+
+
+def assert_alike(drawn: Path, shown: Path) -> None:
+    """Two pictures look the same from afar."""
+    here, there = Image.open(drawn).convert("RGB"), Image.open(shown).convert("RGB")
     assert here.size == there.size
     pairs = zip(here.resize((60, 30)).tobytes(), there.resize((60, 30)).tobytes(), strict=True)
     assert max(abs(one - other) for one, other in pairs) < 30, "stale; run `make docs`"

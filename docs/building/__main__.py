@@ -11,6 +11,7 @@ from docs.building import (
     schema,
     shipped,
     sql_functions,
+    tutorial,
     values,
 )
 
@@ -24,6 +25,7 @@ PARTS = (
     shipped,
     sql_functions,
     pictures,
+    tutorial,
     behaviour,
     outputs,
 )
