@@ -8,6 +8,8 @@ reference"):
 - ``SHOW DATABASES``, ``SHOW TABLES``, ``SHOW MEASURES``;
 - ``@name`` for the parameters of a prepared query.
 
+It refuses what sqlglot's parser reads and Trino's doesn't, such as a comma before FROM.
+
 Function calls are parsed as ``exp.Anonymous``, because they are resolved by the tables of
 functions. Only calls whose arguments have their own syntax are parsed as more than that.
 """
@@ -88,6 +90,40 @@ class TimestreamParser(TrinoParser):
             return super()._parse_type(*args, **kwargs)
         return self._parse_atom() or self._parse_column()
 
+    def _parse_csv(self, parse_method: Callable[[], Any], *args: Any, **kwargs: Any) -> list[Any]:
+        is_first = True
+
+        def parse_item() -> Any:
+            nonlocal is_first
+            item = parse_method()
+            if item is None and not is_first:
+                self.raise_error(f"Expected something between '{self._prev.text}' and it")
+            is_first = False
+            return item
+
+        return super()._parse_csv(parse_item, *args, **kwargs)
+
+    def _parse_bracket(self, this: exp.Expr | None = None) -> exp.Expr | None:
+        if this is None and self._curr and self._curr.token_type == TokenType.L_BRACKET:
+            self.raise_error("Expected ARRAY before it")
+        return super()._parse_bracket(this)
+
+    def _parse_limit(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        limit = super()._parse_limit(*args, **kwargs)
+        if isinstance(limit, exp.Limit) and limit.args.get("offset"):
+            self.raise_error("Expected OFFSET before LIMIT, instead of two numbers")
+        return limit
+
+    def _parse_interval(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        if (
+            self._curr
+            and self._curr.token_type == TokenType.INTERVAL
+            and self._next
+            and self._next.token_type == TokenType.NUMBER
+        ):
+            self.raise_error("The number of INTERVAL must be in quotes")
+        return super()._parse_interval(*args, **kwargs)
+
     def _parse_types(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
         if self._type_depth > MAX_TYPE_LEVELS:
             self.raise_error(f"Types can be nested at most {MAX_TYPE_LEVELS} levels deep")
@@ -101,6 +137,8 @@ class TimestreamParser(TrinoParser):
         # The tree of a join without a condition is that of a comma.
         is_comma = self._curr is not None and self._curr.token_type == TokenType.COMMA
         join = super()._parse_join(*args, **kwargs)
+        if join is None and is_comma:
+            self.raise_error("Expected the name of a table after a comma")
         if join is not None and not is_comma:
             is_cross = str(join.args.get("kind") or "").upper() == "CROSS"
             has_condition = bool(join.args.get("on") or join.args.get("using"))
@@ -137,9 +175,14 @@ class TimestreamDialect(Trino):
     SUPPORTS_USER_DEFINED_TYPES = False
 
     class Tokenizer(Trino.Tokenizer):
-        """Trino's tokens, without commands whose whole text would be one token."""
+        """Trino's tokens, without ``==``, ``<=>``, and commands whose text is one token."""
 
         COMMANDS: ClassVar[set[TokenType]] = set()
+        KEYWORDS: ClassVar[dict[str, TokenType]] = {
+            word: kind
+            for word, kind in Trino.Tokenizer.KEYWORDS.items()
+            if word not in ("==", "<=>")
+        }
 
     Parser = TimestreamParser
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from sqlglot import exp
-from sqlglot.errors import ParseError, TokenError
 
 from fleetstream.emulator.errors import ValidationException
 from fleetstream.emulator.sql.catalog_statements import translate_describe, translate_show
 from fleetstream.emulator.sql.conversion import cast_sql
-from fleetstream.emulator.sql.dialect import TimestreamDialect
-from fleetstream.emulator.sql.errors import query_error, token_column
+from fleetstream.emulator.sql.errors import query_error
 from fleetstream.emulator.sql.functions import AGGREGATES
+from fleetstream.emulator.sql.parsing import parse
 from fleetstream.emulator.sql.queries import QueryTranslator
 from fleetstream.emulator.sql.translation import (
     CatalogReader,
@@ -22,10 +19,6 @@ from fleetstream.emulator.sql.translation import (
     TranslationContext,
 )
 from fleetstream.emulator.sql.types import result_type
-
-_FIRST_TOKENS = frozenset({"SELECT", "VALUES", "WITH", "SHOW", "DESCRIBE", "DESC", "("})
-_MAX_CACHED_CHARACTERS = 10_000
-"""Longer texts are not cached, because they are rarely sent again."""
 
 
 def translate(
@@ -41,7 +34,7 @@ def translate(
     Raises ValidationException, with the position in the text, if it is invalid or not supported.
     """
     try:
-        tree = _parse_cached(text) if len(text) <= _MAX_CACHED_CHARACTERS else _parse(text)
+        tree = parse(text)
         if isinstance(tree, exp.Show):
             return translate_show(tree, catalog)
         if isinstance(tree, exp.Describe):
@@ -60,47 +53,13 @@ def translate_query(
     Raises ValidationException, with the position in the text, if it is invalid or not supported.
     """
     try:
-        tree = _parse(text)
+        tree = parse(text)
         if isinstance(tree, exp.Show | exp.Describe):
             raise query_error(tree, "Expected a query: SELECT or WITH")
         context = TranslationContext(catalog, time_ranges=time_ranges)
         return QueryTranslator(context).translate(tree, None)
     except RecursionError as error:
         raise ValidationException("The query is nested too deeply") from error
-
-
-def _parse(text: str) -> exp.Expr:
-    dialect = TimestreamDialect()
-    try:
-        tokens = dialect.tokenize(text)
-        if tokens and tokens[0].text.upper() not in _FIRST_TOKENS:
-            raise ValidationException(
-                f"line {tokens[0].line}:{token_column(tokens[0])}: mismatched input"
-                f" '{tokens[0].text}': only SELECT, VALUES, WITH, SHOW and DESCRIBE statements are"
-                " supported"
-            )
-        trees = [tree for tree in dialect.parser().parse(tokens, text) if tree is not None]
-    except ParseError as error:
-        raise ValidationException(_parse_error(error)) from error
-    except TokenError as error:
-        raise ValidationException(f"The query can't be read: {error}") from error
-    if len(trees) != 1:
-        raise ValidationException(
-            f"A query must be exactly one statement, but this text has {len(trees)}"
-        )
-    return trees[0]
-
-
-_parse_cached = lru_cache(maxsize=256)(_parse)
-
-
-def _parse_error(error: ParseError) -> str:
-    if not error.errors:
-        return f"The query can't be read: {error}"
-    first = error.errors[0]
-    token = str(first.get("highlight") or "")
-    column = max((first.get("col") or 1) - max(len(token), 1) + 1, 1)
-    return f"line {first.get('line')}:{column}: mismatched input '{token}': {first['description']}"
 
 
 def _translate_query(tree: exp.Expr, context: TranslationContext) -> TranslatedStatement:

@@ -53,9 +53,7 @@ def read_type(node: exp.Expr) -> SqlType:
     has_length = node.expressions and scalar not in (TIMESTAMP, TIME)
     if scalar is None or has_length:
         known = ", ".join(map(str, _SCALARS.values()))
-        raise query_error(
-            node, f"Unknown type: {node.sql(dialect='trino')}; expected {known}, array or row"
-        )
+        raise query_error(node, f"Unknown type: {node.sql()}; expected {known}, array or row")
     return scalar
 
 

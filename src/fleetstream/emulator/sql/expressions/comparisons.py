@@ -119,6 +119,8 @@ def _in(translator: ExpressionTranslator, node: exp.In) -> TypedSql:
         if common_type((value.type, of)) is None:
             operator_error(node, "IN", value.type, of)
         return TypedSql(f"({value.sql} IN ({_without_nan(query, of)}))", BOOLEAN)
+    if not node.expressions:
+        raise query_error(node, "IN needs at least one value in its parentheses")
     choices = [translator.translate(part) for part in node.expressions]
     converted = comparable(value, *choices)
     if converted is None:
