@@ -114,7 +114,7 @@ class TimestreamParser(TrinoParser):
             self.raise_error("Expected OFFSET before LIMIT, instead of two numbers")
         return limit
 
-    def _parse_interval(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+    def _parse_interval(self, *args: Any, **kwargs: Any) -> exp.Add | exp.Interval | None:
         if (
             self._curr
             and self._curr.token_type == TokenType.INTERVAL
