@@ -11,6 +11,8 @@ from tests.generate.models import TEXT
 
 SENSORS = Path(__file__).with_name("sensors.toml").read_text()
 
+LAW = '{ law = "exponential", mean = 1 }'
+
 MISTAKES = [
     ('name = "site"  #', 'nmae = "site"  #', "10:1: there is no key 'nmae' here; did you mean 'na"),
     (
@@ -72,6 +74,17 @@ MISTAKES = [
         "size = 2",
         'size = "2"',
         "13:14: the attribute site.size has values of different types in 'north' and 'south'.",
+    ),
+    *(
+        (
+            'noun = "states"',
+            f'noun = "states"\n{kind} = [{{ name = "a-b", {more}, rate = 1, law = {LAW} }}]',
+            f"36:{place}: a histogram or summary has the name 'a-b', which must be letters",
+        )
+        for kind, more, place in (
+            ("histograms", "buckets = [1]", 24),
+            ("summaries", "quantiles = [0.5]", 23),
+        )
     ),
     ("[kinds.states]", "[kinds.states", "34:14: not valid TOML: Expected ']'"),
     ("# where", "# where ü\0", "10:25: not valid TOML: "),

@@ -6,6 +6,7 @@ seed, series and time.
 
 import math
 from functools import cached_property
+from keyword import iskeyword
 from statistics import NormalDist
 from typing import Annotated
 
@@ -254,6 +255,15 @@ class SizedEvents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     group: str = ""
     description: str = ""
 
+    def check_name(self) -> None:
+        """Raises ValueError where the measures' expressions cannot refer to names made of it."""
+        words = self.name.split(".")
+        if any(not word.isidentifier() or iskeyword(word) for word in words):
+            raise ValueError(
+                f"a histogram or summary has the name {self.name!r}, which must be letters, digits "
+                "and _, also with dots between, and no keyword of Python such as 'in'"
+            )
+
 
 class Histogram(SizedEvents, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Counts of events by their size, as Prometheus counts them.
@@ -269,6 +279,7 @@ class Histogram(SizedEvents, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     buckets: list[Positive]
 
     def __post_init__(self) -> None:
+        self.check_name()
         if not 1 <= len(self.buckets) <= MAX_BUCKETS:
             raise ValueError(f"a histogram has from 1 to {MAX_BUCKETS} buckets")
         if any(low >= high for low, high in zip(self.buckets, self.buckets[1:], strict=False)):
@@ -291,6 +302,7 @@ class QuantileSummary(
     window: DurationText = "10m"
 
     def __post_init__(self) -> None:
+        self.check_name()
         if not 1 <= len(self.quantiles) <= MAX_BUCKETS:
             raise ValueError(f"a summary has from 1 to {MAX_BUCKETS} quantiles")
         if len(set(self.quantiles)) < len(self.quantiles):
