@@ -18,6 +18,7 @@ from tests.servers.emulator_process import EmulatorProcess
 
 SINGLE, MULTI = RecordModel.SINGLE, RecordModel.MULTI
 LAW = {"law": "uniform", "low": 0, "high": 1}
+EVENTS = {"law": "exponential", "mean": 1}
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -189,7 +190,7 @@ OTHERS: list[tuple[str, RecordModel | None, Change, str]] = [
     ("parquet", None, lambda m: first(m)["dimensions"].update(day="a"), "have the name 'day' for"),
     *(
         (to, MULTI, change, message)
-        for to in ("duckdb", "parquet", "s3", "influx", "timestream", "csv")
+        for to in ("duckdb", "parquet", "s3", "influx", "timestream", "csv", "postgresql")
         for change, message in (
             (
                 lambda m: first(m)["measures"][0].update(name="second_size", type="BIGINT"),
@@ -200,6 +201,38 @@ OTHERS: list[tuple[str, RecordModel | None, Change, str]] = [
                 "'second_size' is a dimension and a measure",
             ),
         )
+    ),
+    (
+        "prometheus",
+        None,
+        lambda m: first(m)["dimensions"].update({"a-b": "a", "a.b": "a"}),
+        "Two dimensions would be the label 'a_b' in Prometheus; rename 'a.b'.",
+    ),
+    (
+        "prometheus",
+        None,
+        lambda m: first(m)["measures"].extend({"name": f"a{c}b", "value": dict(LAW)} for c in " -"),
+        "Two measures would be the metric 'a_b' in Prometheus; rename 'a-b'.",
+    ),
+    (
+        "otlp",
+        None,
+        lambda m: first(m).update(
+            histograms=[{"name": "first_size", "buckets": [1], "rate": 1, "law": EVENTS}]
+        ),
+        "A measure and a histogram would both be the metric 'first_size'",
+    ),
+    (
+        "postgresql",
+        None,
+        lambda m: first(m)["dimensions"].update({"d" * 64: "a"}),
+        "distinguishes only 63 bytes of a name",
+    ),
+    (
+        "postgresql",
+        None,
+        lambda m: first(m)["dimensions"].update(series_id="a"),
+        "The tables in PostgreSQL have a column 'series_id' themselves",
     ),
     (
         "duckdb",

@@ -1,5 +1,6 @@
 """OpenTelemetry's protocol for metrics, OTLP, over HTTP and over gRPC."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
@@ -7,6 +8,7 @@ from fleetstream.targets.endpoint import http_url
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.otlp.exporter import Exporter
     from fleetstream.targets.otlp.sink import OtlpSink
 
@@ -51,11 +53,21 @@ def _exporter(url: str) -> "Exporter":
     return HttpExporter(url, settings)
 
 
+def _problems(generator: "Generator", _model: RecordModel) -> Iterator[str]:
+    from fleetstream.targets.otlp.naming import OtlpNaming
+
+    try:
+        OtlpNaming(tuple(generator.schemas.values()), DEFAULT_NAMESPACE)
+    except ValueError as error:
+        yield str(error)
+
+
 TARGETS = [
     Target(
         scheme="otlp",
         url="otlp:URL",
         open_sink=_open_sink,
+        problems=_problems,
         options=frozenset({"table_name"}),
         extra="otlp",
     )

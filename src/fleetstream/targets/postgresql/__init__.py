@@ -1,11 +1,13 @@
 """PostgreSQL and TimescaleDB: rows in binary COPY through ADBC, read back as Arrow tables."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.targets.registry import Layout, Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.postgresql.sink import PostgreSQLSink
     from fleetstream.targets.reader import Reader
 
@@ -42,12 +44,19 @@ def _open_migrated(options: TargetOptions, model: RecordModel, schemas: Schemas)
     )
 
 
+def _problems(generator: "Generator", model: RecordModel) -> Iterable[str]:
+    from fleetstream.targets.postgresql.limits import problems
+
+    return problems(generator, model)
+
+
 TARGETS = [
     Target(
         scheme="postgresql",
         url="postgresql://HOST/DATABASE",
         open_sink=_open_sink,
         open_reader=_open_reader,
+        problems=_problems,
         options=frozenset({"table_name"}),
         extra="postgresql",
         layouts={"aws": Layout(_open_migrated)},

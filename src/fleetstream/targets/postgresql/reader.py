@@ -10,7 +10,8 @@ from fleetstream.generate.schema import TIME
 from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.targets.columns import quoted
 from fleetstream.targets.postgresql.connections import Connections, fetched
-from fleetstream.targets.postgresql.tables import SERIES_ID, Tables
+from fleetstream.targets.postgresql.limits import SERIES_ID
+from fleetstream.targets.postgresql.tables import Tables
 
 
 class PostgreSQLReader:

@@ -12,7 +12,7 @@ from fleetstream.generate.records import RecordRange, Records
 from fleetstream.generate.schema import TIME
 from fleetstream.targets.arrow_cache import ArrayCache, address
 from fleetstream.targets.columns import MEASURE_NAME, constant_words, single_values
-from fleetstream.targets.postgresql.tables import SERIES_ID
+from fleetstream.targets.postgresql.limits import SERIES_ID
 
 CACHED_ROWS = 16_000_000
 """Rows of batches whose series are kept: 128 MB."""

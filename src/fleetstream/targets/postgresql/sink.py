@@ -19,8 +19,9 @@ from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
 from fleetstream.targets.columns import quoted
 from fleetstream.targets.postgresql.connections import UNIQUE_VIOLATION, Connections, fetched
+from fleetstream.targets.postgresql.limits import SERIES_ID
 from fleetstream.targets.postgresql.rows import BatchSeries, RowRenderer, parts_of
-from fleetstream.targets.postgresql.tables import SERIES_ID, Tables
+from fleetstream.targets.postgresql.tables import Tables
 from fleetstream.targets.sink import Delivery, Rejection, Request
 
 VALUES_PER_REQUEST = 50_000

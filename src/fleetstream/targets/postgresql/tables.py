@@ -15,12 +15,8 @@ from fleetstream.generate.schema import TIME
 from fleetstream.model import DataType
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, quoted
 from fleetstream.targets.postgresql.connections import fetched
+from fleetstream.targets.postgresql.limits import LONGEST_NAME, SERIES_ID, too_long
 from fleetstream.targets.sink import TargetUnusable
-
-SERIES_ID = "series_id"
-
-LONGEST_NAME = 63
-"""Bytes of a name that PostgreSQL distinguishes."""
 
 _TYPES = {
     str(DataType.DOUBLE): "double precision",
@@ -49,10 +45,7 @@ class Tables:
         self.value_columns = {each: _TYPES[kind] for each, kind in self.columns.values.items()}
         for each in (self.values, *self.columns.all):
             if len(each.encode()) > LONGEST_NAME:
-                raise ValueError(
-                    f"PostgreSQL distinguishes only {LONGEST_NAME} bytes of a name, and {each!r} "
-                    "is longer; choose another one."
-                )
+                raise ValueError(too_long(each))
 
     def create(self, cursor: dbapi.Cursor) -> None:
         """Create what does not exist, and add the columns that are missing.

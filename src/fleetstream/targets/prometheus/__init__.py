@@ -1,5 +1,6 @@
 """Prometheus and what else takes its remote write, versions 1.0 and 2.0, read back by query."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fleetstream.generate.choices import RecordModel
@@ -7,6 +8,7 @@ from fleetstream.targets.endpoint import check_read_url
 from fleetstream.targets.registry import Schemas, Target, TargetOptions
 
 if TYPE_CHECKING:
+    from fleetstream.generate.generator import Generator
     from fleetstream.targets.prometheus.sink import PrometheusSink
     from fleetstream.targets.reader import Reader
 
@@ -36,12 +38,22 @@ def _open_reader(options: TargetOptions, model: RecordModel, schemas: Schemas) -
     )
 
 
+def _problems(generator: "Generator", _model: RecordModel) -> Iterator[str]:
+    from fleetstream.targets.prometheus.naming import Naming
+
+    try:
+        Naming(tuple(generator.schemas.values()), DEFAULT_JOB)
+    except ValueError as error:
+        yield str(error)
+
+
 TARGETS = [
     Target(
         scheme="prometheus",
         url="prometheus:URL",
         open_sink=_open_sink,
         open_reader=_open_reader,
+        problems=_problems,
         options=frozenset({"table_name", "read_url"}),
         extra="prometheus",
     )
