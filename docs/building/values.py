@@ -65,22 +65,21 @@ def kind_parts(key: str, kind: SeriesKind) -> list[str]:
     if kind.interval is not None:
         parts.append(f"Measured every {kind.interval}.\n")
     rows = ["| group | measure | type | unit | decimals | values | meaning |", "|---" * 7 + "|"]
-    for measure in kind.measures:
-        law = str(measure.value)
+    for measure, law in zip(kind.measures, kind.origins, strict=True):
         cells = (
             measure.group,
             f"`{measure.name}`",
             measure.type,
             measure.unit,
             str(measure.decimals) if measure.type in NUMBERS else "",
-            f"`{law}`" if measure.expression else law,
+            f"`{law}`" if measure.expression and law == measure.value else law,
             measure.description,
         )
         rows.append("| " + " | ".join(cells) + " |")
     parts.append("\n".join(rows) + "\n")
-    if kind.variables:
+    if kind.listed_variables:
         parts.append("Variables that these expressions use, which are not written:\n")
-        for variable in kind.variables:
+        for variable in kind.listed_variables:
             fixed = ", fixed per series" if variable.fixed else ""
             law = f"`{variable.value}`" if variable.expression else str(variable.value)
             meaning = f"; {variable.description}" if variable.description else ""

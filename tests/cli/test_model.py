@@ -1,6 +1,7 @@
 """The commands for models: list, show, check, new, schema."""
 
 import json
+import re
 import subprocess
 import tomllib
 from importlib.resources import files
@@ -69,6 +70,29 @@ def test_show_what_changes_over_time(capsys: pytest.CaptureFixture[str]) -> None
     for name, incident in load_model("web-shop").incidents.items():
         assert f"{name} each {incident.level} every {incident.every} on average" in text
     assert "in every sweep" in text
+
+
+def test_show_what_histograms_and_summaries_are(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "show", "web-shop")
+    shown = re.search(
+        r"gc_pause_seconds_quantile_0_5 +DOUBLE s (summary, .* of sizes: logn\S+)", text
+    )
+    assert shown
+    assert "gc_pause_seconds_count BIGINT as above" in text
+    assert "request_duration_seconds_sum DOUBLE s as above" in text
+    for internal in ("other_events", "in_bucket", "size_upto", "uneven"):
+        assert internal not in text
+
+
+def test_names_are_shown_whole_on_narrow_terminals(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["model", "show", "kubernetes"]) == 0
+    shown = capsys.readouterr().out
+    firsts = "".join(line.partition("  ")[0].strip() for line in shown.splitlines())
+    for kind in load_model("kubernetes").kinds.values():
+        assert all(measure.name in firsts for measure in kind.measures)
 
 
 @pytest.mark.parametrize("name", builtin_models())

@@ -255,6 +255,10 @@ class SizedEvents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     group: str = ""
     description: str = ""
 
+    def __str__(self) -> str:
+        follows = f" times {self.driver}" if self.driver else ""
+        return f"{self.rate:g} events per second{follows}, of sizes: {self.law}"
+
     def check_name(self) -> None:
         """Raises ValueError where the measures' expressions cannot refer to names made of it."""
         words = self.name.split(".")

@@ -42,6 +42,9 @@ NUMBERS = frozenset({DataType.DOUBLE, DataType.BIGINT})
 
 MAX_DECIMALS = 12
 
+SAME = "as above"
+"""What the values of a measure follow, where it is what those of the measure before follow."""
+
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A value that measures refer to and that is not written itself.
@@ -141,7 +144,17 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return Expression(self.value) if isinstance(self.value, str) else None
 
 
-class HistogramPart(Measure, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+class PartVariable(Variable, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """A variable of a histogram or summary, of which its measures are calculated."""
+
+
+class EventsPart(Measure, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """A measure that a histogram or summary stands for; ``source`` describes that for people."""
+
+    source: str
+
+
+class HistogramPart(EventsPart, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A measure that a histogram stands for.
 
     ``histogram`` is the histogram's name. The measure counts the events up to ``bound``, infinity
@@ -176,7 +189,7 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         for histogram in self.histograms:
             self._extend(HistogramPart, *expanded(histogram))
         for summary in self.summaries:
-            self._extend(Measure, *expanded_summary(summary))
+            self._extend(EventsPart, *expanded_summary(summary))
         msgspec.structs.force_setattr(self, "histograms", [])
         msgspec.structs.force_setattr(self, "summaries", [])
         _ = self.interval_us
@@ -193,12 +206,12 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def _extend(
         self,
-        part: type[Measure],
+        part: type[EventsPart],
         variables: Iterable[dict[str, Any]],
         measures: Iterable[dict[str, Any]],
     ) -> None:
         """Add what a histogram or summary stands for."""
-        more = [*self.variables, *(Variable(**each) for each in variables)]
+        more = [*self.variables, *(PartVariable(**each) for each in variables)]
         msgspec.structs.force_setattr(self, "variables", more)
         written = [*self.measures, *(part(**each) for each in measures)]
         msgspec.structs.force_setattr(self, "measures", written)
@@ -292,6 +305,22 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(
                     f"{source.name!r} refers to {min(unknown)!r}, which is not defined"
                 )
+
+    @property
+    def listed_variables(self) -> list[Variable]:
+        """The variables without those of histograms and summaries."""
+        return [each for each in self.variables if not isinstance(each, PartVariable)]
+
+    @property
+    def origins(self) -> list[str]:
+        """What the values of each measure follow, for people; said once of those of a histogram."""
+        found: list[str] = []
+        source = None
+        for each in self.measures:
+            before, source = source, each.source if isinstance(each, EventsPart) else None
+            same = source is not None and source == before
+            found.append(SAME if same else source or str(each.value))
+        return found
 
     def measure(self, name: str) -> Measure | None:
         """The measure of that name, None where there is none."""

@@ -21,7 +21,7 @@ def expanded_summary(
     name, law = summary.name, summary.law
     others = f"{name}_other_events"
     words = summary.description or name
-    shown = {"group": summary.group or name}
+    shown = {"group": summary.group or name, "source": f"summary, {summary}"}
     sized = shown | {"unit": summary.unit, "decimals": summary.decimals}
     measures: list[dict[str, Any]] = [
         {

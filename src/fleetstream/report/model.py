@@ -39,7 +39,8 @@ def show_models() -> None:
 def show_model(generator: Generator) -> None:
     """Print levels, kinds, dimensions and measures of a model, with the sizes of a fleet of it."""
     console, model = OutputConsole(), generator.model
-    console.print(f"[bold]{escape(model.name)}[/bold]: {escape(model.description)}")
+    described = f" {escape(model.description)}" if model.description else ""
+    console.print(f"[bold]{escape(model.name)}[/bold]:{described}")
     console.print(escape(sizes(generator)))
     if model.parameters:
         _section(console, "Parameters, set by --set NAME=VALUE", _parameters(model))
@@ -62,9 +63,9 @@ def show_model(generator: Generator) -> None:
             + (f"every {kind.interval}" if kind.interval else "in every sweep")
         )
         _section(console, "Dimensions", _dimensions(model, kind, table))
-        _section(console, "Measures", map(_measure, kind.measures))
-        if kind.variables:
-            _section(console, "Variables, which are not written", map(_variable, kind.variables))
+        _section(console, "Measures", map(_measure, kind.measures, kind.origins))
+        if variables := kind.listed_variables:
+            _section(console, "Variables, which are not written", map(_variable, variables))
 
 
 def show_check(path: str, generator: Generator) -> None:
@@ -78,9 +79,12 @@ def sizes(generator: Generator) -> str:
 
 
 def _section(console: OutputConsole, heading: str, rows: Iterator[Sequence[str]]) -> None:
+    cells = [list(map(escape, row)) for row in rows]
     table = Table.grid(padding=(0, 2))
-    for row in rows:
-        table.add_row(*map(escape, row))
+    for _ in cells[0] if cells else ():
+        table.add_column(overflow="fold")
+    for row in cells:
+        table.add_row(*row)
     console.print(f"\n[bold]{heading}[/bold]")
     console.print(table)
 
@@ -145,9 +149,9 @@ def _distinct(column: pa.DictionaryArray) -> list[str]:
     return words
 
 
-def _measure(measure: Measure) -> Sequence[str]:
+def _measure(measure: Measure, origin: str) -> Sequence[str]:
     listed = f", position in {', '.join(measure.words)}" if measure.words else ""
-    value = f"{measure.value}{listed}"
+    value = f"{origin}{listed}"
     return measure.name, str(measure.type), measure.unit, value, measure.description
 
 
