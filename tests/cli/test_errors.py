@@ -333,18 +333,6 @@ def test_no_such_database(refusing: Refusing, capsys: pytest.CaptureFixture[str]
     assert set(refusing.asked) == {"DescribeTable", "DescribeDatabase"}
 
 
-def test_nobody_at_the_endpoint(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    server = Refusing({})
-    url = server.url
-    server.server_close()
-    sentence = said(capsys, 3, *TIMESTREAM, "-url", url)
-    assert sentence.startswith(
-        f"Amazon Timestream at {url.removeprefix('http://')} does not answer"
-    )
-    assert sentence.endswith("check the endpoint URL and the network.")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_no_credentials(
     refusing: Refusing, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
