@@ -2,8 +2,6 @@
 
 import json
 import re
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -371,23 +369,3 @@ def test_a_database_that_is_open_elsewhere(tmp_path: Path) -> None:
         "Error: 'fleet.duckdb' is open in another process; close it there, or name another file.\n"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fleet.duckdb"]
-
-
-def test_ctrl_c_before_the_run_has_begun_ends_it_without_more_ado(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with subprocess.Popen(
-            [sys.executable, "-m", "fleetstream", "ingest", *TIMESTREAM, "-url", endpoint],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # As in a terminal; what runs in the background may ignore SIGINT, and hands that on.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        ) as run:
-            silent.settimeout(60)
-            connection, _ = silent.accept()
-            run.send_signal(signal.SIGINT)
-            printed, errors = run.communicate(timeout=30)
-        connection.close()
-    assert (run.returncode, printed, errors) == (130, "", "Stopped.\n")
-    assert not list(tmp_path.iterdir())

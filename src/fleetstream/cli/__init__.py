@@ -58,6 +58,8 @@ def entry() -> None:
     # The command has said how it ended; another Ctrl-C must not replace its exit code.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    if code == INTERRUPTED:
+        _leave_waiting_calls()
     sys.exit(code)
 
 
@@ -77,6 +79,14 @@ def _exit_code(arguments: Sequence[str]) -> int:
         # A run that writes handles signals itself.
         print("Stopped.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _leave_waiting_calls() -> None:
+    """End at once where a call still waits for a server, whose library would wait for the call."""
+    from fleetstream.run.interruptible import is_waiting
+
+    if is_waiting():
+        os._exit(INTERRUPTED)
 
 
 def _prepare_standard_streams() -> None:

@@ -4,5 +4,6 @@ In the order data flows: ``spec`` (the description), ``options`` and ``notation`
 text), ``runner`` (opens and carries out), ``assembly`` (puts the parts together), ``schedule`` and
 ``clock`` (when), ``sweeps`` (batches), ``pipeline`` and ``delivery`` (requests), ``ledger`` and
 ``latency`` (accounts), ``progress``, ``journal``, ``manifest`` and ``undelivered`` (what is kept),
-``replay``, ``workers``, and ``periodic`` (actions beside a run).
+``replay``, ``workers``, ``periodic`` (actions beside a run), and ``interruptible`` (calls that
+Ctrl-C can end).
 """

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from fleetstream.run.assembly import Parts, sink_of
 from fleetstream.run.control import Control
+from fleetstream.run.interruptible import interruptible
 from fleetstream.run.journal import Recorder
 from fleetstream.run.ledger import Ledger
 from fleetstream.run.spec import RunSpec
@@ -88,8 +89,8 @@ def open_replay(spec: RunSpec, folder: Path) -> Replay:
             errors.append(str(error))
     if not schemas:
         raise ValueError(errors[0])
-    sink = sink_of(spec, schemas.values())
-    sink.open()
+    sink = interruptible(lambda: sink_of(spec, schemas.values()))
+    interruptible(sink.open)
     return Replay(spec, folder, sink)
 
 

@@ -12,6 +12,7 @@ import msgspec
 from fleetstream.run.assembly import Parts, sink_of
 from fleetstream.run.clock import groups
 from fleetstream.run.control import Control
+from fleetstream.run.interruptible import interruptible
 from fleetstream.run.journal import Journal, Recorder
 from fleetstream.run.ledger import Ledger, Totals
 from fleetstream.run.manifest import Manifest, manifest_path, read_manifest
@@ -68,9 +69,10 @@ class Run:
         self.control = Control()
         self.generator = self.spec.generator()
         check_limits(self.spec.target, self.spec.record_model, self.generator)
-        self.sink: Sink = sink_of(self.spec, self.generator.schemas.values())
+        schemas = self.generator.schemas.values()
+        self.sink: Sink = interruptible(lambda: sink_of(self.spec, schemas))
         self._pool, self._workers = worker_pool(self.spec, self.sink)
-        self.sink.open()
+        interruptible(self.sink.open)
         try:
             check_window(manifest, self.sink)
             if self._pool:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from fleetstream.generate.schema import TIME
 from fleetstream.run.control import Control
+from fleetstream.run.interruptible import interruptible
 from fleetstream.targets.columns import MEASURE_NAME, TableColumns, quoted
 from fleetstream.targets.reader import Reader
 from fleetstream.targets.registry import TargetOptions, open_reader
@@ -58,12 +59,12 @@ def opened_targets(
         raise ValueError(f"{source.url!r} would be compared with itself; name another destination.")
     model, schemas = expectation.record_model, expectation.columns.schemas
     readers = (
-        open_reader(source, model, schemas),
-        open_reader(destination, model, schemas, layout),
+        interruptible(lambda: open_reader(source, model, schemas)),
+        interruptible(lambda: open_reader(destination, model, schemas, layout)),
     )
     with ExitStack() as opened:
         for reader in readers:
-            reader.open()
+            interruptible(reader.open)
             opened.callback(reader.close)
         yield readers
 

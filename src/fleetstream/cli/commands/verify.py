@@ -45,6 +45,7 @@ def configure(parser: CommandParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from fleetstream.report.verification import VerificationProgress, show_findings
     from fleetstream.run.control import Control
+    from fleetstream.run.interruptible import interruptible
     from fleetstream.targets.registry import open_reader
     from fleetstream.targets.sink import TargetUnusable
     from fleetstream.verify import Expectation, verify
@@ -54,8 +55,9 @@ def run(options: argparse.Namespace) -> int:
     target = _target(options, manifests)
     control = Control()
     try:
-        reader = open_reader(target, expectation.record_model, expectation.columns.schemas)
-        reader.open()
+        schemas = expectation.columns.schemas
+        reader = interruptible(lambda: open_reader(target, expectation.record_model, schemas))
+        interruptible(reader.open)
         stop_on_signals(control)
         with closing(reader), VerificationProgress(expectation.total) as progress:
             findings = verify(expectation, reader, control, progress.advance)
