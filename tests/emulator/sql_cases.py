@@ -162,6 +162,9 @@ CASES = [
     ("SELECT strpos('aaa', 'aa', 2), strpos('aXbX', 'X', 2), strpos('aXbX', 'X', 3), strrpos('aXbX', 'X', 2), strrpos('', 'b', 1), strpos(null, 'a', 1)", [("2", "4", "0", "2", "0", None)]),
     ("SELECT substr('abc', 2, 9223372036854775807), substr('abc', -9223372036854775807 - 1), substr('abc', -2, 9223372036854775807), substr('abc', 9223372036854775807)", [("bc", "", "bc", "")]),
     ("SELECT hamming_distance('', ''), hamming_distance('👍ß', '👍s')", [("0", "1")]),
+    ("SELECT regexp_replace('new york', '(\\w)(\\w*)', x -> upper(x[1]) || lower(x[2])), regexp_replace('a1b22', '(?<n>\\d+)', x -> CAST(CAST(x[1] AS bigint) + 1 AS varchar)), regexp_replace('new york', '\\w+', x -> 'w')", [("New York", "a2b23", "w w")]),
+    ("SELECT regexp_replace(host, '(a)|(b)', x -> coalesce(x[1], '-') || coalesce(x[2], '{0}')) FROM fleet.multi GROUP BY host ORDER BY 1", [("-b",), ("a{0}",)]),
+    ("SELECT regexp_replace('abc', '(b)', x -> null), regexp_replace('abc', '(z)', x -> null), regexp_replace(null, '(b)', x -> x[1]), transform(ARRAY['ab', 'cb'], s -> regexp_replace(s, '(b)', x -> x[1] || s))", [(None, "abc", None, ["abab", "cbcb"])]),
     ("SELECT regexp_extract('1a 2b', '(?<digit>\\d)(?<letter>[a-z])', 2), regexp_replace('1a 2b', '(?<digit>\\d)(?<letter>[a-z])', '${letter}$1'), regexp_extract('a(b', '[(](b)', 1), regexp_extract('a(b', '\\((?:x|b)'), regexp_replace('a{b}', '\\{b\\}', '{0}\\$')", [("a", "a1 b2", "b", "(b", "a{0}$")]),
     # Groups and aggregates
     ("SELECT host, count(*) AS n, sum(cpu) FROM fleet.multi GROUP BY host HAVING sum(cpu) > 30 ORDER BY n", [("b", "2", "181.0")]),
@@ -333,6 +336,10 @@ REFUSED = [
     ("SELECT 1 FROM fleet.multi a CROSS JOIN fleet.multi b ON true", "CROSS JOIN has no ON or USING"),
     ("SELECT 1_000", "'1_000' is not a duration"),
     ("SELECT regexp_extract('abc', 'b', 1)", "the regular expression has 0 groups, and no group 1"),
+    ("SELECT regexp_replace('abc', 'x*', x -> 'y')", "matches an empty text is not supported with a lambda"),
+    ("SELECT regexp_replace('abc', host, x -> 'y') FROM fleet.multi", "must be a literal if the replacement is a lambda"),
+    ("SELECT regexp_replace('abc', '(b)', x -> x[2])", "The array has no element 2"),
+    ("SELECT regexp_replace(lpad('x', 100000, 'x'), '(x)', x -> lpad('y', 100000, 'y'))", "longer than 100000 bytes"),
     ("SELECT regexp_replace('abc', 'b', '${name}')", "must be a literal with a group 'name'"),
     ("SELECT 'abc' LIKE '%#b%' ESCAPE '#'", "In LIKE, # must be followed by %, _ or itself"),
     # What goes wrong while it runs

@@ -12,9 +12,15 @@ from collections.abc import Callable, Sequence
 from fleetstream.emulator import limits
 from fleetstream.emulator.quoting import quote
 from fleetstream.emulator.sql.failures import fail
-from fleetstream.emulator.sql.functions.signatures import ConstantType, Function
-from fleetstream.emulator.sql.functions.sizes import bounded_part, bounded_text
-from fleetstream.emulator.sql.typed_sql import TypedSql, quote_in_template, unless_null
+from fleetstream.emulator.sql.functions.signatures import ConstantType, Function, LambdaType
+from fleetstream.emulator.sql.functions.sizes import TOO_LONG, bounded_part, bounded_text
+from fleetstream.emulator.sql.typed_sql import (
+    TypedSql,
+    as_template,
+    let,
+    quote_in_template,
+    unless_null,
+)
 from fleetstream.emulator.sql.types import BOOLEAN, INTEGER, VARCHAR, ArrayType, SqlType
 
 TEXTS = ArrayType(VARCHAR)
@@ -24,6 +30,9 @@ _LONG_PATTERN = f"a regular expression of more than {limits.PATTERN_BYTES} bytes
 _PATTERN = (
     f"CASE WHEN strlen({{1}}) > {limits.PATTERN_BYTES} THEN {fail(quote(_LONG_PATTERN))}"
     " ELSE {1} END"
+)
+_EMPTY_MATCH = (
+    "a regular expression that matches an empty text is not supported with a lambda as replacement"
 )
 _EXTRACT = "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}) END"
 _EXTRACT_GROUP = "CASE WHEN regexp_matches({0}, {1}) THEN regexp_extract({0}, {1}, {2}) END"
@@ -79,6 +88,39 @@ def _regexp_replace(arguments: Sequence[TypedSql]) -> str:
     return bounded_text(f"regexp_replace({{0}}, {{1}}, {part}, 'g')")
 
 
+def _replace_by_lambda(arguments: Sequence[TypedSql]) -> str:
+    """Replaces each match by what a lambda returns for the array of its groups.
+
+    The text around the matches and what replaces them alternate in the result, which is null if
+    the lambda returns null.
+    """
+    if arguments[1].literal is None:
+        raise ValueError("the regular expression must be a literal if the replacement is a lambda")
+    count = len(_groups(str(arguments[1].literal)))
+    groups = ", ".join(f"regexp_extract_all({{0}}, {{1}}, {i})" for i in range(1, count + 1))
+    listed = ", ".join(f"z[{number}]" for number in range(1, count + 1))
+    matches = (
+        f"list_transform(list_zip({groups}), lambda z: [{listed}])"
+        if count
+        else "list_transform(regexp_extract_all({0}, {1}), lambda z: CAST([] AS VARCHAR[]))"
+    )
+    names, body = arguments[2].lambda_parts
+    length = f"list_sum(list_transform(m, lambda {names}: strlen({as_template(body)})))"
+    checked = let(
+        "m", matches, f"CASE WHEN {length} > {limits.TEXT_BYTES} THEN {TOO_LONG} ELSE m END"
+    )
+    joined = (
+        f"CASE WHEN len((r).around) <> len((r).made) + 1 THEN {fail(quote(_EMPTY_MATCH))}"
+        " WHEN list_count((r).made) = len((r).made) THEN array_to_string(list_transform("
+        "range(1, len((r).around) + 1), lambda i: concat((r).around[i], (r).made[i])), '') END"
+    )
+    parts = (
+        "struct_pack(around := regexp_split_to_array({0}, {1}),"
+        f" made := list_transform({checked}, {{2}}))"
+    )
+    return unless_null((0,), bounded_text(let("r", parts, joined)))
+
+
 def _check_group(pattern: str, group: str | float | None) -> None:
     count = len(_groups(pattern))
     if isinstance(group, int) and group > count:
@@ -115,5 +157,6 @@ FUNCTIONS = (
     _function("regexp_like", BOOLEAN, "regexp_matches({0}, {1})"),
     _function("regexp_replace", VARCHAR, "regexp_replace({0}, {1}, '', 'g')"),
     _function("regexp_replace", VARCHAR, _regexp_replace, ConstantType(VARCHAR)),
+    _function("regexp_replace", VARCHAR, _replace_by_lambda, LambdaType((TEXTS,), VARCHAR)),
     _function("regexp_split", TEXTS, unless_null((1,), "regexp_split_to_array({0}, {1})")),
 )
