@@ -27,8 +27,11 @@ except ImportError as _error:
         "needs a C compiler and the headers of libcurl and OpenSSL (libcurl4-openssl-dev)."
     ) from _error
 
+CONNECT_TIMEOUT = 10
+"""Seconds to wait for a connection."""
+
 ANSWER_TIMEOUT = 30
-"""Seconds to wait for a connection, or for more of an answer."""
+"""Seconds to wait for more of an answer."""
 
 MAX_ANSWER = 2**20
 """Bytes of an answer's body that are accepted by default."""
@@ -159,7 +162,7 @@ class HttpClient:
         handle.setopt(pycurl.USERAGENT, "fleetstream")
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        handle.setopt(pycurl.CONNECTTIMEOUT, ANSWER_TIMEOUT)
+        handle.setopt(pycurl.CONNECTTIMEOUT, CONNECT_TIMEOUT)
         handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
         handle.setopt(pycurl.LOW_SPEED_TIME, ANSWER_TIMEOUT)
         handle.setopt(pycurl.MAXFILESIZE_LARGE, self._max_answer)
