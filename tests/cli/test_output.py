@@ -3,6 +3,7 @@
 import errno
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_a_log_that_cannot_be_written_does_not_end_the_run(tmp_path: Path) -> No
     done = ran(f"{RUN} 2>/dev/full", tmp_path)
     assert done.returncode == 0
     assert "Delivered      260 records" in done.stdout
+
+
+def test_a_manifest_that_cannot_be_kept_is_not_named_in_commands(
+    tmp_path: Path, small_disk: Callable[[str], Path]
+) -> None:
+    disk = small_disk("64k")
+    (disk / "ballast").write_bytes(bytes(2**16))
+    done = ran(f"{RUN} --to duckdb:{tmp_path / 'fleet.duckdb'}", disk)
+    assert done.returncode == 0, done.stderr
+    assert "The manifest could not be kept: fleetstream-7.json: No space left" in done.stderr
+    assert "Query it" in done.stdout
+    assert "Verify it" not in done.stdout
 
 
 def test_a_reader_that_leaves_takes_no_report_away(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """``fleetstream ingest``: the continuous generator."""
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,6 +177,7 @@ def _carry_out(run: "Run", options: argparse.Namespace) -> int:
         _write_labels(options.labels, run.manifest)
     if result.manifest_failure:
         print(f"The manifest could not be kept: {result.manifest_failure}", file=sys.stderr)
+        facts = dataclasses.replace(facts, resume=None, verification=None)
     summary = summarise(facts, run.ledger, result.reason, result.kept)
     show_end(options, run.spec, facts, history, summary)
     return DELIVERED if result.delivered else UNDELIVERED
