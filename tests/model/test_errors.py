@@ -155,7 +155,7 @@ GENERATED = [
     ("site.size *", "1000000000000000 *", "18:9: The count '1000000000000000 * sensors' of the "),
     ("site.size *", "0 - site.size *", "18:9: The count '0 - site.size * sensors' of the level"),
     ("site.size *", "site.size // 0 *", "18:9: 'site.size // 0 * sensors' cannot be calculated"),
-    ("site.size *", "site.size / 1 *", "18:9: 'site.size / 1 * sensors' is not an integer"),
+    ("site.size *", "site.size / 1 *", "18:9: 'site.size / 1 * sensors' is no integer"),
     ('sensor = "{sensor}"', 'sensor = "x"', "24:14: Two series of the kind 'readings' have the"),
     ("{sensor.number}", "{sensor.number}" + "x" * 2_050, "19:9: A text that '{site}-{sensor.n"),
 ]

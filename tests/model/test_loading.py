@@ -386,7 +386,7 @@ GENERATED_ONLY: dict[str, tuple[Change, str]] = {
     ),
     "fraction as a count": (
         lambda d: level(d, "cell").update(count="region.cells / 2"),
-        "'region.cells / 2' is not an integer; write // instead of /, and a product instead of",
+        "'region.cells / 2' is no integer; write // for /, a product for **.",
     ),
     "division by zero": (
         lambda d: level(d, "cell").update(count="region.cells // (1 - 1)"),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fleetstream.generate.choices import Shape
 from fleetstream.generate.generator import Generator
 from fleetstream.generate.signals import Signal
-from fleetstream.model import DataType, Measure, Model, Overlay
+from fleetstream.model import DataType, Measure, Model, Overlay, load_model
 from fleetstream.model.laws import Bernoulli
 from fleetstream.report.plot.figures import (
     BinShares,
@@ -98,6 +98,13 @@ def test_signals_have_it_too(name: str, signal: Signal) -> None:
     figure = figure_of(generator(seed=7, signal=signal), name, 60)
     assert distance(figure.distribution) < 0.03
     assert figure.law == (str(signal) if name == "cpu_user" else str(measure(METRICS, name).value))
+
+
+def test_a_bucket_has_the_sizes_of_its_histogram() -> None:
+    """Not the expression that calculates it."""
+    figure = figure_of(Generator(load_model("web-shop"), 7), "request_duration_seconds_count")
+    assert figure.law.startswith("histogram, ")
+    assert "of sizes: lognormal" in figure.law
 
 
 def test_a_signal_replaces_an_expression_too() -> None:

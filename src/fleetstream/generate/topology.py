@@ -373,10 +373,7 @@ class Topology:
         except FloatingPointError as error:
             raise ModelFault(f"{text!r} cannot be calculated: {error}.", *path) from error
         if result.dtype != np.int64:
-            raise ModelFault(
-                f"{text!r} is not an integer; write // instead of /, and a product instead of **.",
-                *path,
-            )
+            raise ModelFault(f"{text!r} is no integer; write // for /, a product for **.", *path)
         return result
 
 

@@ -134,6 +134,11 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
 
     @property
+    def origin(self) -> str:
+        """What its values follow, for people."""
+        return str(self.value)
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """The texts that its values are positions in, none where they are numbers."""
         return self.value.words if isinstance(self.value, Choice) else tuple(self.words)
@@ -152,6 +157,10 @@ class EventsPart(Measure, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """A measure that a histogram or summary stands for; ``source`` describes that for people."""
 
     source: str
+
+    @property
+    def origin(self) -> str:
+        return self.source
 
 
 class HistogramPart(EventsPart, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -314,12 +323,10 @@ class SeriesKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @property
     def origins(self) -> list[str]:
         """What the values of each measure follow, for people; said once of those of a histogram."""
-        found: list[str] = []
-        source = None
-        for each in self.measures:
-            before, source = source, each.source if isinstance(each, EventsPart) else None
-            same = source is not None and source == before
-            found.append(SAME if same else source or str(each.value))
+        found = [each.origin for each in self.measures]
+        for place in range(len(found) - 1, 0, -1):
+            if isinstance(self.measures[place], EventsPart) and found[place] == found[place - 1]:
+                found[place] = SAME
         return found
 
     def measure(self, name: str) -> Measure | None:

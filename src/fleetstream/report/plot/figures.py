@@ -103,11 +103,10 @@ def measure_figure(
     titles = generator.tables[kind].titles(series)
     values = values_over_time(generator, kind, measure.name, len(titles), timestamps)
     noun = generator.model.kinds[kind].noun
-    law = measure.value
     signal = generator.signal if measure.name == generator.model.overlay.signal else None
     return MeasureFigure(
         measure=measure,
-        law=str(signal or law),
+        law=str(signal or measure.origin),
         lines=TimeLines(
             title=f"{labelled(measure)}: {len(titles):,} of {len(generator.tables[kind]):,} {noun}",
             label=labelled(measure),
