@@ -16,6 +16,9 @@ import pyarrow as pa
 
 from fleetstream.generate.records import RecordRange
 
+MAX_WAIT = 300
+"""The most seconds that a target may ask to wait."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -88,11 +91,14 @@ class TimeWindow:
 
 
 class Throttled(Exception):
-    """The target asks to send the request again later, after at least ``wait`` seconds."""
+    """The target asks to send the request again later, after at least ``wait`` seconds.
+
+    No more than :data:`MAX_WAIT` of them are respected.
+    """
 
     def __init__(self, detail: str = "", wait: float = 0.0) -> None:
         super().__init__(detail)
-        self.wait = wait
+        self.wait = min(wait, MAX_WAIT)
 
 
 class Unavailable(Exception):

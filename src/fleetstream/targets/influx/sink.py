@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow as pa
-from isal import isal_zlib
 
 from fleetstream.generate.choices import RecordModel
 from fleetstream.generate.records import RecordRange, Records
 from fleetstream.generate.schema import kind_of, measure_fields
 from fleetstream.model import DataType
+from fleetstream.targets.compression import gzipped
 from fleetstream.targets.http import HttpAnswer
 from fleetstream.targets.influx.line_protocol import VALUE_FIELD, LineRenderer
 from fleetstream.targets.influx.server import InfluxDatabase, InfluxServer, json_object
@@ -26,15 +26,6 @@ from fleetstream.targets.sink import (
     TimeWindow,
     Unavailable,
 )
-
-LEVEL = 1
-"""The compression level. Higher levels take longer than sending what they would save."""
-
-MAX_WAIT = 300
-"""Seconds of a Retry-After that are respected."""
-
-_GZIP = 31
-"""The window bits by which zlib writes the gzip format."""
 
 _DROPPED = re.compile(r"dropped=(\d+)")
 
@@ -87,7 +78,7 @@ class InfluxSink:
         """Requests of some thousand lines each; nothing is kept for the next batch."""
         records = Records(batch, self._model)
         for start, stop, lines in self._renderer.bodies(records):
-            body = _compressed(lines)
+            body = gzipped(lines)
             yield Request((RecordRange(records, start, stop),), body, len(body))
 
     def pause(self) -> Iterable[Request]:
@@ -130,7 +121,7 @@ class InfluxSink:
         if refusal:
             raise TargetLost(refusal)
         if answer.status in _BUSY:
-            raise Throttled(_reason(answer), min(answer.wait, MAX_WAIT))
+            raise Throttled(_reason(answer), answer.wait)
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             yield from self._send_halves(records, offset, "the line is too long")
             return
@@ -155,12 +146,7 @@ class InfluxSink:
             half = Records(records.records.extract(start, stop), self._model)
             lines = b"".join(lines for _, _, lines in self._renderer.bodies(half))
             part = RecordRange(half, 0, len(half))
-            yield from self._send(part, offset + start - records.start, _compressed(lines))
-
-
-def _compressed(lines: bytes) -> bytes:
-    body: bytes = isal_zlib.compress(lines, LEVEL, _GZIP)
-    return body
+            yield from self._send(part, offset + start - records.start, gzipped(lines))
 
 
 def _first_number(schemas: Sequence[pa.Schema]) -> tuple[str, str] | None:

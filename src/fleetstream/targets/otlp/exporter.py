@@ -8,9 +8,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-MAX_WAIT = 300
-"""Seconds that a server may ask to wait that are respected."""
-
 EMPTY = b""
 """A request without metrics, which every server must accept."""
 

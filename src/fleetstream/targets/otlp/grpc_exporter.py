@@ -15,7 +15,6 @@ from fleetstream._version import __version__
 from fleetstream.targets.http import ANSWER_TIMEOUT
 from fleetstream.targets.otlp.exporter import (
     EMPTY,
-    MAX_WAIT,
     Accepted,
     RequestRefused,
     accepted,
@@ -109,7 +108,7 @@ class GrpcExporter:
             )
         wait = _retry_delay(error)
         if wait is not None and (code in _RETRYABLE or code is grpc.StatusCode.RESOURCE_EXHAUSTED):
-            return Throttled(reason, min(wait, MAX_WAIT))
+            return Throttled(reason, wait)
         if code in _RETRYABLE:
             refused = reason.endswith("Connection refused")
             return Unavailable("connection refused" if refused else f"gRPC {code.name}", reason)

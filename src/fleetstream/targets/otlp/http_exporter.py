@@ -5,13 +5,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
-from isal import isal_zlib
 
 from fleetstream._version import __version__
+from fleetstream.targets.compression import gzipped
 from fleetstream.targets.http import NOT_UNDERSTOOD, HttpAnswer, HttpClient, described, foreign
 from fleetstream.targets.otlp.exporter import (
     EMPTY,
-    MAX_WAIT,
     Accepted,
     RequestRefused,
     accepted,
@@ -21,12 +20,6 @@ from fleetstream.targets.sink import TargetLost, TargetUnusable, Throttled, Unav
 
 PATH = "/v1/metrics"
 """What is added to a URL that does not end with it."""
-
-LEVEL = 1
-"""The compression level. Higher levels take longer than sending what they would save."""
-
-_GZIP = 31
-"""The window bits by which zlib writes the gzip format."""
 
 _PROTOBUF = "application/x-protobuf"
 
@@ -71,10 +64,7 @@ class HttpExporter:
             ) from error
 
     def packed(self, body: bytes) -> bytes:
-        if not self._gzip:
-            return body
-        compressed: bytes = isal_zlib.compress(body, LEVEL, _GZIP)
-        return compressed
+        return gzipped(body) if self._gzip else body
 
     def export(self, message: bytes) -> Accepted:
         answer = self._http.exchange("POST", self.url, self._headers, message, with_headers=True)
@@ -103,7 +93,7 @@ class HttpExporter:
             )
         if status in _RETRYABLE:
             if answer.wait or status == HTTPStatus.TOO_MANY_REQUESTS:
-                return Throttled(reason, min(answer.wait, MAX_WAIT))
+                return Throttled(reason, answer.wait)
             return Unavailable(f"HTTP {status}", reason)
         if status < HTTPStatus.BAD_REQUEST:
             return Unavailable(f"HTTP {status}", reason)

@@ -29,9 +29,6 @@ from fleetstream.targets.sink import (
 
 VALUES_PER_REQUEST = 10_000
 
-MAX_WAIT = 300
-"""Seconds of a Retry-After that are respected."""
-
 MAX_PARTS = 200
 """Requests in which refused samples of one request are looked for, before the rest is given up."""
 
@@ -173,10 +170,9 @@ class _Search:
         refusal = server.refusal(answer)
         if refusal:
             raise TargetLost(refusal)
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise Throttled(reason(answer), min(answer.wait, MAX_WAIT))
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.wait:
-            raise Throttled(reason(answer), min(answer.wait, MAX_WAIT))
+        waits = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.wait
+        if waits or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise Throttled(reason(answer), answer.wait)
         if not HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unavailable(f"HTTP {answer.status}", reason(answer))
         if stop - start <= 1 or self._parts <= 0:
