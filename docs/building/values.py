@@ -9,6 +9,7 @@ from fleetstream.model import SeriesKind, load_model
 from fleetstream.model.kinds import NUMBERS
 
 from docs.building import DOCS
+from docs.building.pictures import PLOTS
 
 PAGE = DOCS / "measures.md"
 
@@ -22,6 +23,10 @@ Generated from [aws-devops.toml](../src/fleetstream/model/builtin/aws-devops.tom
 **All values are independent draws**, as in the AWS sample tool: nothing correlates over time,
 between measures, or between hosts, except the sums that are stated below. That is right for load
 tests and useless for dashboards, alerts or anomaly detection.
+
+![CPU load over time, and its distribution beside its stated law](images/cpu_user.png)
+
+    {plot}
 
 What belongs to a host for good depends on its identity (its dimensions) alone, not on `--seed`:
 which law its CPU load follows (`cpu_user`), and the size of its data (`disk_used`), 30 GB times an
@@ -50,6 +55,7 @@ def page() -> str:
             description=model.description[0].upper() + model.description[1:],
             series=series,
             values=f"{generator.values_per_sweep:,}",
+            plot=PLOTS[0],
         )
     ]
     parts.append(f"## Topology\n\n{topology(generator)}")
