@@ -94,14 +94,40 @@ def test_a_run_of_some_instances(option: str) -> None:
         )
 
 
-@pytest.mark.parametrize("model", ["iot-trucks", "kubernetes", "web-shop"])
+BRIEF = """
+name = "brief"
+shard_level = "task"
+
+[[levels]]
+name = "task"
+count = "30"
+label = "task-{task.index}"
+life = { lifetime = "1s", releases = { level = "task", every = "2s", rollout = "100ms" } }
+
+[kinds.task]
+noun = "tasks"
+level = "task"
+dimensions = { task = "{task.id}", release = "{task.release}" }
+measures = [
+    { name = "ran", unit = "s", decimals = 3, value = "age" },
+    { name = "done", type = "BIGINT", value = { law = "counter", rate = 100 } },
+]
+"""
+"""Many of its series begin and end within a second."""
+
+
+@pytest.mark.parametrize("model", ["iot-trucks", "kubernetes", "web-shop", "brief.toml"])
 def test_a_live_run_and_history_agree(model: str) -> None:
     """Bit for bit, and so do two processes and a part of the series at a time."""
+    Path("brief.toml").write_text(BRIEF)
     run = ("--model", model, "--seed", "7", "--interval", "200ms")
     assert main(["ingest", *run, "--autostop", "4", "--to", "duckdb:live.duckdb"]) == 0
     with duckdb.connect("live.duckdb") as connection:
         query = "SELECT epoch_ms(min(time)), epoch_ms(max(time)) FROM telemetry"
         first, last = connection.execute(query).fetchone() or (0, 0)
+        if model == "brief.toml":
+            query = "SELECT count(DISTINCT task) > 50 FROM telemetry"
+            assert connection.execute(query).fetchone() == (True,)
     stretch = ("--start", _iso(first), "--end", _iso(last + 200))
     for number in ("1/2", "2/2"):
         part = ("--shard", number, "--to", "duckdb:past.duckdb")
