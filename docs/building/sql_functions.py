@@ -116,7 +116,7 @@ _DIFFERENCES = {
     "regexp_extract": "RE2's expressions; the group must be a literal; '' for one without a match",
     "regexp_extract_all": "RE2's expressions; the group must be a literal",
     "regexp_like": "RE2's expressions",
-    "regexp_replace": "RE2's expressions; the replacement must be a literal or a lambda; with a lambda, the expression must be a literal too, and match no empty text",
+    "regexp_replace": "RE2's expressions; the replacement must be a literal or a lambda, and with a lambda the expression a literal that matches no empty text",
     "regexp_split": "RE2's expressions",
     "to_iso8601": "a timestamp ends with Z",
     "try": "not around aggregates, subqueries and random functions",

@@ -35,3 +35,6 @@ TEXT_BYTES = 100_000
 """Bytes of a text that a function makes of others; the service has values of up to 2,048."""
 PATTERN_BYTES = 2_048
 """Bytes of a regular expression: matching one that is 100,000 bytes long takes many seconds."""
+MATCHED_BYTES = 10_000
+"""Bytes of a text in which all matches of a regular expression are found: DuckDB does so for 2,048
+rows at once, and cannot be stopped meanwhile."""

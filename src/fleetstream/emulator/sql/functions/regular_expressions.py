@@ -85,7 +85,24 @@ def _replacement(text: str, pattern: TypedSql) -> str:
 def _regexp_replace(arguments: Sequence[TypedSql]) -> str:
     replacement = _replacement(str(arguments[2].literal), arguments[1])
     part = bounded_part(quote_in_template(replacement), "(strlen({0}) + 1)")
-    return bounded_text(f"regexp_replace({{0}}, {{1}}, {part}, 'g')")
+    return bounded_text(_all_matches(f"regexp_replace({{0}}, {{1}}, {part}, 'g')"))
+
+
+def _insert(template: str, number: int, part: str) -> str:
+    """A template with a part in place of an argument, but not in texts that look like it."""
+    return re.sub(rf"(?<!\{{)\{{{number}\}}(?!\}})", lambda _: part, template)
+
+
+def _all_matches(template: str, groups: int = 0) -> str:
+    """A template that finds all matches in argument 0, and then a number of groups in them."""
+    most = limits.MATCHED_BYTES // (groups + 1)
+    within = f" with {groups} groups" if groups else ""
+    problem = (
+        f"the text is longer than {most} bytes, the most in which all matches of a regular"
+        f" expression{within} are found"
+    )
+    checked = f"CASE WHEN strlen({{0}}) > {most} THEN {fail(quote(problem))} ELSE {{0}} END"
+    return _insert(template, 0, checked)
 
 
 def _replace_by_lambda(arguments: Sequence[TypedSql]) -> str:
@@ -118,7 +135,7 @@ def _replace_by_lambda(arguments: Sequence[TypedSql]) -> str:
         "struct_pack(around := regexp_split_to_array({0}, {1}),"
         f" made := list_transform({checked}, {{2}}))"
     )
-    return unless_null((0,), bounded_text(let("r", parts, joined)))
+    return unless_null((0,), bounded_text(let("r", _all_matches(parts, count), joined)))
 
 
 def _check_group(pattern: str, group: str | float | None) -> None:
@@ -139,12 +156,12 @@ def _function(
         made = template if isinstance(template, str) else template(arguments)
         pattern = arguments[1].literal
         if pattern is None:
-            return made.replace("{1}", _PATTERN)
+            return _insert(made, 1, _PATTERN)
         if len(str(pattern).encode()) > limits.PATTERN_BYTES:
             raise ValueError(_LONG_PATTERN)
         if more == (GROUP,):
             _check_group(str(pattern), arguments[2].literal)
-        return made.replace("{1}", quote_in_template(_named_as_in_re2(str(pattern))))
+        return _insert(made, 1, quote_in_template(_named_as_in_re2(str(pattern))))
 
     return Function(name, (VARCHAR, VARCHAR, *more), result, checked)
 
@@ -152,11 +169,15 @@ def _function(
 FUNCTIONS = (
     _function("regexp_extract", VARCHAR, _EXTRACT),
     _function("regexp_extract", VARCHAR, _EXTRACT_GROUP, GROUP),
-    _function("regexp_extract_all", TEXTS, "regexp_extract_all({0}, {1})"),
-    _function("regexp_extract_all", TEXTS, "regexp_extract_all({0}, {1}, {2})", GROUP),
+    _function("regexp_extract_all", TEXTS, _all_matches("regexp_extract_all({0}, {1})")),
+    _function(
+        "regexp_extract_all", TEXTS, _all_matches("regexp_extract_all({0}, {1}, {2})"), GROUP
+    ),
     _function("regexp_like", BOOLEAN, "regexp_matches({0}, {1})"),
-    _function("regexp_replace", VARCHAR, "regexp_replace({0}, {1}, '', 'g')"),
+    _function("regexp_replace", VARCHAR, _all_matches("regexp_replace({0}, {1}, '', 'g')")),
     _function("regexp_replace", VARCHAR, _regexp_replace, ConstantType(VARCHAR)),
     _function("regexp_replace", VARCHAR, _replace_by_lambda, LambdaType((TEXTS,), VARCHAR)),
-    _function("regexp_split", TEXTS, unless_null((1,), "regexp_split_to_array({0}, {1})")),
+    _function(
+        "regexp_split", TEXTS, unless_null((1,), _all_matches("regexp_split_to_array({0}, {1})"))
+    ),
 )

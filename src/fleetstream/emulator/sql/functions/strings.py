@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fleetstream.emulator import limits
 from fleetstream.emulator.sql.failures import fail
 from fleetstream.emulator.sql.functions.signatures import Function
-from fleetstream.emulator.sql.functions.sizes import TOO_LONG, bounded_part, bounded_text
+from fleetstream.emulator.sql.functions.sizes import TOO_LONG, TOO_MANY, bounded_part, bounded_text
 from fleetstream.emulator.sql.typed_sql import TypedSql, let, quote_in_template, unless_null
 from fleetstream.emulator.sql.types import BIGINT, BOOLEAN, INTEGER, VARCHAR, ArrayType
 
@@ -66,7 +66,14 @@ _LEVENSHTEIN = (
     f"levenshtein({{0}}, CASE WHEN length({{0}}) * length({{1}}) > {_MAX_COMPARISONS}"
     f" THEN {fail(_TOO_DIFFERENT)} ELSE {{1}} END)"
 )
-_DELIMITER = f"CASE WHEN strlen({{1}}) = 0 THEN {fail(_NO_DELIMITER)} ELSE {{1}} END"
+_MANY_PARTS = (
+    f"strlen({{0}}) > {limits.ARRAY_ENTRIES} AND strlen({{1}}) > 0 AND"
+    f" strlen({{0}}) - strlen(replace({{0}}, {{1}}, '')) >= {limits.ARRAY_ENTRIES} * strlen({{1}})"
+)
+_DELIMITER = (
+    f"CASE WHEN strlen({{1}}) = 0 THEN {fail(_NO_DELIMITER)} WHEN {_MANY_PARTS} THEN {TOO_MANY}"
+    " ELSE {1} END"
+)
 _SPLIT = unless_null((1,), f"string_split({{0}}, {_DELIMITER})")
 _SPLIT_AT_MOST = let(
     "p",
@@ -145,7 +152,8 @@ FUNCTIONS = (
         "split_part",
         (VARCHAR, VARCHAR, BIGINT),
         VARCHAR,
-        f"CASE WHEN {{2}} < 1 THEN {fail(_NO_INDEX)} ELSE string_split({{0}}, {{1}})[{{2}}] END",
+        f"CASE WHEN {{2}} < 1 THEN {fail(_NO_INDEX)} WHEN {_MANY_PARTS} THEN {TOO_MANY}"
+        " ELSE string_split({0}, {1})[{2}] END",
     ),
     Function("starts_with", (VARCHAR, VARCHAR), BOOLEAN, "starts_with({0}, {1})"),
     Function("strpos", (VARCHAR, VARCHAR), BIGINT, "instr({0}, {1})"),
