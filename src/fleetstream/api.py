@@ -21,6 +21,7 @@ from fleetstream.generate.moments import now
 from fleetstream.model import DataType
 from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.run.control import Control
+from fleetstream.run.interruptible import interruptible
 from fleetstream.run.manifest import Manifest, read_manifest
 from fleetstream.run.options import make_spec
 from fleetstream.run.schedule import planned_timestamps
@@ -243,10 +244,9 @@ def verify_runs(
     from fleetstream.verify import verify
 
     expectation, read = _expected(manifests)
-    reader = open_reader(
-        target or read[0].spec.target, expectation.record_model, expectation.columns.schemas
-    )
-    reader.open()
+    place, columns = target or read[0].spec.target, expectation.columns
+    reader = interruptible(lambda: open_reader(place, columns.model, columns.schemas))
+    interruptible(reader.open)
     with closing(reader):
         return verify(expectation, reader, control or Control(), progress)
 
