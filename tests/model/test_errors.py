@@ -126,6 +126,7 @@ def test_a_mistake_has_its_position(right: str, wrong: str, expected: str, tmp_p
         ('shard_level = "sensor"', 'shard_level = "senso"', "sensor"),
         ('level = "sensor"', 'level = "sensors"', "sensor"),  # the name of a parameter
         ('"south", size', '"south", sise', "size"),
+        ('"{site}-{sensor', '"{sight}-{sensor', "site"),
         ("9 / 5", "9 / 5 + temperatur", "temperature"),
         ('"VARCHAR"', '"varchar"', "VARCHAR"),
     ],

@@ -125,7 +125,7 @@ class _Document:
             return None
         names = [name for name in names if name != word]
         place = _Place(place.path, word, place.at_key, place.offset)
-        for near in get_close_matches(word, names, n=5, cutoff=0.7):
+        for near in get_close_matches(word, names, n=5, cutoff=0.65):
             message = self._with(place, near)
             if message is None or (message != self._message and repr(near) not in message):
                 return near
