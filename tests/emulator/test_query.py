@@ -8,9 +8,11 @@ from typing import Any
 import awswrangler as wr
 import boto3
 import pandas as pd
+import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.emulator.conftest import error_message
 from tests.emulator.endpoint import Endpoint
 from tests.emulator.sql_tables import rows
 
@@ -252,6 +254,22 @@ def test_awswrangler_reads_the_right_types(fleet: Endpoint) -> None:
     assert frame["jobs"].dtype == "int64"
     assert frame["up"].dtype == "bool"
     assert str(frame["day"][0]) == "2024-01-01"
+
+
+@pytest.mark.parametrize("query", ["SELECT 1", "SHOW DATABASES", "SELECT host FROM fleet.multi"])
+def test_a_failure_of_the_server_is_not_said_to_be_the_querys(
+    fleet: Endpoint, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise pa.ArrowInvalid("a mistake in the server")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fleetstream.emulator.api.query_execution.JsonRows", fail)
+        message = error_message(
+            "InternalServerException", 500, fleet.query.query, QueryString=query
+        )
+    assert message == "The request could not be processed."
+    assert fleet.query.query(QueryString=query)["Rows"]
 
 
 def refusal(fleet: Endpoint, **request: Any) -> str:

@@ -152,12 +152,13 @@ class CatalogOperations:
     def update_table(self, request: shapes.UpdateTable) -> dict[str, Any]:
         def update(catalog: Catalog) -> TableDefinition:
             table = catalog.table(request.database_name, request.table_name)
-            # A longer retention does not bring back what has expired.
-            self._store.delete_expired(table)
             schema = table.schema
             if request.schema is not None:
                 schema = _complete_schema(request.schema)
                 _check_same_keys(table.schema, schema)
+            # A longer retention does not bring back what has expired. Nothing may be refused from
+            # here on: the store keeps what it knows of the table when a change is refused.
+            self._store.delete_expired(table)
             table = msgspec.structs.replace(
                 table,
                 retention=request.retention_properties or table.retention,

@@ -104,6 +104,7 @@ class QueryExecution:
         self.cancelled = False
         self.last_used = time.monotonic()
         self._statement = statement
+        self._types = [column.type for column in statement.columns]
         self._produce = produce
         self._insights = insights
         self._lock = threading.Lock()
@@ -175,27 +176,26 @@ class QueryExecution:
         self._batches.close()
         self._cursor.close()
 
-    def _run(self) -> Generator[JsonRows]:
+    def _run(self) -> Generator[Sequence[Any]]:
+        """The columns of each batch: Arrow's arrays, or sequences of Python's values."""
         statement = self._statement
-        types = [column.type for column in statement.columns]
         if statement.sql is None:
             rows = statement.rows
             if self._produce is not None:
                 rows = self._produce(self.query_id, self._cursor, self._check)
             if rows:
-                columns = [pa.array(column) for column in zip(*rows, strict=True)]
-                yield JsonRows(columns, types)
+                yield list(zip(*rows, strict=True))
             return
         if statement.aggregated:
             # DuckDB plans this query once, and one that gives Arrow data twice, which takes more
             # time than what Arrow saves for each of the rows.
             self._cursor.execute(statement.sql)
             while fetched := self._cursor.fetchmany(_BATCH_ROWS):
-                yield JsonRows([pa.array(column) for column in zip(*fetched, strict=True)], types)
+                yield list(zip(*fetched, strict=True))
             return
         with self._cursor.sql(statement.sql).to_arrow_reader(_BATCH_ROWS) as batches:
             for batch in batches:
-                yield JsonRows(batch.columns, types)
+                yield batch.columns
 
     def _check(self) -> None:
         """Raise the error that the current task was stopped with, if it was."""
@@ -207,13 +207,17 @@ class QueryExecution:
         while self._batch is None or not self._batch.remaining:
             task.check()
             try:
-                self._batch = next(self._batches, None)
+                columns = next(self._batches, None)
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 # Arrow raises DuckDB's errors as its own, or as OSError.
                 task.check()
                 raise service_error(error) from error
-            if self._batch is None:
+            if columns is None:
+                self._batch = None
                 return None
+            # Outside of the block above: an error here is the server's, not the query's.
+            arrays = [c if isinstance(c, pa.Array) else pa.array(c) for c in columns]
+            self._batch = JsonRows(arrays, self._types)
         return self._batch
 
     def _next_page(self, max_rows: int | None, task: QueryTask) -> dict[str, Any]:
