@@ -30,7 +30,11 @@ def program(name: str, *, package: str | None = None, folders: Sequence[Path] = 
     return path
 
 
-PORTS = range(20_000, 32_000)
+WORKERS = 16
+"""Test processes that choose among different ports."""
+
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+PORTS = range(20_000 + _WORKER, 32_000, WORKERS)
 """Below those that the system gives to connections, which could take a port before its server."""
 
 
@@ -68,7 +72,10 @@ class ServerProcess:
         raise NotImplementedError
 
     def launch(self, *command: str, answers: Callable[[], object], **options: Any) -> None:
-        """Run a command silently, and wait until ``answers`` raises no error of a connection."""
+        """Run a command silently, and wait until ``answers`` raises no error of a connection.
+
+        Another server may have taken the port meanwhile, and answer in its place.
+        """
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
         )
@@ -80,6 +87,7 @@ class ServerProcess:
             except (requests.RequestException, ConnectionError):
                 assert time.monotonic() < deadline, f"{command[0]} does not answer"
                 time.sleep(0.05)
+        assert self.process.poll() is None, f"{command[0]} has ended"
 
     def kill(self) -> None:
         self.process.kill()
