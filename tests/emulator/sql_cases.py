@@ -165,6 +165,7 @@ CASES = [
     ("SELECT regexp_replace('new york', '(\\w)(\\w*)', x -> upper(x[1]) || lower(x[2])), regexp_replace('a1b22', '(?<n>\\d+)', x -> CAST(CAST(x[1] AS bigint) + 1 AS varchar)), regexp_replace('new york', '\\w+', x -> 'w')", [("New York", "a2b23", "w w")]),
     ("SELECT regexp_replace(host, '(a)|(b)', x -> coalesce(x[1], '-') || coalesce(x[2], '{1}')) FROM fleet.multi GROUP BY host ORDER BY 1", [("-b",), ("a{1}",)]),
     ("SELECT regexp_replace('abc', '(b)', x -> null), regexp_replace('abc', '(z)', x -> null), regexp_replace(null, '(b)', x -> x[1]), transform(ARRAY['ab', 'cb'], s -> regexp_replace(s, '(b)', x -> x[1] || s))", [(None, "abc", None, ["abab", "cbcb"])]),
+    ("SELECT upper('Maß'), upper('ẞß'), upper(concat('ß', chr(1), '0ẞ', chr(1), 'a')), upper('straße' || host) FROM fleet.multi WHERE note IS NOT NULL", [("MAß", "ẞß", "ß\x010ẞ\x01A", "STRAßEB")]),
     ("SELECT regexp_extract('1a 2b', '(?<digit>\\d)(?<letter>[a-z])', 2), regexp_replace('1a 2b', '(?<digit>\\d)(?<letter>[a-z])', '${letter}$1'), regexp_extract('a(b', '[(](b)', 1), regexp_extract('a(b', '\\((?:x|b)'), regexp_replace('a{b}', '\\{b\\}', '{0}\\$')", [("a", "a1 b2", "b", "(b", "a{0}$")]),
     # Groups and aggregates
     ("SELECT host, count(*) AS n, sum(cpu) FROM fleet.multi GROUP BY host HAVING sum(cpu) > 30 ORDER BY n", [("b", "2", "181.0")]),

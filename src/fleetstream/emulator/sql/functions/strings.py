@@ -54,10 +54,11 @@ _SPACE = quote_in_template(
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \u1680\u2028\u2029\u205f\u3000"
     + "".join(map(chr, (*range(0x2000, 0x2007), *range(0x2008, 0x200B))))
 )
-# Java has no upper case of this letter.
+# Java has no upper case of ß, and DuckDB has ẞ, which is escaped where it is in the text.
+_ESCAPED = "replace(replace({0}, chr(1), chr(1) || '0'), 'ẞ', chr(1) || '1')"
 _UPPER = (
-    "CASE WHEN contains({0}, 'ß') THEN"
-    " array_to_string(list_transform(string_split({0}, 'ß'), lambda p: upper(p)), 'ß')"
+    "CASE WHEN contains({0}, 'ß') THEN replace(replace(replace("
+    f"upper({_ESCAPED}), 'ẞ', 'ß'), chr(1) || '1', 'ẞ'), chr(1) || '0', chr(1))"
     " ELSE upper({0}) END"
 )
 _CODEPOINT = f"CASE WHEN length({{0}}) <> 1 THEN {fail(_NOT_ONE)} ELSE unicode({{0}}) END"
