@@ -53,6 +53,13 @@ CASES = [
     ("SELECT count(*) FROM fleet.multi WHERE host LIKE 'a%' OR host IN ('b') AND NOT up", [("3",)]),
     ("SELECT DISTINCT upper(host) FROM fleet.multi ORDER BY upper(host)", [("A",), ("B",)]),
     ('SELECT 1 AS "end", 2 AS "order", 3 AS start, 4 AS value, 5 AS date, current_date = date(now())', [("1", "2", "3", "4", "5", "true")]),
+    ("SELECT host AS h, max(cpu) AS m FROM fleet.multi GROUP BY host ORDER BY -m, h", [("b", "90.75"), ("a", "11.5")]),
+    ("SELECT host, -cpu AS cpu FROM fleet.multi ORDER BY cpu + 1", [("b", "-90.75"), ("b", "-90.25"), ("a", "-11.5"), ("a", "-10.5")]),
+    ("SELECT bin(time, 1h) AS time, count(*) AS n, avg(cpu) AS cpu FROM fleet.multi GROUP BY bin(time, 1h), host ORDER BY bin(time, 1h), abs(cpu - 90), max(cpu)", [("2024-01-01 00:00:00.000000000", "2", "90.5"), ("2024-01-01 00:00:00.000000000", "2", "11.0")]),
+    ("SELECT host AS h, row_number() OVER (ORDER BY cpu) AS n FROM fleet.multi ORDER BY upper(h) DESC, n * -1", [("b", "4"), ("b", "3"), ("a", "2"), ("a", "1")]),
+    ("SELECT max(cpu) AS cpu FROM fleet.multi GROUP BY host ORDER BY max(cpu) DESC", [("90.75",), ("11.5",)]),
+    ("SELECT host AS h FROM fleet.multi UNION SELECT region FROM fleet.multi ORDER BY length(h) DESC, reverse(h)", [("us",), ("eu",), ("a",), ("b",)]),
+    ("SELECT DISTINCT host AS h, upper(host) FROM fleet.multi ORDER BY upper(host) DESC", [("b", "B"), ("a", "A")]),
     # Parentheses around a column change nothing, its name included
     ("SELECT DISTINCT(host) FROM fleet.multi ORDER BY host DESC", [("b",), ("a",)]),
     ("WITH hosts AS (SELECT DISTINCT(host), ((region)) FROM fleet.multi) SELECT region, host FROM hosts ORDER BY (host)", [("eu", "a"), ("us", "b")]),

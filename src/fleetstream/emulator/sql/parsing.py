@@ -12,7 +12,7 @@ from fleetstream.emulator.errors import ValidationException
 from fleetstream.emulator.sql.dialect import TimestreamDialect
 from fleetstream.emulator.sql.errors import query_error, token_column
 
-_FIRST_TOKENS = frozenset({"SELECT", "VALUES", "WITH", "SHOW", "DESCRIBE", "DESC", "("})
+_FIRST_TOKENS = frozenset({"SELECT", "VALUES", "WITH", "SHOW", "DESCRIBE", "("})
 _MAX_CACHED_CHARACTERS = 10_000
 """Longer texts are not cached, because they are rarely sent again."""
 

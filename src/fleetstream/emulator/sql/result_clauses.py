@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
 from fleetstream.emulator.sql.errors import query_error
 from fleetstream.emulator.sql.expressions import ExpressionTranslator
 from fleetstream.emulator.sql.expressions.aggregate_calls import order_by
+from fleetstream.emulator.sql.functions import AGGREGATES
 from fleetstream.emulator.sql.translation import QueryColumn
+from fleetstream.emulator.sql.typed_sql import TypedSql
 
 
 def order_clause(
@@ -20,12 +22,20 @@ def order_clause(
 ) -> str:
     """ORDER BY; ``columns`` are the result's, and ``select_list`` is the SQL of their expressions.
 
-    Names and numbers of the result's columns take precedence over other names.
+    Names and numbers of the result's columns take precedence over other names, also in expressions
+    without aggregate functions.
     """
     clause = node.args.get("order")
     if clause is None:
         return ""
     distinct = node.args.get("distinct") and isinstance(node, exp.Select)
+    # In an expression, DuckDB would take a name for that of a column of FROM.
+    values = select_list or [column.sql for column in columns]
+    results = {
+        column.name.lower(): TypedSql(sql, column.type)
+        for column, sql in zip(columns, values, strict=True)
+        if column.name is not None
+    }
 
     def result_column(part: exp.Expr) -> str | None:
         part = part.unnest()
@@ -36,6 +46,9 @@ def order_clause(
             for position, column in enumerate(columns, 1):
                 if column.is_named(part.name):
                     return str(position)
+        if not distinct and _reads(part, results):
+            with expressions.lambda_scope(results):
+                return expressions.translate(part).sql
         sql = expressions.translate(part).sql
         if sql in select_list:
             return str(select_list.index(sql) + 1)
@@ -46,6 +59,15 @@ def order_clause(
         return sql
 
     return f" ORDER BY {order_by(expressions, clause, result_column)}"
+
+
+def _reads(part: exp.Expr, results: Mapping[str, TypedSql]) -> bool:
+    """Whether an expression reads columns of the result; aggregates read those of FROM."""
+    calls = (str(call.this).lower() for call in part.find_all(exp.Anonymous))
+    names = (column for column in part.find_all(exp.Column) if len(column.parts) == 1)
+    return any(name.name.lower() in results for name in names) and not any(
+        call in AGGREGATES for call in calls
+    )
 
 
 def ordinal(node: exp.Expr, count: int, clause: str) -> str | None:
