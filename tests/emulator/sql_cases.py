@@ -60,6 +60,7 @@ CASES = [
     ("SELECT max(cpu) AS cpu FROM fleet.multi GROUP BY host ORDER BY max(cpu) DESC", [("90.75",), ("11.5",)]),
     ("SELECT host AS h FROM fleet.multi UNION SELECT region FROM fleet.multi ORDER BY length(h) DESC, reverse(h)", [("us",), ("eu",), ("a",), ("b",)]),
     ("SELECT DISTINCT host AS h, upper(host) FROM fleet.multi ORDER BY upper(host) DESC", [("b", "B"), ("a", "A")]),
+    ("SELECT host AS h, cpu AS c FROM fleet.multi ORDER BY c / (SELECT max(cpu) FROM fleet.multi) DESC LIMIT 1", [("b", "90.75")]),
     # Parentheses around a column change nothing, its name included
     ("SELECT DISTINCT(host) FROM fleet.multi ORDER BY host DESC", [("b",), ("a",)]),
     ("WITH hosts AS (SELECT DISTINCT(host), ((region)) FROM fleet.multi) SELECT region, host FROM hosts ORDER BY (host)", [("eu", "a"), ("us", "b")]),
@@ -308,6 +309,7 @@ REFUSED = [
     ('SELECT "host FROM fleet.multi', 'line 1:8: what begins with " has no " at its end'),
     ("SELECT 1 /* one", "a comment or a text in it has no end"),
     ("SELECT CAST(1 AS text)", "Unknown type: TEXT"),
+    ("SELECT rand() AS r FROM fleet.multi ORDER BY r + 1", "Column 'r' does not exist"),
     ("SELECT avgg(cpu) FROM fleet.multi", "did you mean avg"),
     ("SELECT sum(host) FROM fleet.multi", "Unexpected parameters (varchar) for function sum"),
     ("SELECT * FROM fleet.nothing", "Table 'fleet.nothing' does not exist"),

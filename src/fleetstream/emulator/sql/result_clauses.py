@@ -34,7 +34,7 @@ def order_clause(
     results = {
         column.name.lower(): TypedSql(sql, column.type)
         for column, sql in zip(columns, values, strict=True)
-        if column.name is not None
+        if column.name is not None and "random(" not in sql  # would be another random value
     }
 
     def result_column(part: exp.Expr) -> str | None:
@@ -63,8 +63,9 @@ def order_clause(
 
 def _reads(part: exp.Expr, results: Mapping[str, TypedSql]) -> bool:
     """Whether an expression reads columns of the result; aggregates read those of FROM."""
-    calls = (str(call.this).lower() for call in part.find_all(exp.Anonymous))
-    names = (column for column in part.find_all(exp.Column) if len(column.parts) == 1)
+    nodes = list(part.walk(prune=lambda node: isinstance(node, exp.Query)))
+    names = [node for node in nodes if isinstance(node, exp.Column) and len(node.parts) == 1]
+    calls = [str(node.this).lower() for node in nodes if isinstance(node, exp.Anonymous)]
     return any(name.name.lower() in results for name in names) and not any(
         call in AGGREGATES for call in calls
     )
