@@ -39,6 +39,10 @@ NESTED = (
     f"SELECT max(cardinality(transform(sequence(1, 9999),"
     f" i -> transform(sequence(1, 9999), j -> i * j * x)))) FROM {NUMBERS} AS a(x)"
 )
+LONG_TEXTS = (
+    f"SELECT max(cardinality(transform(sequence(1, 9999), i -> rpad('x', 99999, 'y'))))"
+    f" FROM {NUMBERS} AS a(x)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +173,24 @@ def test_memory_is_bounded_and_given_back() -> None:
         while process.memory_info().rss > before + MEMORY_MB / 2 * MEGABYTE:
             assert time.monotonic() < deadline, "The memory was not given back."
             time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_the_memory_of_stopped_queries_does_not_add_up() -> None:
+    """DuckDB notices late that it shall stop, so each of them takes more than it may for a time."""
+    with EmulatorProcess(options=["--memory-limit", f"{MEMORY_MB}MB"]) as server:
+        endpoint = Endpoint(server.url)
+        process = psutil.Process(server.process.pid)
+        before = process.memory_info().rss
+        highest = 0
+        with ThreadPoolExecutor(1) as pool:
+            for sql in (LONG_TEXTS, NESTED) * 4:
+                query = pool.submit(failure, endpoint, sql)
+                while not query.done():
+                    highest = max(highest, process.memory_info().rss)
+                    time.sleep(0.005)
+                assert query.result()[0] == "QueryExecutionException"
+        assert highest - before < 3.5 * MEMORY_MB * MEGABYTE
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ WATCH_SECONDS = 0.02
 SMALL_GROWTH = 32 * 2**20
 """A query is not stopped while the process has grown by less than these bytes since its start: it
 is not to blame for memory that an earlier one has not given back yet."""
+RELEASE_SECONDS = 5.0
+"""How long a query waits at most for memory that an earlier one has not given back yet."""
 _GRACE_SECONDS = 0.25
 
 Response = dict[str, Any]
@@ -118,6 +120,7 @@ class QueryRunner:
         self._process = psutil.Process()
         self._most_memory = self._memory() + limits.memory
         self._running: dict[QueryTask, Future[Response]] = {}
+        self._awaits_memory = False
 
     @property
     def running(self) -> int:
@@ -131,6 +134,8 @@ class QueryRunner:
         too much memory; ThrottlingException if no thread was free in all that time; and
         ClientDisconnect if the client has closed the connection.
         """
+        if self._awaits_memory:
+            await self._wait_for_memory()
         task = QueryTask()
         deadline = time.monotonic() + self._limits.timeout
         future = self._threads.submit(self._start, task, deadline, work)
@@ -188,12 +193,23 @@ class QueryRunner:
                 if time.monotonic() > task.deadline:
                     task.stop(_timed_out(self._limits.timeout))
                 elif self._memory() > most_memory:
+                    self._awaits_memory = True
                     task.stop(_too_much_memory())
                 task.interrupt_again()
         finally:
             if finished.done() and not finished.cancelled():
                 finished.exception()
             del self._running[task]
+
+    async def _wait_for_memory(self) -> None:
+        """Wait until the memory of a query that was stopped for it has been given back.
+
+        DuckDB's allocator does so within seconds; the next query would exceed the limit further.
+        """
+        latest = time.monotonic() + RELEASE_SECONDS
+        while self._memory() > self._most_memory and time.monotonic() < latest:
+            await asyncio.sleep(WATCH_SECONDS)
+        self._awaits_memory = False
 
     def _memory(self) -> int:
         size: int = self._process.memory_info().rss
