@@ -130,6 +130,7 @@ CASES = [
     ("SELECT count(*) FROM fleet.multi HAVING max(cpu) > min(cpu) * 1.5 AND avg(cpu) > 50", [("4",)]),
     ("SELECT sign(nan()), sign(-2.5), 5e0 % 0e0, mod(-7, 3), -9223372036854775808, (-9223372036854775807 - 1) % -1", [("NaN", "-1.0", "NaN", "-1", "-9223372036854775808", "0")]),
     ("SELECT cbrt(27e0), cbrt(-8), cbrt(1000), cbrt(0.125), cbrt(2), cbrt(1e300), cbrt(infinity()), cbrt(null)", [("3.0", "-2.0", "10.0", "0.5", "1.2599210498948732", "1.0E100", "Infinity", None)]),
+    ("SELECT from_base('000', 2), from_base('-0', 16), from_base(rpad('', 90, '0') || '101', 2)", [("0", "0", "5")]),
     ("SELECT from_base('ff', 16), from_base('-1010', 2), from_base('7fffffffffffffff', 16), to_base(-255, 16), bit_count(9, 64), bit_count(-7, 64), bit_count(-7, 8)", [("255", "-10", "9223372036854775807", "-ff", "2", "62", "6")]),
     ("SELECT round(15, -1), round(-15, -1), round(15, 2), round(12.345, 2), typeof(round(15, -1))", [("20", "-20", "15", "12.35", "integer")]),
     ("SELECT width_bucket(5, 10, 0, 5), width_bucket(-1, 10, 0, 5), width_bucket(11, 10, 0, 5), width_bucket(10, 0, 10, 5), width_bucket(5, ARRAY[1, 3, 7])", [("3", "6", "0", "6", "2")]),

@@ -43,9 +43,10 @@ _BIT_COUNT = (
 )
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+# No more digits than a number that is just too large has in base 2 are read.
 _FROM_BASE = let(
     "d",
-    "list_transform(string_split(ltrim(lower({0}), '+-'), ''),"
+    "list_transform(string_split(left(ltrim(lower({0}), '+-0'), 65), ''),"
     f" lambda c: instr('{_DIGITS}', c) - 1)",
     f"CASE WHEN {{1}} < 2 OR {{1}} > 36 THEN {fail(_WRONG_RADIX)}"
     " WHEN NOT regexp_matches({0}, '^[+-]?[0-9a-zA-Z]+$') OR list_max(d) >= {1}"
