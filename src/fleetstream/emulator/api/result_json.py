@@ -79,9 +79,8 @@ def _encode(column: pa.Array, of: SqlType) -> pa.Array:
 
 def _concatenate(*parts: pa.Array | str) -> pa.Array:
     """Texts concatenated row by row; null where a part is null."""
-    separator = ""
-    texts = [pa.scalar(p, _TEXT) if isinstance(p, str) else p for p in (*parts, separator)]
-    return pc.binary_join_element_wise(*texts)
+    texts = [pa.scalar(part, _TEXT) if isinstance(part, str) else part for part in parts]
+    return pc.binary_join_element_wise(*texts, pa.scalar("", _TEXT))
 
 
 def _datum(value: Any, of: SqlType) -> dict[str, Any]:
