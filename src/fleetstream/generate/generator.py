@@ -30,6 +30,7 @@ from fleetstream.generate.signals import Signal
 from fleetstream.generate.topology import SeriesTable, Topology
 from fleetstream.generate.values import Evaluator, undefined_values
 from fleetstream.model import DataType, Measure, Model
+from fleetstream.model.datatypes import TIMESTAMPS
 from fleetstream.model.incidents import concerns
 
 ROWS = 16_384
@@ -356,7 +357,7 @@ def _nothing(field: pa.Field, count: int) -> pa.Array:
 
 def _timestamps(times: Times, missing: Booleans | None = None) -> pa.Array:
     """A column of times in microseconds, made from integers, which Arrow takes without a copy."""
-    return pa.array(times, mask=missing).view(pa.timestamp("us"))
+    return pa.array(times, mask=missing).view(TIMESTAMPS)
 
 
 def _arrow(measure: Measure, flat: Numbers, missing: Booleans | None) -> pa.Array:
